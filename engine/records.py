@@ -1,0 +1,241 @@
+"""What the engine remembers: one dataclass per thing, integers inside.
+
+Units: prices are integer points of their symbol (10^-digits); volumes are integer units of 10^-8 lot
+(`VOLUME_SCALE`); money is integer minor units of the account's currency; exact ratios are Fractions; times
+are milliseconds UTC. Settings (symbols, groups) are in settings.py.
+Promises: a record is changed by the engine only; whoever stores it reads it after the engine returned.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from engine.enums import (
+    Direction,
+    EntryType,
+    LedgerKind,
+    LevelStatus,
+    OrderReason,
+    OrderStatus,
+    OrderType,
+    PositionStatus,
+    RequestKind,
+    Side,
+    SmartState,
+)
+
+VOLUME_SCALE = 10**8
+
+
+@dataclass(slots=True)
+class Quote:
+    """Last accepted tick of a symbol, in points, and the row of deviating ticks since."""
+
+    bid: int
+    ask: int
+    time_ms: int
+    seq: int = 0  # accepted ticks of the symbol so far
+    deviating: int = 0  # consecutive deviating ticks, signed by their direction
+
+
+@dataclass(slots=True)
+class Account:
+    """An account's settings and money."""
+
+    login: int
+    group: str
+    currency: str
+    balance: int = 0
+    credit: int = 0
+    leverage: int = 0  # 0: the group's
+    tier: str = "PRO"
+    agent: int = 0  # 0: none
+    enabled: bool = True
+    read_only: bool = False
+    close_only: bool = False
+    halt: str = "normal"
+    margin_call: bool = False
+    ledger_seq: int = 0
+    event_seq: int = 0
+
+
+@dataclass(slots=True)
+class Order:
+    """One request with a ticket (order-lifecycle: three levels)."""
+
+    ticket: int
+    login: int
+    symbol: str
+    type: OrderType
+    volume: int
+    status: OrderStatus
+    reason: OrderReason
+    created_ms: int
+    modified_ms: int
+    price: int | None = None
+    limit_price: int | None = None
+    sl: int | None = None
+    tp: int | None = None
+    expires_ms: int = 0  # 0: never by date
+    expires_day: bool = False
+    leverage: int | None = None  # asked for
+    requested_price: int | None = None
+    modified_price: int | None = None
+    position: int = 0
+    smart: int = 0
+    error: str = ""
+    comment: str = ""
+    client_id: str = ""
+    actor: str = ""
+    digits: int = 5  # of the symbol when the order was made; rows print prices with it
+    request: int = 0  # number in the dealers' queue, 0: not there
+    gen: int = 0  # rises whenever what is armed for it changes; triggers of an older one are dead
+
+
+@dataclass(slots=True)
+class Position:
+    """An open or closed position."""
+
+    ticket: int
+    login: int
+    symbol: str
+    side: Side
+    volume: int
+    open_price: Fraction  # points, exact
+    leverage: Fraction
+    margin_rate: Fraction  # margin currency -> account currency, kept from the opening
+    opened_ms: int
+    modified_ms: int
+    status: PositionStatus = PositionStatus.OPEN
+    sl: int | None = None
+    tp: int | None = None
+    volume_opened: int = 0  # all that was ever opened under this ticket
+    fees: int = 0  # accrued, not yet booked
+    swap: int = 0  # accrued, not yet booked
+    profit: int = 0  # realised so far
+    fees_booked: int = 0
+    swap_booked: int = 0
+    close_price: int | None = None
+    smart: int = 0  # smart order that owns its exits
+    comment: str = ""
+    digits: int = 5
+    request: int = 0  # number in the dealers' queue of a trigger or close that waits
+    gen: int = 0
+    last_rate: Fraction | None = None  # last good profit conversion
+
+
+@dataclass(slots=True)
+class Deal:
+    """An execution: a fact, never changed."""
+
+    ticket: int
+    order: int
+    position: int
+    login: int
+    symbol: str
+    side: Side
+    direction: Direction
+    volume: int
+    price: int
+    requested_price: int
+    time_ms: int
+    reason: OrderReason
+    digits: int
+    profit: int | None = None
+    fees: int | None = None
+    swap: int | None = None
+    profit_rate: Fraction | None = None  # profit currency -> account currency
+    open_price: Fraction | None = None  # of the position, points; for out deals
+    comment: str = ""
+    trigger_key: str | None = None  # unique; a trigger executes once
+    evidence: dict[str, Any] | None = None  # of every automatic deal
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """One change of balance or credit."""
+
+    login: int
+    seq: int
+    kind: LedgerKind
+    amount: int
+    balance_after: int
+    credit_after: int
+    time_ms: int
+    order: int = 0
+    deal: int = 0
+    comment: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Level:
+    """One rung of a smart order."""
+
+    number: int  # from 1
+    price: int
+    percent: Fraction
+    volume: int  # what it has still to close, or has closed when FILLED
+    status: LevelStatus = LevelStatus.PENDING
+    deal: int = 0
+    time_ms: int = 0
+
+
+@dataclass(slots=True)
+class SmartOrder:
+    """An exit plan kept by the server; rules section 9."""
+
+    id: int
+    login: int
+    symbol: str
+    side: Side
+    volume: int
+    entry: EntryType
+    state: SmartState
+    created_ms: int
+    modified_ms: int
+    levels: list[Level] = field(default_factory=list)
+    order: int = 0  # entry order's ticket
+    position: int = 0
+    entry_price: Fraction | None = None  # points, once filled
+    stop_loss: int | None = None
+    callback: Fraction | None = None  # percent
+    activation: int | None = None
+    activated: bool = False
+    break_even: bool = False
+    offset: int = 0
+    break_even_stop: int | None = None
+    break_even_triggered: bool = False
+    mark: int | None = None  # high-water mark (low-water for sells), points, as of quote number `mark_seq`
+    mark_seq: int = 0
+    remaining: int = 0
+    version: int = 1
+    digits: int = 5
+    client_id: str = ""
+    comment: str = ""
+    gen: int = 0
+    group: Any = None  # trailing group in memory; never stored
+
+
+@dataclass(slots=True)
+class Request:
+    """One entry of the dealers' queue."""
+
+    id: int
+    kind: RequestKind
+    login: int
+    symbol: str
+    side: Side  # of the deal it would make
+    volume: int
+    price: int | None  # market, level or order price when it was queued
+    created_ms: int
+    expires_ms: int  # 0: never
+    order: int = 0
+    position: int = 0
+    smart: int = 0
+    level: int = 0
+    opposite: int = 0
+    requested_price: int | None = None
+    dealer: str = ""
+    digits: int = 5
+    context: dict[str, Any] = field(default_factory=dict)  # evidence gathered when it was queued

@@ -1,0 +1,451 @@
+"""Settings of symbols and groups, read from the words that files, rows and reload commands share.
+
+`Symbol.from_values` and `Group.from_values` take the keys of scenario files (docs: tests/scenarios/README.md)
+with decimal text, and are the only place that checks and converts them, so that a scenario, a row and a
+manager's edit mean the same thing. Promises: a Symbol or Group that exists is consistent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from engine.enums import (
+    FOREX_MODES,
+    CalcMode,
+    CommissionKind,
+    Conversion,
+    Execution,
+    FreeMarginMode,
+    HaltLevel,
+    MarginMode,
+    StopOutMode,
+    StopOutUnit,
+    SwapMode,
+    TradeMode,
+)
+from engine.records import VOLUME_SCALE
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MS = 86_400_000
+_EIGHT_DIGITS = frozenset(
+    ("BTC", "ETH", "LTC", "XRP", "BCH", "SOL", "BNB", "ADA", "DOT", "DOGE", "USDT", "USDC"),
+)
+_ZERO_DIGITS = frozenset(("JPY",))
+
+
+class SettingError(ValueError):
+    """A setting that the engine cannot take: `key` says which, the message what was found."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
+def currency_digits(currency: str) -> int:
+    """Return the number of decimals of money in this currency (rules sections 1 and 11)."""
+    if currency in _EIGHT_DIGITS:
+        return 8
+    return 0 if currency in _ZERO_DIGITS else 2
+
+
+@dataclass(slots=True)
+class Symbol:
+    """A traded instrument. Volumes in units of 10^-8 lot; contract_size in units of base currency a lot."""
+
+    name: str
+    index: int  # place in the list: the first pair found converts
+    digits: int
+    contract_size: Fraction
+    base_currency: str
+    profit_currency: str
+    margin_currency: str
+    calc_mode: CalcMode
+    conversion: Conversion
+    volume_min: int
+    volume_max: int
+    volume_step: int
+    trade_mode: TradeMode
+    stops_level: int
+    freeze_level: int
+    filter_points: int
+    filter_ticks: int
+    quotes_timeout_s: int
+    margin_initial: Fraction | None
+    margin_maintenance: Fraction | None
+    margin_hedged: Fraction
+    margin_rate_buy: Fraction
+    margin_rate_sell: Fraction
+    pending_margin_rate: Fraction
+    tick_size: Fraction | None
+    tick_value: Fraction | None
+    swap_mode: SwapMode
+    swap_long: Fraction
+    swap_short: Fraction
+    swap_multipliers: tuple[int, ...]
+    security: str
+    gateway: bool
+    sessions: tuple[tuple[tuple[int, int], ...], ...] | None  # by weekday, Monday first; ms of the day
+    holidays: frozenset[int]  # days since 1970-01-01
+    allow_negative: bool
+    halt: HaltLevel
+    profit_num: int = 0  # profit in profit currency = points x units x profit_num / profit_den
+    profit_den: int = 1
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, index: int) -> "Symbol":
+        """Return the symbol that these values describe, defaults filled in.
+
+        Raises:
+            SettingError: a value is missing, malformed, out of range or unknown.
+        """
+        read = _Reader(values)
+        name = read.text("name")
+        calc_mode = CalcMode(read.word("calc_mode", CalcMode, "forex"))
+        forex = calc_mode in FOREX_MODES
+        base = read.text("base_currency", name[:3])
+        profit = read.text("profit_currency", name[-3:])
+        contract = read.fraction("contract_size", "100000", positive=True)
+        symbol = cls(
+            name=name,
+            index=index,
+            digits=read.whole("digits", 5, high=10),
+            contract_size=contract,
+            base_currency=base,
+            profit_currency=profit,
+            margin_currency=read.text("margin_currency", base if forex else profit),
+            calc_mode=calc_mode,
+            conversion=Conversion(read.word("conversion", Conversion, "deal" if forex else "market")),
+            volume_min=read.units("volume_min", "0.01"),
+            volume_max=read.units("volume_max", "1000"),
+            volume_step=read.units("volume_step", "0.01"),
+            trade_mode=TradeMode(read.word("trade_mode", TradeMode, "full")),
+            stops_level=read.whole("stops_level", 0),
+            freeze_level=read.whole("freeze_level", 0),
+            filter_points=read.whole("filter_points", 0),
+            filter_ticks=read.whole("filter_ticks", 3, low=1),
+            quotes_timeout_s=read.whole("quotes_timeout", 0),
+            margin_initial=read.optional("margin_initial"),
+            margin_maintenance=read.optional("margin_maintenance"),
+            margin_hedged=read.optional("margin_hedged", contract) or Fraction(0),
+            margin_rate_buy=read.fraction("margin_rate_buy", "1"),
+            margin_rate_sell=read.fraction("margin_rate_sell", "1"),
+            pending_margin_rate=read.fraction("pending_margin_rate", "0"),
+            tick_size=read.optional("tick_size"),
+            tick_value=read.optional("tick_value"),
+            swap_mode=SwapMode(read.word("swap_mode", SwapMode, "none")),
+            swap_long=read.fraction("swap_long", "0", signed=True),
+            swap_short=read.fraction("swap_short", "0", signed=True),
+            swap_multipliers=read.multipliers("swap_multipliers"),
+            security=read.text("security", "default"),
+            gateway=read.flag("gateway", False),
+            sessions=read.sessions("sessions"),
+            holidays=read.holidays("holidays"),
+            allow_negative=read.flag("allow_negative", False),
+            halt=HaltLevel(read.word("halt", HaltLevel, "normal")),
+        )
+        read.finish()
+        symbol._check()
+        return symbol
+
+    def _check(self) -> None:
+        if self.volume_step <= 0 or self.volume_min <= 0 or self.volume_max < self.volume_min:
+            raise SettingError("volume_min", "0 < volume_min <= volume_max and volume_step > 0 are needed")
+        if self.calc_mode is CalcMode.FUTURES:
+            if not self.tick_size or not self.tick_value:
+                raise SettingError("tick_size", "a futures symbol needs tick_size and tick_value above 0")
+            if self.margin_initial is None:
+                raise SettingError("margin_initial", "a futures symbol needs its initial margin")
+            per_price = self.tick_value / self.tick_size
+        else:
+            per_price = self.contract_size
+        factor = per_price / (10**self.digits * VOLUME_SCALE)
+        self.profit_num, self.profit_den = factor.numerator, factor.denominator
+
+    def margin_rate(self, buy: bool) -> Fraction:
+        """Return the symbol's factor on the margin of a side."""
+        return self.margin_rate_buy if buy else self.margin_rate_sell
+
+    def in_session(self, time_ms: int) -> bool:
+        """Return whether this instant is inside a trading session: the start is inside, the end is not."""
+        if self.sessions is None and not self.holidays:
+            return True
+        day, in_day = divmod(time_ms, DAY_MS)
+        if day in self.holidays:
+            return False
+        if self.sessions is None:
+            return True
+        return any(start <= in_day < end for start, end in self.sessions[(day + 3) % 7])
+
+
+@dataclass(slots=True, frozen=True)
+class Commission:
+    """A commission: `amount` in account currency a lot or a deal, or percent of notional."""
+
+    kind: CommissionKind
+    amount: Fraction
+
+
+@dataclass(slots=True, frozen=True)
+class Terms:
+    """What a group grants on one security."""
+
+    execution: Execution = Execution.AUTO
+    spread_diff: int = 0  # points
+    commission: Commission | None = None
+    agent_commission: Commission | None = None
+
+
+@dataclass(slots=True)
+class Group:
+    """The conditions that a set of accounts shares."""
+
+    name: str
+    currency: str
+    margin_mode: MarginMode
+    leverage: int
+    margin_call: Fraction
+    stop_out: Fraction
+    stop_out_unit: StopOutUnit
+    stop_out_mode: StopOutMode
+    skip_fully_hedged: bool
+    close_fifo: bool
+    hedge_prohibited: bool
+    hedge_larger_leg: bool
+    free_margin_mode: FreeMarginMode
+    positive_slippage: bool
+    negative_balance_protection: bool
+    swap_free: bool
+    timeout_s: int
+    ttl_s: int
+    max_orders: int
+    limits: dict[str, str]
+    halt: HaltLevel
+    default_terms: Terms
+    securities: dict[str, Terms] = field(default_factory=dict)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Group":
+        """Return the group that these values describe, defaults filled in.
+
+        Raises:
+            SettingError: a value is missing, malformed, out of range or unknown.
+        """
+        read = _Reader(values)
+        terms = read.terms(Terms())
+        group = cls(
+            name=read.text("name"),
+            currency=read.text("currency", "USD"),
+            margin_mode=MarginMode(read.word("margin_mode", MarginMode, "hedging")),
+            leverage=read.whole("leverage", 100, low=1),
+            margin_call=read.fraction("margin_call", "100"),
+            stop_out=read.fraction("stop_out", "50", signed=True),
+            stop_out_unit=StopOutUnit(read.word("stop_out_unit", StopOutUnit, "percent")),
+            stop_out_mode=StopOutMode(read.word("stop_out_mode", StopOutMode, "mt4")),
+            skip_fully_hedged=read.flag("skip_fully_hedged", True),
+            close_fifo=read.flag("close_fifo", False),
+            hedge_prohibited=read.flag("hedge_prohibited", False),
+            hedge_larger_leg=read.flag("hedge_larger_leg", False),
+            free_margin_mode=FreeMarginMode(read.word("free_margin_mode", FreeMarginMode, "use_all")),
+            positive_slippage=read.flag("positive_slippage", False),
+            negative_balance_protection=read.flag("negative_balance_protection", False),
+            swap_free=read.flag("swap_free", False),
+            timeout_s=read.whole("timeout", 180),
+            ttl_s=read.whole("ttl", 10),
+            max_orders=read.whole("max_orders", 0),
+            limits=read.mapping("limits"),
+            halt=HaltLevel(read.word("halt", HaltLevel, "normal")),
+            default_terms=terms,
+            securities=read.securities("securities", terms),
+        )
+        read.finish()
+        return group
+
+    def terms(self, security: str) -> Terms:
+        """Return what the group grants on this security."""
+        return self.securities.get(security, self.default_terms)
+
+
+class _Reader:
+    """Reads a mapping key by key and knows at the end which keys nobody asked for."""
+
+    def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
+        self.values = values
+        self.where = where
+        self.seen: set[str] = set()
+
+    def _get(self, key: str, default: Any) -> Any:
+        self.seen.add(key)
+        return self.values.get(key, default)
+
+    def fail(self, key: str, why: str) -> SettingError:
+        return SettingError(f"{self.where}{key}", why)
+
+    def finish(self) -> None:
+        unknown = sorted(set(self.values) - self.seen)
+        if unknown:
+            raise self.fail(unknown[0], "no such setting")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str) or not value:
+            raise self.fail(key, f"a text is needed, not {value!r}")
+        return value
+
+    def word(self, key: str, words: Any, default: str) -> str:
+        value = self._get(key, default)
+        if value not in list(words):
+            raise self.fail(key, f"{value!r} is none of {', '.join(words)}")
+        return str(value)
+
+    def whole(self, key: str, default: int, *, low: int = 0, high: int = 10**9) -> int:
+        value = self._get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.fail(key, f"a whole number from {low} to {high} is needed, not {value!r}")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self.fail(key, f"true or false is needed, not {value!r}")
+        return value
+
+    def fraction(self, key: str, default: str, *, signed: bool = False, positive: bool = False) -> Fraction:
+        value = self._number(key, self._get(key, default))
+        if (value < 0 and not signed) or (positive and value <= 0):
+            raise self.fail(key, f"{value} is too low")
+        return value
+
+    def optional(self, key: str, default: Fraction | None = None) -> Fraction | None:
+        value = self._get(key, None)
+        if value is None:
+            return default
+        number = self._number(key, value)
+        if number < 0:
+            raise self.fail(key, f"{value} is below 0")
+        return number
+
+    def units(self, key: str, default: str) -> int:
+        value = self.fraction(key, default) * VOLUME_SCALE
+        if value.denominator != 1:
+            raise self.fail(key, "more than 8 decimals of a lot")
+        return value.numerator
+
+    def _number(self, key: str, value: Any) -> Fraction:
+        if isinstance(value, (bool, float)) or not isinstance(value, (str, int)):
+            raise self.fail(key, f"decimal text is needed, not {value!r}")
+        try:
+            text = str(value)
+            if "/" in text or "_" in text or len(text) > 60:
+                raise ValueError(text)
+            return Fraction(text)
+        except (ValueError, ZeroDivisionError):
+            raise self.fail(key, f"{value!r} is not a decimal number") from None
+
+    def multipliers(self, key: str) -> tuple[int, ...]:
+        value = self._get(key, [1, 1, 3, 1, 1, 0, 0])
+        whole = isinstance(value, (list, tuple)) and all(type(v) is int and 0 <= v <= 31 for v in value)
+        if not whole or len(value) != 7:
+            raise self.fail(key, "seven whole numbers are needed, Monday first")
+        return tuple(value)
+
+    def sessions(self, key: str) -> tuple[tuple[tuple[int, int], ...], ...] | None:
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or set(value) - set(WEEKDAYS):
+            raise self.fail(key, "a mapping of mon..sun to lists of [from, to] is needed")
+        week = []
+        for day in WEEKDAYS:
+            spans = []
+            for span in value.get(day, []):
+                start, end = (_minute(self, key, part) for part in _pair(self, key, span))
+                if start >= end:
+                    raise self.fail(key, f"session {span} ends before it starts")
+                spans.append((start, end))
+            week.append(tuple(sorted(spans)))
+        return tuple(week)
+
+    def holidays(self, key: str) -> frozenset[int]:
+        from_text = []
+        for text in self._get(key, None) or []:
+            from_text.append(_day_number(self, key, text))
+        return frozenset(from_text)
+
+    def mapping(self, key: str) -> dict[str, str]:
+        value = self._get(key, None) or {}
+        if not isinstance(value, Mapping):
+            raise self.fail(key, "a mapping is needed")
+        return {str(k): str(v) for k, v in value.items() if v is not None}
+
+    def commission(self, key: str, default: Commission | None) -> Commission | None:
+        if key not in self.values:
+            self.seen.add(key)
+            return default
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self.fail(key, "null or {kind, amount} is needed")
+        inner = _Reader(value, f"{self.where}{key}.")
+        kind = CommissionKind(inner.word("kind", CommissionKind, ""))
+        amount = inner.fraction("amount", "", positive=False)
+        inner.finish()
+        return Commission(kind, amount)
+
+    def terms(self, base: Terms) -> Terms:
+        return Terms(
+            execution=Execution(self.word("execution", Execution, base.execution)),
+            spread_diff=self.whole("spread_diff", base.spread_diff),
+            commission=self.commission("commission", base.commission),
+            agent_commission=self.commission("agent_commission", base.agent_commission),
+        )
+
+    def securities(self, key: str, base: Terms) -> dict[str, Terms]:
+        value = self._get(key, None) or {}
+        if not isinstance(value, Mapping):
+            raise self.fail(key, "a mapping of security to settings is needed")
+        terms = {}
+        for security, inner in value.items():
+            if not isinstance(inner, Mapping):
+                raise self.fail(key, f"{security}: a mapping is needed")
+            reader = _Reader(inner, f"{key}.{security}.")
+            terms[str(security)] = reader.terms(base)
+            reader.finish()
+        return terms
+
+
+def _pair(reader: _Reader, key: str, span: Any) -> tuple[str, str]:
+    if not isinstance(span, (list, tuple)) or len(span) != 2:
+        raise reader.fail(key, f"[from, to] is needed, not {span!r}")
+    return span[0], span[1]
+
+
+def _minute(reader: _Reader, key: str, text: Any) -> int:
+    hours, _, minutes = str(text).partition(":")
+    if not (hours.isdigit() and minutes.isdigit() and len(minutes) == 2):
+        raise reader.fail(key, f"HH:MM is needed, not {text!r}")
+    total = int(hours) * 60 + int(minutes)
+    if total > 24 * 60 or int(minutes) > 59:
+        raise reader.fail(key, f"{text} is not a time of day")
+    return total * 60_000
+
+
+def _day_number(reader: _Reader, key: str, text: Any) -> int:
+    parts = str(text).split("-")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        raise reader.fail(key, f"YYYY-MM-DD is needed, not {text!r}")
+    return days_from_civil(int(parts[0]), int(parts[1]), int(parts[2]))
+
+
+def days_from_civil(year: int, month: int, day: int) -> int:
+    """Return the days from 1970-01-01 to a Gregorian date (Howard Hinnant's days_from_civil)."""
+    year -= month <= 2
+    era = year // 400
+    year_of_era = year - era * 400
+    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
+    return era * 146_097 + day_of_era - 719_468
+
+
