@@ -7,6 +7,7 @@ manager's edit mean the same thing. Promises: a Symbol or Group that exists is c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -433,19 +434,7 @@ def _minute(reader: _Reader, key: str, text: Any) -> int:
 
 
 def _day_number(reader: _Reader, key: str, text: Any) -> int:
-    parts = str(text).split("-")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise reader.fail(key, f"YYYY-MM-DD is needed, not {text!r}")
-    return days_from_civil(int(parts[0]), int(parts[1]), int(parts[2]))
-
-
-def days_from_civil(year: int, month: int, day: int) -> int:
-    """Return the days from 1970-01-01 to a Gregorian date (Howard Hinnant's days_from_civil)."""
-    year -= month <= 2
-    era = year // 400
-    year_of_era = year - era * 400
-    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
-    return era * 146_097 + day_of_era - 719_468
-
-
+    try:
+        return date.fromisoformat(str(text)).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        raise reader.fail(key, f"YYYY-MM-DD is needed, not {text!r}") from None
