@@ -1,0 +1,1 @@
+"""The desk: journal in, engine, rows out. The only writer of trading rows."""

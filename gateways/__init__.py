@@ -1,0 +1,1 @@
+"""Price feeds: the simulator and the replay of recorded quotes."""

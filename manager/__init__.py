@@ -1,0 +1,1 @@
+"""The manager's face: the admin site, the audit, the demo."""

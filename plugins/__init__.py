@@ -1,0 +1,1 @@
+"""Bundled hooks of the engine, one idea a file."""

@@ -1,0 +1,1 @@
+"""The client's face: the pages of the trading terminal."""

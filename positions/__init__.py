@@ -1,0 +1,1 @@
+"""Positions and deals: what was done and what is held."""

@@ -1,0 +1,1 @@
+"""WebSocket: quotes, accounts and trade events pushed to those who look."""

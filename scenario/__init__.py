@@ -1,0 +1,1 @@
+"""Worked cases of the rulebook as files, and what runs them."""

@@ -1,0 +1,17 @@
+"""The Celery application: `engine` is the queue of the desks, `celery` that of everything else.
+
+It promises that a message on the queue `engine` is a hint only: it is acknowledged early and
+may be lost or come twice, because the truth about who runs a desk is a row in PostgreSQL.
+Tasks of the other queue are acknowledged late and therefore have to be small and idempotent.
+It holds no tasks of its own.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
+
+app = Celery("tradingdesk")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
