@@ -1,0 +1,175 @@
+"""PostgreSQL and Redis for the tests, as a pytest plugin (`-p tests.services` in pyproject.toml).
+
+It promises that a session finds DATABASE_URL and REDIS_URL set before Django reads them: those of
+the environment, else those of embedded servers in a temporary folder with free ports of their
+own. The servers start only when a collected test needs them (database access, the mark `stack`,
+or one of the fixtures below), so tests of the engine alone pay nothing; and they stop at the end,
+also after a failure. `DESK_TEST_FSYNC=1` makes them as durable as in production.
+
+Fixtures: `services` (the two addresses), `redis_db` (a client of an emptied Redis), `stack_env`
+(the environment for processes that are to work on the tests' database).
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import django.test
+import pytest
+import redis
+
+from tradingdesk.embedded import Postgres, Redis
+
+NEEDY = {
+    "db",
+    "transactional_db",
+    "django_db_reset_sequences",
+    "django_db_serialized_rollback",
+    "django_db_setup",
+    "live_server",
+    "admin_client",
+    "admin_user",
+    "services",
+    "redis_db",
+    "stack_env",
+}
+NEEDY_MARKS = ("django_db", "stack", "browser")
+
+
+@dataclass
+class Services:
+    """The two servers of this session, planned at once and started on first use."""
+
+    folder: Path
+    postgres: Postgres | None = None
+    redis: Redis | None = None
+    started: bool = False
+    held: list[socket.socket] = field(default_factory=list)
+
+    def plan(self) -> None:
+        """Choose ports and passwords, and set the environment that Django will read."""
+        durable = os.environ.get("DESK_TEST_FSYNC") == "1"
+        if not os.environ.get("DATABASE_URL"):
+            self.postgres = Postgres(self.folder / "postgres", port=self._hold(), durable=durable)
+            os.environ["DATABASE_URL"] = self.postgres.url
+        if not os.environ.get("REDIS_URL"):
+            self.redis = Redis(self.folder / "redis", port=self._hold(), durable=durable)
+            os.environ["REDIS_URL"] = self.redis.url
+
+    def _hold(self) -> int:
+        """Return a free port that stays ours until the server takes it."""
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        self.held.append(holder)
+        port: int = holder.getsockname()[1]
+        return port
+
+    def start(self) -> None:
+        """Start what was planned; a second call does nothing."""
+        if self.started:
+            return
+        self.started = True
+        for holder in self.held:
+            holder.close()
+        for service in (self.postgres, self.redis):
+            if service is not None:
+                service.start()
+
+    def stop(self) -> None:
+        """Stop the servers and remove their folder."""
+        for service in (self.redis, self.postgres):
+            if service is not None:
+                service.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _plan() -> Services:
+    folder = Path(tempfile.mkdtemp(prefix="tradingdesk-tests-"))
+    folder.chmod(0o755)  # PostgreSQL's account, when we are root, has to get in
+    os.environ.setdefault("DESK_DATA", str(folder / "desk"))
+    os.environ.setdefault("SECRET_KEY", "a key of the tests, which guards nothing that anyone could want")
+    (folder / "desk" / "static").mkdir(parents=True)
+    services = Services(folder)
+    services.plan()
+    return services
+
+
+# At import: pytest-django reads the settings before any conftest.py is looked at.
+SERVICES = _plan()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --slow."""
+    parser.addoption("--slow", action="store_true", help="also run the long form of the tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests unless they are asked for, by --slow or by `-m slow`."""
+    if config.getoption("--slow") or "slow" in (config.getoption("-m") or ""):
+        return
+    reason = pytest.mark.skip(reason="slow: asked for by --slow")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(reason)
+
+
+def needs_services(item: pytest.Item) -> bool:
+    """Return whether that test works on PostgreSQL or Redis."""
+    if any(item.get_closest_marker(mark) for mark in NEEDY_MARKS):
+        return True
+    if NEEDY & set(getattr(item, "fixturenames", ())):
+        return True
+    owner = getattr(item, "cls", None)
+    return owner is not None and issubclass(owner, django.test.TransactionTestCase)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the servers when a test that was chosen needs them."""
+    if not session.config.option.collectonly and any(needs_services(item) for item in session.items):
+        SERVICES.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop them at the end, whatever happened in between."""
+    SERVICES.stop()
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """Return the running servers; their addresses are in DATABASE_URL and REDIS_URL."""
+    SERVICES.start()
+    return SERVICES
+
+
+@pytest.fixture
+def redis_db(services: Services) -> Iterator[redis.Redis]:
+    """Return a client of the tests' Redis, emptied before and after."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def stack_env(transactional_db: None, services: Services) -> dict[str, str]:
+    """Return the environment of a child process that works on the tests' database and Redis.
+
+    Rows must be committed for the child to see them, hence transactional_db.
+    """
+    from django.db import connection  # the settings are not to be read when this module loads
+
+    settings = connection.settings_dict
+    address = f"{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+    return {
+        **os.environ,
+        "DATABASE_URL": f"postgres://{settings['USER']}:{settings['PASSWORD']}@{address}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
+    }
