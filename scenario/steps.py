@@ -1,0 +1,309 @@
+"""The steps of a scenario: the value of every action, its defaults, and the names it uses.
+
+Promises that every name and login a step mentions is defined before it, and that no name is
+defined twice. It does not judge what an engine would answer: a step that must be refused is a
+valid step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from engine.codes import Code
+from scenario import expectations, tables
+from scenario.fields import (
+    Check,
+    Field,
+    FormatError,
+    choice,
+    decimal,
+    expiry,
+    flag,
+    list_of,
+    nullable,
+    positive,
+    record,
+    text,
+    tick_price,
+    time_ms,
+    whole,
+    within,
+)
+
+SIDES = ("buy", "sell")
+PENDING_TYPES = tuple(f"{side}_{kind}" for kind in ("limit", "stop", "stop_limit") for side in SIDES)
+BALANCE_KINDS = ("deposit", "withdrawal", "credit_in", "credit_out", "correction", "bonus", "charge")
+HOOKS = (
+    "pendings_filter",
+    "stops_filter",
+    "stops_apply",
+    "pendings_apply",
+    "stopouts_filter",
+    "stopouts_apply",
+)
+REFUSALS = ("invalid", "crossed", "stale", "filtered")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what is done, when, and what must be answered."""
+
+    number: int
+    action: str
+    value: Any
+    at_ms: int | None = None
+    error: str | None = None
+    refused: str | None = None
+
+
+@dataclass
+class Names:
+    """What the file has defined up to a step."""
+
+    symbols: Mapping[str, Any]
+    groups: Mapping[str, Any]
+    accounts: Mapping[int, Any]
+    orders: set[str] = field(default_factory=set)
+    smart: set[str] = field(default_factory=set)
+
+    def define(self, name: str | None, *, is_smart: bool = False) -> None:
+        """Take a name that an action gives to what it makes.
+
+        Raises:
+            FormatError: the name is taken.
+        """
+        if name is None:
+            return
+        if name in self.orders:
+            raise FormatError("as", f"{name!r} is there twice")
+        self.orders.add(name)
+        if is_smart:
+            self.smart.add(name)
+
+
+def _callback(value: Any) -> str:
+    if not 0 < Decimal(positive(value)) < 100:
+        raise ValueError(f"expected a percentage between 0 and 100, got {value!r}")
+    return str(value)
+
+
+def _break_even(value: Any) -> dict[str, int] | None:
+    if isinstance(value, bool):
+        return {"offset": 0} if value else None
+    result: dict[str, int] = record({"offset": Field(whole(0), 0)})(value)
+    return result
+
+
+OPTIONAL = Field(nullable(decimal), None)
+_BY = Field(choice("client", "manager"), "client")
+_AS = Field(nullable(text), None)
+_LOGIN = Field(whole(1))
+
+PLACE = {
+    "login": _LOGIN,
+    "symbol": Field(text),
+    "type": Field(choice(*SIDES, *PENDING_TYPES)),
+    "volume": Field(decimal),
+    "price": OPTIONAL,
+    "limit_price": OPTIONAL,
+    "sl": OPTIONAL,
+    "tp": OPTIONAL,
+    "expires": Field(expiry, "gtc"),
+    "leverage": Field(nullable(whole(1)), None),
+    "by": _BY,
+    "open_price": OPTIONAL,
+    "client_id": Field(nullable(text), None),
+    "as": _AS,
+}
+ENTRY = {
+    "type": Field(choice("market", "limit", "stop", "position")),
+    "price": OPTIONAL,
+    "position": Field(nullable(text), None),
+}
+SMART = {
+    "login": _LOGIN,
+    "symbol": Field(text),
+    "side": Field(choice(*SIDES)),
+    "volume": Field(decimal),
+    "entry": Field(record(ENTRY)),
+    "take_profits": Field(list_of(record({"price": Field(decimal), "percent": Field(decimal)})), list),
+    "stop_loss": OPTIONAL,
+    "trailing": Field(nullable(record({"callback": Field(_callback), "activation": OPTIONAL})), None),
+    "break_even": Field(_break_even, None),
+    "as": _AS,
+}
+
+ACTIONS: dict[str, Check] = {
+    "tick": record({"symbol": Field(text), "bid": Field(tick_price), "ask": Field(tick_price)}),
+    "place": record(PLACE),
+    "close": record(
+        {"login": _LOGIN, "position": Field(text), "volume": OPTIONAL, "by": _BY, "as": _AS},
+    ),
+    "close_by": record({"login": _LOGIN, "position": Field(text), "opposite": Field(text), "as": _AS}),
+    "modify": record(
+        {
+            "login": _LOGIN,
+            "position": Field(nullable(text), None),
+            "order": Field(nullable(text), None),
+            "sl": OPTIONAL,
+            "tp": OPTIONAL,
+            "price": OPTIONAL,
+        }
+    ),
+    "cancel": record({"login": _LOGIN, "order": Field(text)}),
+    "smart": record(SMART),
+    # What is left out of a modification stays as it is, so nothing is filled in here.
+    "smart_modify": record(
+        {
+            "smart": Field(text),
+            "version": Field(whole(1)),
+            "stop_loss": Field(decimal),
+            "callback": Field(_callback),
+            "break_even": Field(_break_even),
+        },
+        defaults=False,
+    ),
+    "smart_cancel": record({"smart": Field(text)}),
+    "balance": record(
+        {
+            "login": _LOGIN,
+            "kind": Field(choice(*BALANCE_KINDS)),
+            "amount": Field(decimal),
+            "override": Field(flag, False),
+        }
+    ),
+    "set": record(
+        {"symbol": Field(text), "group": Field(text), "account": Field(whole(1)), "values": Field(dict)},
+        defaults=False,
+    ),
+    "dealers": list_of(text),
+    "dealer": record(
+        {"request": Field(text), "answer": Field(choice("confirm", "reject", "requote")), "price": OPTIONAL}
+    ),
+    "hook": record(
+        {
+            "name": Field(choice(*HOOKS)),
+            "answer": Field(choice("ok", "none", "reject", "raise")),
+            "price": OPTIONAL,
+            "times": Field(nullable(whole(1)), None),
+        }
+    ),
+    "day_end": record({}),
+    "wait": whole(0),
+    "restart": record({}),
+}
+_REFUSABLE = {
+    *("place", "close", "close_by", "modify", "cancel", "smart", "smart_modify", "smart_cancel"),
+    *("balance", "dealer"),
+}
+
+
+def parse(number: int, raw: Any, names: Names) -> Step:
+    """Return one step, checked, with its defaults filled in; `names` learns what it defines.
+
+    Raises:
+        FormatError: the step is not valid; the place is relative to the step.
+    """
+    if not isinstance(raw, Mapping):
+        raise FormatError("", f"expected an object, got {raw!r}")
+    actions = [key for key in raw if key not in ("at", "error", "refused")]
+    if len(actions) != 1:
+        raise FormatError("", f"expected one action, got {', '.join(actions) or 'none'}")
+    action = actions[0]
+    known = {**ACTIONS, "expect": expectations.EXPECT}
+    if action not in known:
+        raise FormatError(action, f"unknown action (known: {', '.join(known)})")
+    value = within(action, known[action], raw[action])
+    within(action, lambda v: _check(action, v, names), value)
+    at_ms = within("at", time_ms, raw["at"]) if "at" in raw else None
+    error = refused = None
+    if "error" in raw:
+        if action not in _REFUSABLE:
+            raise FormatError("error", f"does not belong to {action}")
+        error = within("error", choice(*(code.value for code in Code)), raw["error"])
+    if "refused" in raw:
+        if action != "tick":
+            raise FormatError("refused", f"does not belong to {action}")
+        refused = within("refused", choice(*REFUSALS), raw["refused"])
+    return Step(number, action, value, at_ms, error, refused)
+
+
+def _known(where: str, name: Any, defined: Any) -> None:
+    if name is not None and name not in defined:
+        raise FormatError(where, f"{name!r} is not defined")
+
+
+def _check(action: str, value: Any, names: Names) -> None:
+    """Check what needs more than one key: names, and keys that need or exclude each other."""
+    if action in ("tick",):
+        _known("symbol", value["symbol"], names.symbols)
+    if isinstance(value, Mapping) and "login" in value:
+        _known("login", value["login"], names.accounts)
+    for key in ("position", "opposite", "order", "request"):
+        if isinstance(value, Mapping) and key in value:
+            _known(key, value[key], names.orders)
+    special = {
+        "place": _check_place,
+        "modify": _check_modify,
+        "smart": _check_smart,
+        "smart_modify": _check_smart_name,
+        "smart_cancel": _check_smart_name,
+        "set": _check_set,
+        "expect": expectations.check_names,
+    }
+    if action in special:
+        special[action](value, names)
+    if isinstance(value, Mapping) and "as" in value:
+        names.define(value["as"], is_smart=action == "smart")
+
+
+def _check_place(value: Mapping[str, Any], names: Names) -> None:
+    del names
+    needs = {"price": value["type"] in PENDING_TYPES, "limit_price": value["type"].endswith("stop_limit")}
+    for key, is_needed in needs.items():
+        if is_needed and value[key] is None:
+            raise FormatError(key, f"is required for {value['type']}")
+        if not is_needed and value[key] is not None:
+            raise FormatError(key, f"does not belong to {value['type']}")
+    if value["open_price"] is not None and (value["by"] != "manager" or value["price"] is not None):
+        raise FormatError("open_price", "belongs to a manager's market order")
+    if value["expires"] != "gtc" and value["type"] in SIDES:
+        raise FormatError("expires", "belongs to a pending order")
+
+
+def _check_modify(value: Mapping[str, Any], names: Names) -> None:
+    del names
+    if (value["position"] is None) == (value["order"] is None):
+        raise FormatError("position", "expected a position or an order")
+    if value["position"] is not None and value["price"] is not None:
+        raise FormatError("price", "does not belong to a position")
+
+
+def _check_smart(value: Mapping[str, Any], names: Names) -> None:
+    entry = value["entry"]
+    for key, kinds in (("price", ("limit", "stop")), ("position", ("position",))):
+        if (entry[key] is not None) != (entry["type"] in kinds):
+            raise FormatError(f"entry.{key}", f"belongs to an entry of type {' or '.join(kinds)}")
+    _known("entry.position", entry["position"], names.orders)
+
+
+def _check_smart_name(value: Mapping[str, Any], names: Names) -> None:
+    if "smart" not in value:
+        raise FormatError("smart", "is required")
+    _known("smart", value["smart"], names.smart)
+
+
+def _check_set(value: dict[str, Any], names: Names) -> None:
+    kinds = {"symbol": names.symbols, "group": names.groups, "account": names.accounts}
+    given = [kind for kind in kinds if kind in value]
+    if len(given) != 1 or "values" not in value:
+        raise FormatError("", "expected one of symbol, group and account, and values")
+    kind = given[0]
+    _known(kind, value[kind], kinds[kind])
+    fields = {"symbol": tables.SYMBOL, "group": tables.GROUP, "account": tables.ACCOUNT}[kind]
+    allowed = {key: f for key, f in fields.items() if key not in tables.NEVER_SET[kind]}
+    value["values"] = within("values", record(allowed, defaults=False), value["values"])
+    if kind == "account":
+        _known("values.group", value["values"].get("group"), names.groups)
+        _known("values.agent", value["values"].get("agent"), names.accounts)
