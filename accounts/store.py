@@ -1,0 +1,114 @@
+"""Accounts, groups and the ledger: rows to the engine's records and back.
+
+`load` reads what the engine starts from, `record` writes what a batch changed, in the caller's transaction and
+one statement a table. Promises: a record that was written is read back equal. Only the desk calls it.
+"""
+
+from typing import Any
+
+from accounts.models import Group, GroupSecurity
+from dealing.columns import Cursor, Table, decimal_text, moment, read_all, units_of
+from engine.records import Account, LedgerEntry
+from engine.settings import Group as EngineGroup
+from engine.settings import currency_digits
+
+ACCOUNTS = Table(
+    "accounts_account",
+    ("login",),
+    {
+        "login": "bigint", "group_id": "text", "currency": "text", "balance": "numeric",
+        "credit": "numeric", "leverage": "bigint", "tier": "text", "agent": "bigint", "enabled": "bool",
+        "read_only": "bool", "close_only": "bool", "halt": "text", "margin_call": "bool",
+        "ledger_seq": "bigint", "event_seq": "bigint",
+    },
+)  # fmt: skip
+LEDGER = Table(
+    "accounts_ledgerentry",
+    ("login", "seq"),
+    {
+        "login": "bigint", "seq": "bigint", "kind": "text", "amount": "numeric",
+        "balance_after": "numeric", "credit_after": "numeric", "time": "timestamptz", "order": "bigint",
+        "deal": "bigint", "comment": "text", "actor": "text",
+    },
+)  # fmt: skip
+
+
+def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
+    """Read all groups and this shard's accounts into `state`.
+
+    Raises:
+        SettingError: a group's row holds what the engine cannot take.
+        Inexact: an amount has more decimals than its currency.
+    """
+    for group in load_groups(cursor):
+        state.groups[group.name] = group
+    names = ", ".join(f'"{column}"' for column in ACCOUNTS.columns)
+    cursor.execute(
+        f"SELECT {names} FROM accounts_account WHERE login %% %s = %s ORDER BY login", (shards, shard)
+    )
+    for row in cursor.fetchall():
+        account = account_of(row)
+        state.accounts[account.login] = account
+
+
+def load_groups(cursor: Cursor) -> list[EngineGroup]:
+    """Return the engine's groups, by name.
+
+    Raises:
+        SettingError: a row holds what the engine cannot take.
+    """
+    own: dict[str, list[GroupSecurity]] = {}
+    for terms in read_all(cursor, GroupSecurity, "group_id, security"):
+        own.setdefault(terms.group_id, []).append(terms)
+    return [group.to_engine(own.get(group.name, ())) for group in read_all(cursor, Group, "name")]
+
+
+def account_of(row: Any) -> Account:
+    """Return the account of a row in the order of `ACCOUNTS.columns`."""
+    (login, group, currency, balance, credit, leverage, tier, agent, *rest) = row
+    digits = currency_digits(currency)
+    return Account(
+        login,
+        group,
+        currency,
+        units_of(balance, digits),
+        units_of(credit, digits),
+        leverage,
+        tier,
+        agent or 0,
+        *rest,
+    )
+
+
+def record(cursor: Cursor, changes: Any) -> None:
+    """Write what a batch changed: accounts overwrite their rows, ledger entries are appended.
+
+    Raises:
+        LookupError: an account has no row; rows are made by doors before the engine hears of them.
+    """
+    ACCOUNTS.update(cursor, [account_row(changes.accounts[login]) for login in sorted(changes.accounts)])
+    digits = {login: currency_digits(account.currency) for login, account in changes.accounts.items()}
+    unknown = sorted({e.login for e in changes.ledger} - digits.keys())
+    if unknown:
+        cursor.execute("SELECT login, currency FROM accounts_account WHERE login = ANY(%s)", (unknown,))
+        digits.update((login, currency_digits(currency)) for login, currency in cursor.fetchall())
+    LEDGER.insert(cursor, [ledger_row(e, digits[e.login]) for e in changes.ledger])
+
+
+def account_row(a: Account) -> tuple[Any, ...]:
+    """Return an account as a row in the order of `ACCOUNTS.columns`."""
+    digits = currency_digits(a.currency)
+    return (
+        a.login, a.group, a.currency, decimal_text(a.balance, digits), decimal_text(a.credit, digits),
+        a.leverage, a.tier, a.agent or None, a.enabled, a.read_only, a.close_only, a.halt, a.margin_call,
+        a.ledger_seq, a.event_seq,
+    )  # fmt: skip
+
+
+def ledger_row(e: LedgerEntry, digits: int) -> tuple[Any, ...]:
+    """Return a ledger entry as a row in the order of `LEDGER.columns`."""
+    return (
+        e.login, e.seq, e.kind.value, decimal_text(e.amount, digits), decimal_text(e.balance_after, digits),
+        decimal_text(e.credit_after, digits), moment(e.time_ms), e.order or None, e.deal or None, e.comment,
+        e.actor,
+    )  # fmt: skip

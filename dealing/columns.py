@@ -1,0 +1,275 @@
+"""How numbers stand in rows: exact columns, decimal text, and set-based writes.
+
+The engine counts in integers; rows hold `numeric` so that SQL and the admin read prices, lots and money as
+they are spoken of. Promises: every value that goes out comes back equal, or `Inexact` is raised; a numeric
+column keeps the digits it was written with (1.10 stays 1.10). It does not know any table.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Protocol
+
+from django.db import models
+
+VOLUME_DIGITS = 8
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Inexact(ValueError):
+    """A number in a row does not stand for a whole number of the engine's units: the book is wrong."""
+
+
+class Cursor(Protocol):
+    """The part of a psycopg cursor that stores use."""
+
+    rowcount: int
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any:
+        """Send one statement."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows of the last statement."""
+
+    def fetchone(self) -> Any:
+        """Return the next row of the last statement."""
+
+
+class NumericField(models.DecimalField):  # type: ignore[type-arg]
+    """A `numeric` column without a fixed scale: what is written is what is read, digit by digit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_digits", 60)
+        kwargs.setdefault("decimal_places", 20)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """Return how migrations rebuild the field, without the limits that only forms use."""
+        name, path, args, kwargs = super().deconstruct()
+        kwargs.pop("max_digits", None)
+        kwargs.pop("decimal_places", None)
+        return name, path, args, kwargs
+
+    def db_type(self, connection: Any) -> str:
+        """Return PostgreSQL's unconstrained numeric."""
+        return "numeric"
+
+
+def choices_of(words: type[StrEnum]) -> Any:
+    """Return the TextChoices of an enum of the engine: the same names and words, with readable labels."""
+    members = [(m.name, (m.value, m.value.replace("_", " ").capitalize())) for m in words]
+    maker: Any = models.TextChoices  # the enum's functional form, which its stubs do not know
+    return maker(words.__name__, members)
+
+
+def one_of(column: str, words: type[StrEnum], *, name: str) -> models.CheckConstraint:
+    """Return the constraint that a column holds one of an enum's words."""
+    return models.CheckConstraint(
+        condition=models.Q(**{f"{column}__in": [m.value for m in words]}), name=name
+    )
+
+
+def decimal_text(value: int, digits: int) -> str:
+    """Return `value` units of 10^-digits as decimal text with exactly that many decimals."""
+    if not digits:
+        return str(value)
+    whole, part = divmod(abs(value), 10**digits)
+    return f"{'-' if value < 0 else ''}{whole}.{part:0{digits}d}"
+
+
+def volume_text(units: int) -> str:
+    """Return a volume in lots: as many decimals as it needs, two at least."""
+    text = decimal_text(units, VOLUME_DIGITS)
+    cut = text.rstrip("0")
+    return text[: max(len(cut), len(text) - VOLUME_DIGITS + 2)]
+
+
+def units_of(value: Decimal | str | int, digits: int) -> int:
+    """Return how many units of 10^-digits a row's number is.
+
+    Raises:
+        Inexact: it is not a whole number of them.
+    """
+    exact = Fraction(value) * 10**digits
+    if exact.denominator != 1:
+        raise Inexact(f"{value} has more than {digits} decimals")
+    return int(exact.numerator)
+
+
+def optional_text(value: int | None, digits: int) -> str | None:
+    """Return decimal text, or None for None."""
+    return None if value is None else decimal_text(value, digits)
+
+
+def optional_units(value: Decimal | None, digits: int) -> int | None:
+    """Return units, or None for None.
+
+    Raises:
+        Inexact: the number has more decimals than that.
+    """
+    return None if value is None else units_of(value, digits)
+
+
+def fraction_text(value: Fraction | None) -> str | None:
+    """Return a fraction as "num/den", the exact form beside a printed number."""
+    return None if value is None else f"{value.numerator}/{value.denominator}"
+
+
+def fraction_of(text: str) -> Fraction:
+    """Return the fraction that `fraction_text` wrote."""
+    return Fraction(text)
+
+
+def optional_fraction_of(text: str | None) -> Fraction | None:
+    """Return the fraction that `fraction_text` wrote, or None for None."""
+    return None if text is None else Fraction(text)
+
+
+def rounded_text(value: Fraction | None, digits: int) -> str | None:
+    """Return a fraction as decimal text, rounded half up (ties away from zero)."""
+    if value is None:
+        return None
+    scaled = abs(value) * 10**digits
+    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return decimal_text(-whole if value < 0 else whole, digits)
+
+
+def points_text(points: Fraction | None, digits: int) -> str | None:
+    """Return an exact price in points as decimal text with `digits` decimals, rounded half up."""
+    return None if points is None else rounded_text(points / 10**digits, digits)
+
+
+def exact_text(value: Fraction | None) -> str | None:
+    """Return a terminating fraction as decimal text without rounding.
+
+    Raises:
+        Inexact: it has no finite decimal form.
+    """
+    if value is None:
+        return None
+    rest, digits = value.denominator, 0
+    while rest % 10 == 0:
+        rest, digits = rest // 10, digits + 1
+    while rest % 2 == 0:
+        rest, digits = rest // 2, digits + 1
+    while rest % 5 == 0:
+        rest, digits = rest // 5, digits + 1
+    if rest != 1:
+        raise Inexact(f"{value} has no finite decimal form")
+    return decimal_text((value * 10**digits).numerator, digits)
+
+
+def plain(value: Decimal | None) -> str | None:
+    """Return a row's number as decimal text without an exponent and without trailing zeros."""
+    if value is None:
+        return None
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def moment(time_ms: int) -> datetime:
+    """Return the instant of a time in milliseconds."""
+    return EPOCH + timedelta(milliseconds=time_ms)
+
+
+def optional_moment(time_ms: int) -> datetime | None:
+    """Return the instant, or None for 0 (never, not yet)."""
+    return moment(time_ms) if time_ms else None
+
+
+def ms_of(instant: datetime | None) -> int:
+    """Return milliseconds since 1970, 0 for None."""
+    return 0 if instant is None else (instant - EPOCH) // _MILLISECOND
+
+
+def json_text(value: Any) -> str | None:
+    """Return a value as JSON text for a jsonb column, None (SQL's null) for None."""
+    return None if value is None else json.dumps(value)
+
+
+def json_of(value: Any) -> Any:
+    """Return a jsonb value decoded: Django's cursors hand it out as text, psycopg's own do not."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def read_all(cursor: Cursor, model: type[models.Model], order_by: str) -> list[Any]:
+    """Return every row of a model through this cursor, so that it belongs to the caller's snapshot."""
+    columns = model._meta.concrete_fields
+    names = ", ".join(f'"{f.column}"' for f in columns)
+    cursor.execute(f'SELECT {names} FROM "{model._meta.db_table}" ORDER BY {order_by}')
+    is_json = [isinstance(f, models.JSONField) for f in columns]
+    return [
+        model(**{f.attname: json_of(v) if j else v for f, v, j in zip(columns, row, is_json, strict=True)})
+        for row in cursor.fetchall()
+    ]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as a store writes it: a whole batch in one statement, one array a column.
+
+    `columns` maps column to the type of the array that carries it. A column whose type is `jsonb` or
+    `numeric` takes text.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: dict[str, str]
+
+    @cached_property
+    def _source(self) -> str:
+        arrays = ", ".join(f"%s::{'text' if t == 'jsonb' else t}[]" for t in self.columns.values())
+        reads = ", ".join(f'u."{c}"::jsonb' if t == "jsonb" else f'u."{c}"' for c, t in self.columns.items())
+        return f"SELECT {reads} FROM unnest({arrays}) AS u({self._names})"
+
+    @cached_property
+    def _names(self) -> str:
+        return ", ".join(f'"{c}"' for c in self.columns)
+
+    @cached_property
+    def _insert(self) -> str:
+        return f'INSERT INTO "{self.name}" ({self._names}) {self._source}'
+
+    @cached_property
+    def _upsert(self) -> str:
+        key = ", ".join(f'"{c}"' for c in self.key)
+        sets = ", ".join(f'"{c}" = EXCLUDED."{c}"' for c in self.columns if c not in self.key)
+        return f"{self._insert} ON CONFLICT ({key}) DO UPDATE SET {sets}"
+
+    @cached_property
+    def _update(self) -> str:
+        sets = ", ".join(f'"{c}" = s."{c}"' for c in self.columns if c not in self.key)
+        match = " AND ".join(f't."{c}" = s."{c}"' for c in self.key)
+        return f'UPDATE "{self.name}" AS t SET {sets} FROM ({self._source}) AS s({self._names}) WHERE {match}'
+
+    def insert(self, cursor: Cursor, rows: Sequence[Sequence[Any]]) -> None:
+        """Append rows; a key that exists already is an error of ours and raises."""
+        if rows:
+            cursor.execute(self._insert, _columns(rows))
+
+    def upsert(self, cursor: Cursor, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, or overwrite those whose key exists. A key may stand in `rows` once."""
+        if rows:
+            cursor.execute(self._upsert, _columns(rows))
+
+    def update(self, cursor: Cursor, rows: Sequence[Sequence[Any]]) -> None:
+        """Overwrite rows that must exist.
+
+        Raises:
+            LookupError: a key has no row.
+        """
+        if not rows:
+            return
+        cursor.execute(self._update, _columns(rows))
+        if cursor.rowcount != len(rows):
+            raise LookupError(f"{self.name}: {len(rows)} rows to change, {cursor.rowcount} found")
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,165 @@
+"""Candles of the bid, built from accepted ticks.
+
+The desk of shard 0 hands every accepted tick to `CandleBook.add` and writes what changed with the batch, so
+that candles and the tick cursor move together: after a crash the book is loaded again and goes on as if nothing
+had been. A tick touches its one-minute candle only; the longer ones are folded from it when they are written.
+Times are those of the ticks, in milliseconds UTC; a candle is named by its start.
+"""
+
+from dataclasses import dataclass
+
+from dealing.columns import Cursor, Inexact, Table, decimal_text, moment, ms_of, units_of
+
+MINUTE_MS = 60_000
+INTERVALS = {
+    "1m": MINUTE_MS,
+    "5m": 5 * MINUTE_MS,
+    "15m": 15 * MINUTE_MS,
+    "1h": 60 * MINUTE_MS,
+    "4h": 240 * MINUTE_MS,
+    "1d": 1440 * MINUTE_MS,
+}
+CANDLES = Table(
+    "markets_candle",
+    ("symbol", "interval", "time"),
+    {
+        "symbol": "text", "interval": "text", "time": "timestamptz", "open": "numeric", "high": "numeric",
+        "low": "numeric", "close": "numeric", "ticks": "bigint",
+    },
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Candle:
+    """One candle, prices in points."""
+
+    start_ms: int
+    open: int
+    high: int
+    low: int
+    close: int
+    ticks: int = 1
+
+
+class CandleBook:
+    """The candles that are still growing, by symbol and interval."""
+
+    def __init__(self) -> None:
+        self._digits: dict[str, int] = {}
+        self._minutes: dict[str, Candle] = {}
+        self._longer: dict[tuple[str, str], Candle] = {}
+        self._folded: dict[str, int] = {}  # ticks of the current minute that the longer ones hold already
+        self._ended: list[tuple[str, str, Candle, int]] = []
+        self._changed: set[str] = set()
+
+    def add(self, symbol: str, bid: int, time_ms: int, digits: int) -> None:
+        """Take an accepted tick's bid in points of `digits` decimals."""
+        minute = self._minutes.get(symbol)
+        start = time_ms - time_ms % MINUTE_MS
+        if minute is None or start > minute.start_ms or self._digits[symbol] != digits:
+            if minute is not None:
+                self._fold(symbol)
+                self._ended.append((symbol, "1m", minute, self._digits[symbol]))
+                if self._digits[symbol] != digits:
+                    self._forget(symbol)
+            self._digits[symbol] = digits
+            self._folded[symbol] = 0
+            self._minutes[symbol] = Candle(start, bid, bid, bid, bid)
+        else:
+            if bid > minute.high:
+                minute.high = bid
+            elif bid < minute.low:
+                minute.low = bid
+            minute.close = bid
+            minute.ticks += 1
+        self._changed.add(symbol)
+
+    def _fold(self, symbol: str) -> None:
+        """Bring the longer candles up to the current minute."""
+        minute = self._minutes[symbol]
+        new = minute.ticks - self._folded[symbol]
+        if not new:
+            return
+        self._folded[symbol] = minute.ticks
+        for interval, length in INTERVALS.items():
+            if interval == "1m":
+                continue
+            start = minute.start_ms - minute.start_ms % length
+            candle = self._longer.get((symbol, interval))
+            if candle is None or candle.start_ms < start:
+                if candle is not None:
+                    self._ended.append((symbol, interval, candle, self._digits[symbol]))
+                self._longer[symbol, interval] = Candle(
+                    start, minute.open, minute.high, minute.low, minute.close, new
+                )
+            else:
+                candle.high = max(candle.high, minute.high)
+                candle.low = min(candle.low, minute.low)
+                candle.close = minute.close
+                candle.ticks += new
+
+    def _forget(self, symbol: str) -> None:
+        """End all candles of a symbol whose digits changed: points of two sizes do not mix."""
+        for interval in INTERVALS:
+            candle = self._longer.pop((symbol, interval), None)
+            if candle is not None:
+                self._ended.append((symbol, interval, candle, self._digits[symbol]))
+
+    def write(self, cursor: Cursor) -> None:
+        """Write every candle that changed since the last call, in the caller's transaction."""
+        rows: dict[tuple[str, str, int], tuple[Candle, int]] = {}
+        for symbol in sorted(self._changed):
+            self._fold(symbol)
+        for symbol, interval, candle, digits in self._ended:
+            rows[symbol, interval, candle.start_ms] = (candle, digits)
+        for symbol in sorted(self._changed):
+            digits = self._digits[symbol]
+            minute = self._minutes[symbol]
+            rows[symbol, "1m", minute.start_ms] = (minute, digits)
+            for interval in INTERVALS:
+                longer = self._longer.get((symbol, interval))
+                if longer is not None:
+                    rows[symbol, interval, longer.start_ms] = (longer, digits)
+        CANDLES.upsert(
+            cursor,
+            [
+                (
+                    symbol,
+                    interval,
+                    moment(start_ms),
+                    decimal_text(candle.open, digits),
+                    decimal_text(candle.high, digits),
+                    decimal_text(candle.low, digits),
+                    decimal_text(candle.close, digits),
+                    candle.ticks,
+                )
+                for (symbol, interval, start_ms), (candle, digits) in rows.items()
+            ],
+        )
+        self._ended.clear()
+        self._changed.clear()
+
+    def load(self, cursor: Cursor, digits: dict[str, int]) -> None:
+        """Read the newest candle of every interval of these symbols, so that it grows on.
+
+        `digits` maps symbol to its decimals.
+        """
+        cursor.execute(
+            "SELECT s.symbol, i.interval, c.time, c.open, c.high, c.low, c.close, c.ticks "
+            "FROM unnest(%s::text[]) AS s(symbol) CROSS JOIN unnest(%s::text[]) AS i(interval) "
+            "CROSS JOIN LATERAL (SELECT * FROM markets_candle c WHERE c.symbol = s.symbol "
+            "AND c.interval = i.interval ORDER BY c.time DESC LIMIT 1) c",
+            (list(digits), list(INTERVALS)),
+        )
+        for symbol, interval, time, *prices, ticks in cursor.fetchall():
+            try:
+                first, high, low, last = (units_of(price, digits[symbol]) for price in prices)
+            except Inexact:
+                continue  # of the time when the symbol had more digits: it stays as it is
+            candle = Candle(ms_of(time), first, high, low, last, ticks)
+            if interval == "1m":
+                self._minutes[symbol] = candle
+                self._digits[symbol] = digits[symbol]
+                self._folded[symbol] = ticks  # rows are written together, so the longer ones hold it
+            else:
+                self._longer[symbol, interval] = candle

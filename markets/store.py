@@ -1,0 +1,93 @@
+"""Symbols, quotes and extremes: rows to the engine's records and back.
+
+`load` reads what the engine starts from, `record` writes what a batch changed, in the caller's transaction and
+one statement a table. Quotes are the same in every shard and written by shard 0 alone; extremes belong to the
+shard whose smart orders need them. Only the desk calls it.
+"""
+
+from typing import Any
+
+from dealing.columns import (
+    Cursor,
+    Inexact,
+    Table,
+    decimal_text,
+    json_of,
+    json_text,
+    moment,
+    ms_of,
+    read_all,
+    units_of,
+)
+from engine.records import Quote
+from engine.state import Extremes
+from markets.models import Symbol
+
+QUOTES = Table(
+    "markets_quote",
+    ("symbol",),
+    {
+        "symbol": "text", "bid": "numeric", "ask": "numeric", "time": "timestamptz", "seq": "bigint",
+        "deviating": "int", "digits": "int",
+    },
+)  # fmt: skip
+EXTREMES = Table(
+    "markets_extremes", ("shard", "symbol"), {"shard": "smallint", "symbol": "text", "data": "jsonb"}
+)
+
+
+def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
+    """Read all symbols in list order, their last quotes, and this shard's extremes into `state`.
+
+    Raises:
+        SettingError: a symbol's row holds what the engine cannot take.
+    """
+    for index, row in enumerate(read_all(cursor, Symbol, "position, name")):
+        state.symbols[row.name] = row.to_engine(index=index)
+    names = ", ".join(QUOTES.columns)
+    cursor.execute(f"SELECT {names} FROM markets_quote ORDER BY symbol")
+    for row in cursor.fetchall():
+        symbol = state.symbols.get(row[0])
+        quote = symbol and quote_of(row, symbol.digits)
+        if quote:
+            state.quotes[row[0]] = quote
+    cursor.execute("SELECT symbol, data FROM markets_extremes WHERE shard = %s ORDER BY symbol", (shard,))
+    for name, data in cursor.fetchall():
+        if name in state.symbols:
+            state.extremes[name] = Extremes.from_json(json_of(data))
+
+
+def record(cursor: Cursor, changes: Any) -> None:
+    """Write the quotes (shard 0) and extremes that a batch changed."""
+    if changes.shard == 0:
+        digits = {name: changes.state.symbols[name].digits for name in changes.quotes}
+        QUOTES.upsert(
+            cursor, [quote_row(name, changes.quotes[name], digits[name]) for name in sorted(changes.quotes)]
+        )
+    EXTREMES.upsert(
+        cursor,
+        [
+            (changes.shard, name, json_text(changes.state.extremes[name].to_json()))
+            for name in sorted(changes.extremes)
+        ],
+    )
+
+
+def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:
+    """Return a quote as a row in the order of `QUOTES.columns`."""
+    return (
+        symbol, decimal_text(q.bid, digits), decimal_text(q.ask, digits), moment(q.time_ms), q.seq,
+        q.deviating, digits,
+    )  # fmt: skip
+
+
+def quote_of(row: Any, digits: int) -> Quote | None:
+    """Return the quote of a row in the order of `QUOTES.columns`, in points of `digits` decimals.
+
+    None where the symbol has fewer digits now than the quote needs: it waits for its next tick.
+    """
+    _symbol, bid, ask, time, seq, deviating, _digits = row
+    try:
+        return Quote(units_of(bid, digits), units_of(ask, digits), ms_of(time), seq, deviating)
+    except Inexact:
+        return None

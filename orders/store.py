@@ -1,0 +1,333 @@
+"""Orders, smart orders and the dealers' queue: rows to the engine's records and back.
+
+`load` reads what still lives in a shard, `record` writes what a batch changed, in the caller's transaction and
+one or two statements a table. Promises: a record that was written is read back equal. Only the desk calls it.
+"""
+
+from fractions import Fraction
+from typing import Any
+
+from dealing.columns import (
+    VOLUME_DIGITS,
+    Cursor,
+    Table,
+    decimal_text,
+    exact_text,
+    fraction_text,
+    json_of,
+    json_text,
+    moment,
+    ms_of,
+    optional_fraction_of,
+    optional_moment,
+    optional_text,
+    optional_units,
+    points_text,
+    units_of,
+    volume_text,
+)
+from engine.enums import (
+    EntryType,
+    LevelStatus,
+    OrderReason,
+    OrderStatus,
+    OrderType,
+    RequestKind,
+    Side,
+    SmartState,
+)
+from engine.records import Level, Order, Request, SmartOrder
+
+ORDERS = Table(
+    "orders_order",
+    ("ticket",),
+    {
+        "ticket": "bigint", "login": "bigint", "symbol": "text", "type": "text", "volume": "numeric",
+        "status": "text", "reason": "text", "created_at": "timestamptz", "modified_at": "timestamptz",
+        "price": "numeric", "limit_price": "numeric", "sl": "numeric", "tp": "numeric",
+        "expires_at": "timestamptz", "expires_day": "bool", "leverage": "bigint",
+        "requested_price": "numeric", "modified_price": "numeric", "position": "bigint", "smart": "bigint",
+        "error": "text", "comment": "text", "client_id": "text", "actor": "text", "digits": "int",
+        "request": "bigint", "gen": "bigint",
+    },
+)  # fmt: skip
+SMARTS = Table(
+    "orders_smartorder",
+    ("id",),
+    {
+        "id": "bigint", "login": "bigint", "symbol": "text", "side": "text", "volume": "numeric",
+        "entry": "text", "state": "text", "created_at": "timestamptz", "modified_at": "timestamptz",
+        "order": "bigint", "position": "bigint", "entry_price": "numeric", "entry_price_exact": "text",
+        "stop_loss": "numeric", "callback": "numeric", "activation": "numeric", "activated": "bool",
+        "break_even": "bool", "offset": "bigint", "break_even_stop": "numeric",
+        "break_even_triggered": "bool", "mark": "numeric", "mark_seq": "bigint", "remaining": "numeric",
+        "version": "bigint", "digits": "int", "client_id": "text", "comment": "text", "gen": "bigint",
+    },
+)  # fmt: skip
+LEVELS = Table(
+    "orders_smartlevel",
+    ("smart_id", "number"),
+    {
+        "smart_id": "bigint", "number": "int", "price": "numeric", "percent": "numeric",
+        "volume": "numeric", "status": "text", "deal": "bigint", "time": "timestamptz",
+    },
+)  # fmt: skip
+TIMELINE = Table(
+    "orders_smartevent",
+    ("id",),
+    {"smart_id": "bigint", "time": "timestamptz", "what": "text", "version": "bigint", "data": "jsonb"},
+)
+REQUESTS = Table(
+    "orders_dealerrequest",
+    ("id",),
+    {
+        "id": "bigint", "kind": "text", "login": "bigint", "symbol": "text", "side": "text",
+        "volume": "numeric", "price": "numeric", "requested_price": "numeric", "created_at": "timestamptz",
+        "expires_at": "timestamptz", "order": "bigint", "position": "bigint", "smart": "bigint",
+        "level": "int", "opposite": "bigint", "dealer": "text", "digits": "int", "context": "jsonb",
+        "is_open": "bool", "outcome": "text",
+    },
+)  # fmt: skip
+LIVE_STATES = [SmartState.PENDING.value, SmartState.ACTIVE.value, SmartState.PARTIALLY_CLOSED.value]
+
+
+def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
+    """Read pending orders, live smart orders and the open queue of this shard's accounts into `state`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    mine = (shards, shard)
+    cursor.execute(
+        f"{_select(ORDERS)} WHERE status = 'pending' AND login %% %s = %s ORDER BY ticket",
+        mine,
+    )
+    for row in cursor.fetchall():
+        order = order_of(row)
+        state.orders[order.ticket] = order
+    cursor.execute(
+        f"{_select(SMARTS)} WHERE state = ANY(%s) AND login %% %s = %s ORDER BY id", (LIVE_STATES, *mine)
+    )
+    found = {row[0]: smart_of(row) for row in cursor.fetchall()}
+    cursor.execute(f"{_select(LEVELS)} WHERE smart_id = ANY(%s) ORDER BY smart_id, number", (list(found),))
+    for smart_id, *row in cursor.fetchall():
+        found[smart_id].levels.append(level_of(row, found[smart_id].digits))
+    state.smarts.update(found)
+    cursor.execute(f"{_select(REQUESTS)} WHERE is_open AND login %% %s = %s ORDER BY id", mine)
+    for row in cursor.fetchall():
+        request = request_of(row)
+        state.requests[request.id] = request
+
+
+def record(cursor: Cursor, changes: Any) -> None:
+    """Write what a batch changed; a smart order's levels are those that it has now."""
+    ORDERS.upsert(cursor, [order_row(changes.orders[ticket]) for ticket in sorted(changes.orders)])
+    smarts = [changes.smarts[key] for key in sorted(changes.smarts)]
+    SMARTS.upsert(cursor, [smart_row(s) for s in smarts])
+    levels = [level_row(s, level) for s in smarts for level in s.levels]
+    if smarts:
+        cursor.execute(
+            "DELETE FROM orders_smartlevel WHERE smart_id = ANY(%s) AND (smart_id, number) NOT IN "
+            "(SELECT * FROM unnest(%s::bigint[], %s::int[]))",
+            ([s.id for s in smarts], [row[0] for row in levels], [row[1] for row in levels]),
+        )
+    LEVELS.upsert(cursor, levels)
+    TIMELINE.insert(
+        cursor,
+        [
+            (line.smart.id, moment(line.time_ms), line.what, line.smart.version, json_text(line.data))
+            for line in changes.smart_timeline
+        ],
+    )
+    REQUESTS.upsert(
+        cursor,
+        [
+            request_row(change.request, is_open=change.open, outcome=change.outcome)
+            for change in (changes.requests[key] for key in sorted(changes.requests))
+        ],
+    )
+
+
+def _select(table: Table) -> str:
+    names = ", ".join(f'"{column}"' for column in table.columns)
+    return f'SELECT {names} FROM "{table.name}"'
+
+
+def order_row(o: Order) -> tuple[Any, ...]:
+    """Return an order as a row in the order of `ORDERS.columns`."""
+    d = o.digits
+    return (
+        o.ticket, o.login, o.symbol, o.type.value, volume_text(o.volume), o.status.value, o.reason.value,
+        moment(o.created_ms), moment(o.modified_ms), optional_text(o.price, d),
+        optional_text(o.limit_price, d), optional_text(o.sl, d), optional_text(o.tp, d),
+        optional_moment(o.expires_ms), o.expires_day, o.leverage, optional_text(o.requested_price, d),
+        optional_text(o.modified_price, d), o.position or None, o.smart or None, o.error, o.comment,
+        o.client_id, o.actor, d, o.request or None, o.gen,
+    )  # fmt: skip
+
+
+def order_of(row: Any) -> Order:
+    """Return the order of a row in the order of `ORDERS.columns`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    (
+        ticket, login, symbol, type_, volume, status, reason, created_at, modified_at, price, limit_price,
+        sl, tp, expires_at, expires_day, leverage, requested, modified_price, position, smart, error,
+        comment, client_id, actor, digits, request, gen,
+    ) = row  # fmt: skip
+    return Order(
+        ticket=ticket,
+        login=login,
+        symbol=symbol,
+        type=OrderType(type_),
+        volume=units_of(volume, VOLUME_DIGITS),
+        status=OrderStatus(status),
+        reason=OrderReason(reason),
+        created_ms=ms_of(created_at),
+        modified_ms=ms_of(modified_at),
+        price=optional_units(price, digits),
+        limit_price=optional_units(limit_price, digits),
+        sl=optional_units(sl, digits),
+        tp=optional_units(tp, digits),
+        expires_ms=ms_of(expires_at),
+        expires_day=expires_day,
+        leverage=leverage,
+        requested_price=optional_units(requested, digits),
+        modified_price=optional_units(modified_price, digits),
+        position=position or 0,
+        smart=smart or 0,
+        error=error,
+        comment=comment,
+        client_id=client_id,
+        actor=actor,
+        digits=digits,
+        request=request or 0,
+        gen=gen,
+    )
+
+
+def smart_row(s: SmartOrder) -> tuple[Any, ...]:
+    """Return a smart order as a row in the order of `SMARTS.columns`; its levels are rows of their own."""
+    d = s.digits
+    return (
+        s.id, s.login, s.symbol, s.side.value, volume_text(s.volume), s.entry.value, s.state.value,
+        moment(s.created_ms), moment(s.modified_ms), s.order or None, s.position or None,
+        points_text(s.entry_price, d), fraction_text(s.entry_price), optional_text(s.stop_loss, d),
+        exact_text(s.callback), optional_text(s.activation, d), s.activated, s.break_even, s.offset,
+        optional_text(s.break_even_stop, d), s.break_even_triggered, optional_text(s.mark, d), s.mark_seq,
+        volume_text(s.remaining), s.version, d, s.client_id, s.comment, s.gen,
+    )  # fmt: skip
+
+
+def smart_of(row: Any) -> SmartOrder:
+    """Return the smart order of a row in the order of `SMARTS.columns`, without its levels.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    (
+        id_, login, symbol, side, volume, entry, state, created_at, modified_at, order, position, _entry,
+        entry_exact, stop_loss, callback, activation, activated, break_even, offset, break_even_stop,
+        break_even_triggered, mark, mark_seq, remaining, version, digits, client_id, comment, gen,
+    ) = row  # fmt: skip
+    return SmartOrder(
+        id=id_,
+        login=login,
+        symbol=symbol,
+        side=Side(side),
+        volume=units_of(volume, VOLUME_DIGITS),
+        entry=EntryType(entry),
+        state=SmartState(state),
+        created_ms=ms_of(created_at),
+        modified_ms=ms_of(modified_at),
+        order=order or 0,
+        position=position or 0,
+        entry_price=optional_fraction_of(entry_exact),
+        stop_loss=optional_units(stop_loss, digits),
+        callback=None if callback is None else Fraction(callback),
+        activation=optional_units(activation, digits),
+        activated=activated,
+        break_even=break_even,
+        offset=offset,
+        break_even_stop=optional_units(break_even_stop, digits),
+        break_even_triggered=break_even_triggered,
+        mark=optional_units(mark, digits),
+        mark_seq=mark_seq,
+        remaining=units_of(remaining, VOLUME_DIGITS),
+        version=version,
+        digits=digits,
+        client_id=client_id,
+        comment=comment,
+        gen=gen,
+    )
+
+
+def level_row(s: SmartOrder, level: Level) -> tuple[Any, ...]:
+    """Return a level as a row in the order of `LEVELS.columns`."""
+    return (
+        s.id, level.number, decimal_text(level.price, s.digits), exact_text(level.percent),
+        volume_text(level.volume), level.status.value, level.deal or None, optional_moment(level.time_ms),
+    )  # fmt: skip
+
+
+def level_of(row: Any, digits: int) -> Level:
+    """Return the level of a row in the order of `LEVELS.columns` without its first.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    number, price, percent, volume, status, deal, time = row
+    return Level(
+        number=number,
+        price=units_of(price, digits),
+        percent=Fraction(percent),
+        volume=units_of(volume, VOLUME_DIGITS),
+        status=LevelStatus(status),
+        deal=deal or 0,
+        time_ms=ms_of(time),
+    )
+
+
+def request_row(r: Request, *, is_open: bool, outcome: str) -> tuple[Any, ...]:
+    """Return a request of the dealers' queue as a row in the order of `REQUESTS.columns`."""
+    d = r.digits
+    return (
+        r.id, r.kind.value, r.login, r.symbol, r.side.value, volume_text(r.volume),
+        optional_text(r.price, d), optional_text(r.requested_price, d), moment(r.created_ms),
+        optional_moment(r.expires_ms), r.order or None, r.position or None, r.smart or None,
+        r.level or None, r.opposite or None, r.dealer, d, json_text(r.context), is_open, outcome,
+    )  # fmt: skip
+
+
+def request_of(row: Any) -> Request:
+    """Return the request of a row in the order of `REQUESTS.columns`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    (
+        id_, kind, login, symbol, side, volume, price, requested, created_at, expires_at, order, position,
+        smart, level, opposite, dealer, digits, context, _is_open, _outcome,
+    ) = row  # fmt: skip
+    return Request(
+        id=id_,
+        kind=RequestKind(kind),
+        login=login,
+        symbol=symbol,
+        side=Side(side),
+        volume=units_of(volume, VOLUME_DIGITS),
+        price=optional_units(price, digits),
+        created_ms=ms_of(created_at),
+        expires_ms=ms_of(expires_at),
+        order=order or 0,
+        position=position or 0,
+        smart=smart or 0,
+        level=level or 0,
+        opposite=opposite or 0,
+        requested_price=optional_units(requested, digits),
+        dealer=dealer,
+        digits=digits,
+        context=json_of(context),
+    )

@@ -1,0 +1,205 @@
+"""Positions and deals: rows to the engine's records and back.
+
+`load` reads the open positions of a shard, `record` writes what a batch changed, in the caller's transaction
+and one statement a table. Promises: a record that was written is read back equal, exact fractions included.
+Only the desk calls it.
+"""
+
+from typing import Any
+
+from dealing.columns import (
+    VOLUME_DIGITS,
+    Cursor,
+    Table,
+    decimal_text,
+    fraction_of,
+    fraction_text,
+    json_of,
+    json_text,
+    moment,
+    ms_of,
+    optional_fraction_of,
+    optional_text,
+    optional_units,
+    points_text,
+    rounded_text,
+    units_of,
+    volume_text,
+)
+from engine.enums import Direction, OrderReason, PositionStatus, Side
+from engine.records import Deal, Position
+from engine.settings import currency_digits
+
+RATE_DIGITS = 10
+
+POSITIONS = Table(
+    "positions_position",
+    ("ticket",),
+    {
+        "ticket": "bigint", "login": "bigint", "symbol": "text", "side": "text", "volume": "numeric",
+        "volume_opened": "numeric", "open_price": "numeric", "open_price_exact": "text",
+        "leverage": "numeric", "leverage_exact": "text", "margin_rate": "numeric",
+        "margin_rate_exact": "text", "opened_at": "timestamptz", "modified_at": "timestamptz",
+        "status": "text", "sl": "numeric", "tp": "numeric", "fees": "numeric", "swap": "numeric",
+        "profit": "numeric", "fees_booked": "numeric", "swap_booked": "numeric", "close_price": "numeric",
+        "smart": "bigint", "comment": "text", "digits": "int", "request": "bigint", "gen": "bigint",
+        "last_rate": "numeric", "last_rate_exact": "text",
+    },
+)  # fmt: skip
+DEALS = Table(
+    "positions_deal",
+    ("ticket",),
+    {
+        "ticket": "bigint", "order": "bigint", "position": "bigint", "login": "bigint", "symbol": "text",
+        "side": "text", "direction": "text", "volume": "numeric", "price": "numeric",
+        "requested_price": "numeric", "time": "timestamptz", "reason": "text", "digits": "int",
+        "profit": "numeric", "fees": "numeric", "swap": "numeric", "profit_rate": "numeric",
+        "profit_rate_exact": "text", "open_price": "numeric", "open_price_exact": "text", "comment": "text",
+        "trigger_key": "text", "evidence": "jsonb",
+    },
+)  # fmt: skip
+
+
+def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
+    """Read the open positions of this shard's accounts into `state`; their accounts are there already.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    names = ", ".join(f'"{column}"' for column in POSITIONS.columns)
+    cursor.execute(
+        f"SELECT {names} FROM positions_position WHERE status = 'open' AND login %% %s = %s ORDER BY ticket",
+        (shards, shard),
+    )
+    for row in cursor.fetchall():
+        money = currency_digits(state.accounts[row[1]].currency)
+        position = position_of(row, money)
+        state.positions[position.ticket] = position
+
+
+def record(cursor: Cursor, changes: Any) -> None:
+    """Write what a batch changed: positions overwrite their rows, deals are appended."""
+    money = money_digits(
+        cursor, changes, [p.login for p in changes.positions.values()] + [d.login for d in changes.deals]
+    )
+    POSITIONS.upsert(
+        cursor,
+        [position_row(p, money[p.login]) for p in (changes.positions[t] for t in sorted(changes.positions))],
+    )
+    DEALS.insert(cursor, [deal_row(d, money[d.login]) for d in changes.deals])
+
+
+def money_digits(cursor: Cursor, changes: Any, logins: list[int]) -> dict[int, int]:
+    """Return the decimals of money of these accounts: of changed ones from memory, of others from rows."""
+    digits = {login: currency_digits(account.currency) for login, account in changes.accounts.items()}
+    unknown = sorted(set(logins) - digits.keys())
+    if unknown:
+        # A row of another application, read by name: the money's digits belong to the account.
+        cursor.execute("SELECT login, currency FROM accounts_account WHERE login = ANY(%s)", (unknown,))
+        digits.update((login, currency_digits(currency)) for login, currency in cursor.fetchall())
+    return digits
+
+
+def position_row(p: Position, money: int) -> tuple[Any, ...]:
+    """Return a position as a row in the order of `POSITIONS.columns`; `money` is its money's decimals."""
+    return (
+        p.ticket, p.login, p.symbol, p.side.value, volume_text(p.volume), volume_text(p.volume_opened),
+        points_text(p.open_price, p.digits), fraction_text(p.open_price),
+        rounded_text(p.leverage, 2), fraction_text(p.leverage),
+        rounded_text(p.margin_rate, RATE_DIGITS), fraction_text(p.margin_rate),
+        moment(p.opened_ms), moment(p.modified_ms), p.status.value,
+        optional_text(p.sl, p.digits), optional_text(p.tp, p.digits),
+        decimal_text(p.fees, money), decimal_text(p.swap, money), decimal_text(p.profit, money),
+        decimal_text(p.fees_booked, money), decimal_text(p.swap_booked, money),
+        optional_text(p.close_price, p.digits), p.smart or None, p.comment, p.digits, p.request or None,
+        p.gen, rounded_text(p.last_rate, RATE_DIGITS), fraction_text(p.last_rate),
+    )  # fmt: skip
+
+
+def position_of(row: Any, money: int) -> Position:
+    """Return the position of a row in the order of `POSITIONS.columns`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    (
+        ticket, login, symbol, side, volume, volume_opened, _open, open_exact, _leverage, leverage_exact,
+        _rate, rate_exact, opened_at, modified_at, status, sl, tp, fees, swap, profit, fees_booked,
+        swap_booked, close_price, smart, comment, digits, request, gen, _last, last_exact,
+    ) = row  # fmt: skip
+    return Position(
+        ticket=ticket,
+        login=login,
+        symbol=symbol,
+        side=Side(side),
+        volume=units_of(volume, VOLUME_DIGITS),
+        open_price=fraction_of(open_exact),
+        leverage=fraction_of(leverage_exact),
+        margin_rate=fraction_of(rate_exact),
+        opened_ms=ms_of(opened_at),
+        modified_ms=ms_of(modified_at),
+        status=PositionStatus(status),
+        sl=optional_units(sl, digits),
+        tp=optional_units(tp, digits),
+        volume_opened=units_of(volume_opened, VOLUME_DIGITS),
+        fees=units_of(fees, money),
+        swap=units_of(swap, money),
+        profit=units_of(profit, money),
+        fees_booked=units_of(fees_booked, money),
+        swap_booked=units_of(swap_booked, money),
+        close_price=optional_units(close_price, digits),
+        smart=smart or 0,
+        comment=comment,
+        digits=digits,
+        request=request or 0,
+        gen=gen,
+        last_rate=optional_fraction_of(last_exact),
+    )
+
+
+def deal_row(d: Deal, money: int) -> tuple[Any, ...]:
+    """Return a deal as a row in the order of `DEALS.columns`; `money` is its money's decimals."""
+    return (
+        d.ticket, d.order, d.position, d.login, d.symbol, d.side.value, d.direction.value,
+        volume_text(d.volume), decimal_text(d.price, d.digits), decimal_text(d.requested_price, d.digits),
+        moment(d.time_ms), d.reason.value, d.digits, optional_text(d.profit, money),
+        optional_text(d.fees, money), optional_text(d.swap, money),
+        rounded_text(d.profit_rate, RATE_DIGITS), fraction_text(d.profit_rate),
+        points_text(d.open_price, d.digits), fraction_text(d.open_price), d.comment, d.trigger_key,
+        json_text(d.evidence),
+    )  # fmt: skip
+
+
+def deal_of(row: Any, money: int) -> Deal:
+    """Return the deal of a row in the order of `DEALS.columns`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    (
+        ticket, order, position, login, symbol, side, direction, volume, price, requested, time, reason,
+        digits, profit, fees, swap, _rate, rate_exact, _open, open_exact, comment, trigger_key, evidence,
+    ) = row  # fmt: skip
+    return Deal(
+        ticket=ticket,
+        order=order,
+        position=position,
+        login=login,
+        symbol=symbol,
+        side=Side(side),
+        direction=Direction(direction),
+        volume=units_of(volume, VOLUME_DIGITS),
+        price=units_of(price, digits),
+        requested_price=units_of(requested, digits),
+        time_ms=ms_of(time),
+        reason=OrderReason(reason),
+        digits=digits,
+        profit=optional_units(profit, money),
+        fees=optional_units(fees, money),
+        swap=optional_units(swap, money),
+        profit_rate=optional_fraction_of(rate_exact),
+        open_price=optional_fraction_of(open_exact),
+        comment=comment,
+        trigger_key=trigger_key,
+        evidence=json_of(evidence),
+    )
