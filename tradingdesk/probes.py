@@ -1,0 +1,63 @@
+"""Questions from outside: is the site up, has every shard a desk, do quotes flow, who has a port.
+
+Each answers at once, and no failure is more than a "not yet".
+"""
+
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import redis
+
+
+def site_ready(address: str) -> bool:
+    """Return whether daphne serves and reaches its database and Redis."""
+    try:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def engine_ready(database_url: str, shards: int) -> bool:
+    """Return whether every shard has a desk whose heart beat within the last five seconds."""
+    sql = "SELECT count(*) FROM engine_shard WHERE heartbeat_at > now() - interval '5 seconds'"
+    try:
+        with psycopg.connect(database_url, connect_timeout=2) as connection:
+            row = connection.execute(sql).fetchone()
+            return row is not None and int(row[0]) >= shards
+    except psycopg.Error:
+        return False
+
+
+def quotes_ready(redis_url: str) -> bool:
+    """Return whether a feed has written to the stream of ticks."""
+    try:
+        with redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.xlen("ticks"))
+    except redis.RedisError:
+        return False
+
+
+def port_owner(port: int) -> str:
+    """Return " by NAME (pid N)" of the process that listens on a port, "" when we may not see it."""
+    wanted = f"{port:04X}"
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            columns = row.split()
+            if columns[3] == "0A" and columns[1].rpartition(":")[2] == wanted:
+                inodes.add(f"socket:[{columns[9]}]")
+    for folder in Path("/proc").glob("[0-9]*") if inodes else ():
+        try:
+            if any(os.readlink(link) in inodes for link in (folder / "fd").iterdir()):
+                return f" by {(folder / 'comm').read_text().strip()} (pid {folder.name})"
+        except OSError:
+            continue  # it ended, or belongs to somebody else
+    return ""

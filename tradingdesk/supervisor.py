@@ -1,0 +1,372 @@
+"""`python -m tradingdesk.supervisor up`: the whole desk on one machine.
+
+It starts PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL are set), migrates, then
+daphne, the engine worker, the general worker, beat and a feed; it restarts what dies and stops
+all in order on Ctrl-C or SIGTERM. It promises to refuse a second start in one data folder, to
+name a port that is taken before anything is started, and to leave nothing running.
+
+`down`, `status`, `logs` and `exec` are in `tradingdesk.control`. It installs nothing (the script
+`desk` does) and decides nothing about trading.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from tradingdesk import runfile
+from tradingdesk.console import Console
+from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
+from tradingdesk.parts import LogTail, Part, command_part
+from tradingdesk.probes import engine_ready, port_owner, quotes_ready, site_ready
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOK_EVERY_S = 0.2
+# What takes work in goes first, what does it next, what keeps it last.
+STOP_ORDER = (("feed", "demo", "prepare", "daphne", "beat"), ("engine", "worker"), ("redis", "postgres"))
+
+
+class StartFailed(Exception):
+    """The desk cannot start; the text says why."""
+
+
+class Supervisor:
+    """The running desk: its parts, their logs, and the loop that watches them."""
+
+    def __init__(self, arguments: argparse.Namespace, data: Path, console: Console) -> None:
+        """Take the data folder; nothing is started yet.
+
+        Raises:
+            AlreadyRunning: another supervisor holds the data folder.
+        """
+        self.arguments = arguments
+        self.data = data
+        self.console = console
+        self.run = runfile.RunFile(data)
+        self.logs = data / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.parts: dict[str, Part] = {}
+        self.tails: dict[str, LogTail] = {}
+        self.last_words: dict[str, deque[str]] = {}
+        self.stop_asked = 0
+
+    # ---- start ----
+
+    def up(self) -> int:
+        """Start everything, watch it until somebody asks to stop, stop everything."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        begun = time.monotonic()
+        try:
+            self._check_port()
+            for name in self.run.end_left_over():
+                self.console.say(f"{name} was left over from a crash and has been ended")
+            environment = self._start_services()
+            self._prepare(environment)
+            self._start_parts(environment)
+            self._wait_until_ready()
+            self._run_demo(environment)
+            self._greet(time.monotonic() - begun)
+            while not self.stop_asked:
+                self.look()
+            return 0
+        except StartFailed as failure:
+            if not self.stop_asked:
+                self.console.error(str(failure))
+            return 130 if self.stop_asked else 1
+        except ServiceError as failure:
+            self.console.error(str(failure))
+            return 1
+        finally:
+            self._stop_all()
+            self.run.release()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.stop_asked += 1
+
+    def _check_port(self) -> None:
+        host, port = self.arguments.host, self.arguments.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise StartFailed(
+                    f"port {port} on {host} is taken{port_owner(port)} ({error.strerror}); "
+                    f"free it, or choose another: ./desk up --port {port + 1}"
+                ) from None
+        shown = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else host
+        self.run.state.address = f"http://{shown}:{port}"
+        self.run.write()
+
+    def _start_services(self) -> dict[str, str]:
+        """Start PostgreSQL and Redis where their addresses are not given; return the environment."""
+        environment = {
+            **os.environ,
+            "DESK_DATA": str(self.data),
+            "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+        if (
+            self.arguments.host not in ("127.0.0.1", "localhost", "::1")
+            and "ALLOWED_HOSTS" not in environment
+        ):
+            environment["ALLOWED_HOSTS"] = (
+                f"localhost,127.0.0.1,[::1],{self.arguments.host},{socket.gethostname()}"
+            )
+        kinds: list[tuple[str, type[Service]]] = [("DATABASE_URL", Postgres), ("REDIS_URL", Redis)]
+        for variable, kind in kinds:
+            if environment.get(variable):
+                continue
+            service = kind(self.data / kind.name, port=free_port())
+            self._add(Part(kind.name, service.launch, service.stop_signal, stop_limit_s=30.0))
+            begun = time.monotonic()
+            service.log_path = self.logs / f"{kind.name}.log"
+            service.wait_ready()
+            environment[variable] = service.url
+            self.console.ready(kind.name, time.monotonic() - begun)
+        self.run.state.environment = {
+            name: environment[name]
+            for name in (
+                "DATABASE_URL",
+                "REDIS_URL",
+                "DESK_DATA",
+                "ALLOWED_HOSTS",
+                "SECRET_KEY",
+                "DESK_PLUGINS",
+            )
+            if name in environment
+        }
+        self.run.write()
+        return environment
+
+    def _prepare(self, environment: dict[str, str]) -> None:
+        """Bring database and static files up to date, in one process."""
+        begun = time.monotonic()
+        part = self._command(
+            "prepare", [sys.executable, "-m", "tradingdesk.bootstrap", "prepare"], environment, once=True
+        )
+        self._wait(part.name, lambda: not part.is_running, limit_s=600)
+        if part.process is None or part.process.returncode:
+            raise StartFailed("the database or the static files could not be prepared; see the lines above")
+        self.console.ready("prepare", time.monotonic() - begun)
+
+    def _start_parts(self, environment: dict[str, str]) -> None:
+        """Start all that runs as long as the desk does."""
+        python = sys.executable
+        celery = [python, "-m", "celery", "-A", "tradingdesk"]
+        quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        shards = int(environment.get("DESK_SHARDS", "1"))
+        self._command(
+            "engine",
+            [*celery, "worker", "-Q", "engine", "-n", "engine@%h", "-c", str(shards + 1), *quiet],
+            environment,
+            stop_limit_s=15,
+        )
+        self._command(
+            "worker", [*celery, "worker", "-Q", "celery", "-n", "worker@%h", "-c", "1", *quiet], environment
+        )
+        schedule = str(self.data / "run" / "beat-schedule")
+        self._command(
+            "beat", [*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"], environment
+        )
+        self._command(
+            "daphne",
+            [
+                python, "-m", "daphne", "-b", self.arguments.host, "-p", str(self.arguments.port), "--no-server-name",
+                "--ping-interval", "10", "--ping-timeout", "10", "--application-close-timeout", "5",
+                "-v", "0", "tradingdesk.asgi:application",
+            ],
+            environment,
+            stop_limit_s=6,
+        )  # fmt: skip
+        if self.arguments.feed:
+            self._command(
+                "feed", [python, "manage.py", "feed", *self.arguments.feed], environment, stop_limit_s=5
+            )
+
+    def _wait_until_ready(self) -> None:
+        """Wait until pages are served, every shard has a desk, and quotes flow."""
+        address = self.run.state.address
+        environment = self.run.state.environment
+        shards = int(os.environ.get("DESK_SHARDS", "1"))
+        self._wait("daphne", lambda: site_ready(address), limit_s=60, announce=True)
+        self._wait(
+            "engine", lambda: engine_ready(environment["DATABASE_URL"], shards), limit_s=60, announce=True
+        )
+        if self.arguments.feed:
+            self._wait("feed", lambda: quotes_ready(environment["REDIS_URL"]), limit_s=60, announce=True)
+
+    def _run_demo(self, environment: dict[str, str]) -> None:
+        """Load the demo; it changes nothing that is there already, and prints the logins."""
+        if not self.arguments.demo:
+            return
+        begun = time.monotonic()
+        log = self.logs / "demo.log"
+        log.unlink(missing_ok=True)
+        part = self._command(
+            "demo", [sys.executable, "manage.py", "demo"], environment, once=True, show=False
+        )
+        self._wait("demo", lambda: not part.is_running, limit_s=120)
+        said = log.read_text(errors="replace").strip()
+        if part.process is None or part.process.returncode:
+            self.console.error(f"the demo could not be loaded (the desk runs without it):\n{said}")
+            return
+        self.run.state.logins = said
+        self.console.ready("demo", time.monotonic() - begun)
+
+    def _greet(self, seconds: float) -> None:
+        address = self.run.state.address
+        self.run.write()
+        self.console.banner(
+            f"The desk is open after {seconds:.1f} s.",
+            [("Portal", f"{address}/"), ("Admin", f"{address}/admin/"), ("API", f"{address}/api/v1/docs/"),
+             ("Logs", str(self.logs))],
+            self.run.state.logins,
+        )  # fmt: skip
+
+    # ---- watching ----
+
+    def _command(
+        self, name: str, command: list[str], environment: dict[str, str], *, stop_limit_s: float = 10.0,
+        once: bool = False, show: bool = True,
+    ) -> Part:  # fmt: skip
+        part = command_part(
+            name, command, environment=environment, folder=ROOT, stop_limit_s=stop_limit_s, once=once
+        )
+        return self._add(part, show=show)
+
+    def _add(self, part: Part, *, show: bool = True) -> Part:
+        """Start a part, and from now on watch it and show what it says."""
+        log = self.logs / f"{part.name}.log"
+        if show:
+            self.tails[part.name] = LogTail(log)
+        self.parts[part.name] = part
+        self.run.state.parts[part.name] = part.state
+        part.start(log)
+        self.run.write()
+        return part
+
+    def look(self) -> None:
+        """Show new log lines, start again what died, and rest for a moment."""
+        self._show_logs()
+        now = time.monotonic()
+        for part in self.parts.values():
+            status = part.ended()
+            if status is not None:
+                if part.once:
+                    part.state.state = "done" if status == 0 else f"failed ({status})"
+                else:
+                    pause = part.plan_restart(now)
+                    self.console.error(f"{part.name} ended with status {status}; again in {pause:.1f} s")
+                self.run.write()
+            elif part.state.state == "died" and now >= part.due:
+                part.start(self.logs / f"{part.name}.log")
+                self.run.write()
+        time.sleep(LOOK_EVERY_S)
+
+    def _show_logs(self) -> None:
+        for name, tail in self.tails.items():
+            for line in tail.new_lines():
+                self.last_words.setdefault(name, deque(maxlen=20)).append(line)
+                self.console.log(name, line)
+
+    def _wait(self, name: str, done: Callable[[], bool], *, limit_s: float, announce: bool = False) -> None:
+        """Look on until something is done, telling every few seconds that we wait.
+
+        Raises:
+            StartFailed: it took too long, it keeps dying, or somebody asked to stop.
+        """
+        begun = told = time.monotonic()
+        while not done():
+            if self.stop_asked:
+                raise StartFailed("stopped")
+            now = time.monotonic()
+            part = self.parts[name]
+            if now - begun > limit_s or part.state.restarts >= 4:
+                words = "\n".join(f"  {line}" for line in self.last_words.get(name, []))
+                raise StartFailed(f"{name} is not ready after {now - begun:.0f} s; its last words:\n{words}")
+            if now - told >= 3:
+                told = now
+                self.console.say(f"waiting for {name} ({now - begun:.0f} s)")
+            self.look()
+        self._show_logs()
+        if announce:
+            self.console.ready(name, time.monotonic() - begun)
+
+    # ---- stop ----
+
+    def _stop_all(self) -> None:
+        """Stop the parts in order; each has its time limit, a second Ctrl-C cuts all short."""
+        if self.parts:
+            self.console.say("stopping")
+        impatient = self.stop_asked + 1
+        for names in STOP_ORDER:
+            group = [self.parts[name] for name in names if name in self.parts and self.parts[name].is_running]
+            for part in group:
+                part.ask_to_stop()
+            begun = time.monotonic()
+            while waiting := [part for part in group if part.is_running]:
+                for part in waiting:
+                    late = time.monotonic() - begun > part.stop_limit_s or self.stop_asked >= impatient
+                    if late and part.name not in ("postgres", "redis"):
+                        self.console.error(
+                            f"{part.name} did not stop within {part.stop_limit_s:.0f} s: killed"
+                        )
+                        part.end_group()
+                    elif time.monotonic() - begun > part.stop_limit_s:
+                        part.end_group()
+                self._show_logs()
+                time.sleep(0.05)
+            for part in group:
+                part.end_group()
+                part.state.state = "stopped"
+        self._show_logs()
+        if self.parts:
+            self.console.say("stopped")
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="./desk up", description="Start the whole desk on this machine.")
+    parser.add_argument("up", choices=["up"], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
+    parser.add_argument(
+        "--feed",
+        default="simulate",
+        help='what `manage.py feed` is told (default "simulate"); "" for no feed',
+    )
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help="leave the database as it is")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no logs on the terminal, only in the data folder"
+    )
+    arguments = parser.parse_args(words)
+    if not 0 < arguments.port < 65536:
+        parser.error(f"port {arguments.port} is not between 1 and 65535")
+    arguments.feed = shlex.split(arguments.feed)
+    console = Console(quiet=arguments.quiet)
+    try:
+        return Supervisor(arguments, data_folder(), console).up()
+    except runfile.AlreadyRunning as refusal:
+        console.error(str(refusal))
+        return 1
+
+
+def data_folder() -> Path:
+    """Return the data folder: DESK_DATA, else .desk beside manage.py."""
+    return Path(os.environ.get("DESK_DATA") or ROOT / ".desk").absolute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
