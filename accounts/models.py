@@ -23,7 +23,7 @@ GROUP_PLAIN = (
     "name", "currency", "margin_mode", "leverage", "stop_out_unit", "stop_out_mode", "skip_fully_hedged",
     "close_fifo", "hedge_prohibited", "hedge_larger_leg", "free_margin_mode", "positive_slippage",
     "negative_balance_protection", "swap_free", "timeout", "ttl", "max_orders", "execution", "spread_diff",
-    "limits", "halt",
+    "halt",
 )  # fmt: skip
 #: What may not change while accounts of the group hold positions or pending orders.
 GROUP_FIXED = ("currency", "margin_mode")
@@ -67,7 +67,6 @@ class Group(models.Model):
     commission_amount = NumericField(default=0)
     agent_commission_kind = models.CharField(max_length=10, choices=choices.CommissionKind, blank=True)
     agent_commission_amount = NumericField(default=0)
-    limits = models.JSONField(default=dict, blank=True, help_text="Hard limits before a trade, by name.")
     halt = models.CharField(max_length=20, choices=choices.HaltLevel, default="normal")
 
     class Meta:

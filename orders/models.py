@@ -103,6 +103,9 @@ class SmartOrder(models.Model):
     offset = models.BigIntegerField(default=0, help_text="Points.")
     break_even_stop = NumericField(null=True, blank=True)
     break_even_triggered = models.BooleanField(default=False)
+    trail_floor = NumericField(
+        null=True, blank=True, help_text="A stop that a wider callback may not loosen."
+    )
     mark = NumericField(
         null=True, blank=True, help_text="As of quote number mark_seq; later ones may be higher."
     )

@@ -60,7 +60,8 @@ SMARTS = Table(
         "order": "bigint", "position": "bigint", "entry_price": "numeric", "entry_price_exact": "text",
         "stop_loss": "numeric", "callback": "numeric", "activation": "numeric", "activated": "bool",
         "break_even": "bool", "offset": "bigint", "break_even_stop": "numeric",
-        "break_even_triggered": "bool", "mark": "numeric", "mark_seq": "bigint", "remaining": "numeric",
+        "break_even_triggered": "bool", "trail_floor": "numeric", "mark": "numeric", "mark_seq": "bigint",
+        "remaining": "numeric",
         "version": "bigint", "digits": "int", "client_id": "text", "comment": "text", "gen": "bigint",
     },
 )  # fmt: skip
@@ -216,7 +217,8 @@ def smart_row(s: SmartOrder) -> tuple[Any, ...]:
         moment(s.created_ms), moment(s.modified_ms), s.order or None, s.position or None,
         points_text(s.entry_price, d), fraction_text(s.entry_price), optional_text(s.stop_loss, d),
         exact_text(s.callback), optional_text(s.activation, d), s.activated, s.break_even, s.offset,
-        optional_text(s.break_even_stop, d), s.break_even_triggered, optional_text(s.mark, d), s.mark_seq,
+        optional_text(s.break_even_stop, d), s.break_even_triggered, optional_text(s.trail_floor, d),
+        optional_text(s.mark, d), s.mark_seq,
         volume_text(s.remaining), s.version, d, s.client_id, s.comment, s.gen,
     )  # fmt: skip
 
@@ -230,7 +232,7 @@ def smart_of(row: Any) -> SmartOrder:
     (
         id_, login, symbol, side, volume, entry, state, created_at, modified_at, order, position, _entry,
         entry_exact, stop_loss, callback, activation, activated, break_even, offset, break_even_stop,
-        break_even_triggered, mark, mark_seq, remaining, version, digits, client_id, comment, gen,
+        break_even_triggered, trail_floor, mark, mark_seq, remaining, version, digits, client_id, comment, gen,
     ) = row  # fmt: skip
     return SmartOrder(
         id=id_,
@@ -253,6 +255,7 @@ def smart_of(row: Any) -> SmartOrder:
         offset=offset,
         break_even_stop=optional_units(break_even_stop, digits),
         break_even_triggered=break_even_triggered,
+        trail_floor=optional_units(trail_floor, digits),
         mark=optional_units(mark, digits),
         mark_seq=mark_seq,
         remaining=units_of(remaining, VOLUME_DIGITS),

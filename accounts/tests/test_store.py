@@ -1,5 +1,6 @@
 """Accounts, groups and the ledger come back from their rows as they went in."""
 
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
@@ -140,7 +141,6 @@ def test_group_when_stored_means_what_its_file_says() -> None:
     values = {
         "name": "pro", "currency": "USD", "margin_mode": "netting", "leverage": 500, "stop_out": "20.5",
         "execution": "manual_unless_no_dealers", "commission": {"kind": "per_lot", "amount": "7"},
-        "limits": {"max_volume": "50"},
         "securities": {
             "metals": {"execution": "manual", "spread_diff": 3},
             "crypto": {"commission": None, "agent_commission": {"kind": "percent", "amount": "0.05"}},
@@ -158,3 +158,10 @@ def test_group_that_the_engine_cannot_take_is_not_stored() -> None:
         setup.put_groups([{"name": "bad", "leverage": 0}])
 
     assert not models.Group.objects.exists()
+
+
+@pytest.mark.parametrize(("record", "table"), [(Account, store.ACCOUNTS), (LedgerEntry, store.LEDGER)])
+def test_every_field_of_a_record_has_its_column(record: type, table: store.Table) -> None:
+    renamed = {{"time": "time_ms", "group_id": "group"}.get(name, name) for name in table.columns}
+
+    assert renamed == {f.name for f in fields(record)}

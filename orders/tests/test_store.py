@@ -1,6 +1,6 @@
 """Orders, smart orders and requests come back from their rows as they went in."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -132,6 +132,7 @@ def smarts(draw: st.DrawFn) -> SmartOrder:
         offset=draw(st.integers(-BIG, BIG)),
         break_even_stop=draw(optional_prices),
         break_even_triggered=draw(st.booleans()),
+        trail_floor=draw(optional_prices),
         mark=draw(optional_prices),
         mark_seq=draw(st.integers(0, 2**53)),
         remaining=draw(st.integers(0, volume)),
@@ -305,3 +306,22 @@ def test_smart_order_when_ended_stays_ended(ended: SmartState) -> None:
 def test_smart_order_that_is_none_is_refused_by_the_database(broken: dict[str, object]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         stored(a_smart(**broken))
+
+
+@pytest.mark.parametrize(
+    ("record", "table", "elsewhere"),
+    [
+        (Order, store.ORDERS, set()),
+        (SmartOrder, store.SMARTS, {"levels", "group"}),
+        (Level, store.LEVELS, {"smart_id"}),
+        (Request, store.REQUESTS, {"is_open", "outcome"}),
+    ],
+)
+def test_every_field_of_a_record_has_its_column(
+    record: type, table: store.Table, elsewhere: set[str]
+) -> None:
+    columns = {name for name in table.columns if not name.endswith("_exact")}
+    renamed = {f"{n.removesuffix('_at')}_ms" if n.endswith("_at") else n for n in columns}
+    renamed = {"time_ms" if n == "time" else n for n in renamed}
+
+    assert renamed ^ {f.name for f in fields(record)} == elsewhere

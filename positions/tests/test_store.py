@@ -1,6 +1,6 @@
 """Positions and deals come back from their rows as they went in."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -228,3 +228,11 @@ def test_trigger_key_when_used_twice_is_refused() -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         store.record(cursor, changes_of(first, second))
+
+
+@pytest.mark.parametrize(("record", "table"), [(Position, store.POSITIONS), (Deal, store.DEALS)])
+def test_every_field_of_a_record_has_its_column(record: type, table: store.Table) -> None:
+    columns = {name for name in table.columns if not name.endswith("_exact")}
+    renamed = {f"{n.removesuffix('_at')}_ms" if n.endswith("_at") else n for n in columns}
+
+    assert {"time_ms" if n == "time" else n for n in renamed} == {f.name for f in fields(record)}

@@ -1,0 +1,42 @@
+"""What may be seen of the market: querysets and one lookup, without side effects."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from markets.models import Candle, Quote, Symbol
+
+
+def symbols() -> "QuerySet[Symbol]":
+    """Return all symbols in list order."""
+    return Symbol.objects.order_by("position", "name")
+
+
+def symbol_named(text: str) -> Symbol | None:
+    """Return the symbol that a client means: its name in any case, or a base currency such as `btc`.
+
+    Several symbols of one base currency: the first in the list.
+    """
+    name = text.strip().upper()
+    for field in ("name__iexact", "base_currency__iexact"):
+        found = symbols().filter(**{field: name}).first() if name else None
+        if found:
+            return found
+    return None
+
+
+def quotes() -> dict[str, Quote]:
+    """Return the last committed quote of every symbol that had one, by name."""
+    return {quote.symbol: quote for quote in Quote.objects.order_by("symbol")}
+
+
+def candles(
+    symbol: str, interval: str, *, since: datetime | None = None, until: datetime | None = None
+) -> "QuerySet[Candle]":
+    """Return the candles of a symbol, newest first, from `since` on and before `until`."""
+    found = Candle.objects.filter(symbol=symbol, interval=interval).order_by("-time")
+    if since:
+        found = found.filter(time__gte=since)
+    if until:
+        found = found.filter(time__lt=until)
+    return found
