@@ -1,7 +1,7 @@
 """Logs of all processes in one form: time, level, what happened, then the facts as key=value.
 
-Both `logging.getLogger(...)` and `structlog.get_logger(...)` end here. It promises that a line
-never breaks a terminal (control characters are escaped) and that no request body is written.
+Both `logging.getLogger(...)` and `structlog.get_logger(...)` end here. It promises that a traceback
+shows no local variables (they hold keys and passwords). It keeps no files; the supervisor does.
 """
 
 import logging
@@ -36,7 +36,9 @@ def configure_logs(*, level: str = "INFO", as_json: bool = False) -> None:
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+        else structlog.dev.ConsoleRenderer(
+            colors=False, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

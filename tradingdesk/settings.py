@@ -173,16 +173,21 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
 # ---- REST ----
+API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of one user
+API_LOGIN_RATE = env.int("API_LOGIN_RATE", default=60)  # attempts to log in a minute from one address
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["doors.jsonio.ExactRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["doors.jsonio.StrictParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["doors.rates.UserRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "doors.jsonio.AlwaysJson",
+    "EXCEPTION_HANDLER": "doors.errors.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": env.int("PROXY_COUNT", default=0),
 }
 SIMPLE_JWT = {
@@ -201,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
 # ---- pages ----

@@ -1,0 +1,198 @@
+"""`manage.py feed replay`: recorded quotes into the stream, at their pace, faster, or at once.
+
+It promises that every line of the file reaches the stream once and in order, that it never runs
+further ahead of the slowest desk than a bound (the stream is trimmed at its far end), and that the
+counts it tells are the desk's own: accepted, and refused by cause.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from gateways.quotefile import QuoteFile
+from gateways.stream import StreamWriter, cursors, tick_counts
+
+PACK = 50  # ticks in an entry when speed is all that counts
+ENTRIES_A_TRIP = 20
+BEHIND_LIMIT = 2_000  # entries: at most 100,000 ticks ahead of the slowest desk
+SILENCE_LIMIT_S = 60.0
+
+
+class DeskSilent(Exception):
+    """The desks have not moved for a minute while there was something to read."""
+
+
+@dataclass
+class Replayed:
+    """What a replay came to: ticks sent, seconds from the first to the last one consumed, counts."""
+
+    sent: int
+    seconds: float
+    counts: dict[str, int]
+
+    def report(self) -> str:
+        """Return the counts as lines for people."""
+        refused = sum(count for cause, count in self.counts.items() if cause != "accepted")
+        causes = ", ".join(
+            f"{cause} {count}" for cause, count in self.counts.items() if cause != "accepted" and count
+        )
+        rate = self.sent / self.seconds if self.seconds else 0
+        return (
+            f"quotes   {self.sent} in {self.seconds:.1f} s ({rate:,.0f} a second)\n"
+            f"accepted {self.counts['accepted']}\n"
+            f"refused  {refused}" + (f" ({causes})" if causes else "")
+        )
+
+
+class Replay:
+    """One run through one file."""
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        path: Path,
+        *,
+        speed: int | None,
+        rebase: bool,
+        progress: Progress,
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Open the file; speed 1 is the recorded pace, None as fast as the desks take it.
+
+        Raises:
+            BadQuoteFile: it is not a file of quotes.
+        """
+        self.client = client
+        self.file = QuoteFile(path)
+        self.speed = speed
+        self.rebase = rebase
+        self.progress = progress
+        self.stopped = stopped
+        self.writer = StreamWriter(client)
+        self._moved = time.monotonic()
+        self._least = 0
+
+    def run(self) -> Replayed:
+        """Send every quote, wait until the desks have consumed all, and return what came of them.
+
+        Raises:
+            BadQuoteFile: a line is malformed; what came before it has been sent.
+            DeskSilent: the desks do not move.
+        """
+        before = tick_counts(self.client, cursors())
+        begun = self._moved = time.monotonic()
+        task = self.progress.add_task(self.file.path.name, total=self.file.size)
+        try:
+            if self.speed is None:
+                self._at_once(task)
+            else:
+                self._in_time(task, self.speed)
+        finally:
+            self.file.close()
+        self.progress.update(task, completed=self.file.size, description="waiting for the desks")
+        while self.writer.behind() and not self.stopped():
+            self._watch()
+        counts = self._counts_since(before)
+        return Replayed(self.writer.sent_ticks, time.monotonic() - begun, counts)
+
+    def _at_once(self, task: "object") -> None:
+        shift: int | None = None
+        lines: list[str] = []
+        entries: list[list[str]] = []
+        for when, symbol, bid, ask in self.file.quotes():
+            shift = self._shift(when) if shift is None else shift
+            lines.append(f"{symbol},{bid},{ask},{when + shift}")
+            if len(lines) == PACK:
+                entries.append(lines)
+                lines = []
+                if len(entries) == ENTRIES_A_TRIP:
+                    self._send(entries, task)
+                    entries = []
+                    if self.stopped():
+                        return
+        if lines:
+            entries.append(lines)
+        if entries:
+            self._send(entries, task)
+
+    def _send(self, entries: list[list[str]], task: "object") -> None:
+        self.writer.send_all(entries)
+        self.progress.update(task, completed=self.file.position)  # type: ignore[arg-type]
+        while self.writer.behind() > BEHIND_LIMIT and not self.stopped():
+            self._watch()
+
+    def _in_time(self, task: "object", speed: int) -> None:
+        """Send each quote when its time has come, those that are due together in one entry."""
+        shift: int | None = None
+        first = 0
+        begun = time.monotonic()
+        lines: list[str] = []
+        for when, symbol, bid, ask in self.file.quotes():
+            if shift is None:
+                shift, first = self._shift(when), when
+            while (early := (when - first) / 1000 / speed - (time.monotonic() - begun)) > 0.001:
+                if lines:
+                    self._send([lines], task)
+                    lines = []
+                if self.stopped():
+                    return
+                time.sleep(min(early, 0.5))
+            lines.append(f"{symbol},{bid},{ask},{when + shift}")
+            if len(lines) == PACK:
+                self._send([lines], task)
+                lines = []
+        if lines:
+            self._send([lines], task)
+
+    def _shift(self, first_ms: int) -> int:
+        return time.time_ns() // 1_000_000 - first_ms if self.rebase else 0
+
+    def _watch(self) -> None:
+        """Rest a moment; complain when the desks have not moved for long.
+
+        Raises:
+            DeskSilent: a minute without a step.
+        """
+        behind = self.writer.behind()
+        now = time.monotonic()
+        if behind != self._least:
+            self._least, self._moved = behind, now
+        if now - self._moved > SILENCE_LIMIT_S:
+            raise DeskSilent(
+                f"the desks have not moved for {SILENCE_LIMIT_S:.0f} s; {behind} entries are waiting"
+            )
+        time.sleep(0.02)
+
+    def _counts_since(self, before: dict[str, int]) -> dict[str, int]:
+        """Return the desk's counts of this run; they are published a moment after the commit."""
+        end = time.monotonic() + 5
+        while True:
+            now = tick_counts(self.client, cursors())
+            counts = {cause: now[cause] - before[cause] for cause in now}
+            if sum(counts.values()) >= self.writer.sent_ticks or time.monotonic() > end or self.stopped():
+                return counts
+            time.sleep(0.05)
+
+
+def progress_bar(*, shown: bool) -> Progress:
+    """Return the bar of a replay, on the error stream, so that the report can be redirected."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        disable=not shown,
+        transient=True,
+    )

@@ -1,0 +1,79 @@
+"""The Redis stream `ticks` as a feed sees it: entries in, and how far the desks have come.
+
+An entry has one field `d` with one or more lines `SYMBOL,BID,ASK,TIME_MS`. The stream is bounded;
+the desks' cursors are in PostgreSQL (table engine_shard), so how far they have come is asked there.
+It promises nothing about delivery: a price that Redis did not take is gone, and the next one counts.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import redis
+from django.db import connection
+
+STREAM = "ticks"
+KEPT_ENTRIES = 1_000_000
+CAUSES = ("invalid", "crossed", "stale", "filtered", "unknown")
+
+EntryId = tuple[int, int]
+
+
+def parse_id(text: str) -> EntryId:
+    """Return a stream id (1719-3) as numbers that compare; whatever follows them is left out."""
+    first, _, second = text.replace(":", "-").partition("-")
+    return int(first or "0"), int(second.partition("-")[0] or "0")
+
+
+def cursors() -> dict[int, EntryId]:
+    """Return the last stream entry that each shard's desk has committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT shard, tick_cursor FROM engine_shard")
+        return {shard: parse_id(text or "0-0") for shard, text in cursor.fetchall()}
+
+
+class StreamWriter:
+    """Writes ticks and knows how many of its entries the slowest desk has still to read."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        """Take a client (decode_responses=True)."""
+        self.client = client
+        self.sent_ticks = 0
+        self._ids: list[EntryId] = []
+
+    def send(self, lines: list[str]) -> None:
+        """Append one entry that holds these lines.
+
+        Raises:
+            redis.RedisError: Redis did not take it.
+        """
+        entry = self.client.xadd(STREAM, {"d": "\n".join(lines)}, maxlen=KEPT_ENTRIES, approximate=True)
+        self._noted(str(entry), len(lines))
+
+    def send_all(self, entries: list[list[str]]) -> None:
+        """Append several entries in one round trip."""
+        pipe = self.client.pipeline(transaction=False)
+        for lines in entries:
+            pipe.xadd(STREAM, {"d": "\n".join(lines)}, maxlen=KEPT_ENTRIES, approximate=True)
+        for entry, lines in zip(pipe.execute(), entries, strict=True):
+            self._noted(str(entry), len(lines))
+
+    def _noted(self, entry: str, ticks: int) -> None:
+        self.sent_ticks += ticks
+        self._ids.append(parse_id(entry))
+
+    def behind(self) -> int:
+        """Return how many of our entries the slowest desk has not committed; all when there is no desk."""
+        places = cursors().values()
+        read = bisect_right(self._ids, min(places)) if places else 0
+        del self._ids[:read]
+        return len(self._ids)
+
+
+def tick_counts(client: "redis.Redis", shards: Iterable[int]) -> dict[str, int]:
+    """Return the counts that the desk of the lowest shard has published, by cause.
+
+    Every shard reads every tick, so one shard's counts are the counts of all.
+    """
+    lowest = min(shards, default=0)
+    found = client.hgetall(f"td:ticks:{lowest}")
+    return {cause: int(found.get(cause, 0)) for cause in ("accepted", *CAUSES)}
