@@ -189,9 +189,9 @@ class Supervisor:
             stop_limit_s=6,
         )  # fmt: skip
         if self.arguments.feed:
-            self._command(
-                "feed", [python, "manage.py", "feed", *self.arguments.feed], environment, stop_limit_s=5
-            )
+            words = [python, "manage.py", "feed", *self.arguments.feed]
+            once = "replay" in self.arguments.feed  # a file has an end
+            self._command("feed", words, environment, stop_limit_s=5, once=once)
 
     def _wait_until_ready(self) -> None:
         """Wait until pages are served, every shard has a desk, and quotes flow."""
