@@ -8,6 +8,7 @@ keeps decimals as the text they were written in. Whatever is wrong with a file i
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _parse(raw: Any, file: str) -> Scenario:
     if not isinstance(raw["steps"], list):
         raise FormatError("steps", "expected a list")
     parsed = [
-        within(f"step {number}", lambda item, number=number: steps.parse(number, item, names), item)
+        within(f"step {number}", partial(steps.parse, number, names), item)
         for number, item in enumerate(raw["steps"], start=1)
     ]
     name, why = within("name", text, raw["name"]), within("why", text, raw["why"])

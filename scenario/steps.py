@@ -199,7 +199,7 @@ _REFUSABLE = {
 }
 
 
-def parse(number: int, raw: Any, names: Names) -> Step:
+def parse(number: int, names: Names, raw: Any) -> Step:
     """Return one step, checked, with its defaults filled in; `names` learns what it defines.
 
     Raises:

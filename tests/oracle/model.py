@@ -1,0 +1,194 @@
+"""The twin as a backend of the scenario runner: steps in, state out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from scenario.backend import State, Value
+from scenario.format import Scenario
+from tests.oracle import dealing, orders, plans, smart, ticks, trading
+from tests.oracle.book import Book, Deal, Order, Position, Smart
+from tests.oracle.margin import account_state, floating
+from tests.oracle.numbers import printed
+
+
+class Twin:
+    """Every rule of the book, by scanning."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.book = Book(scenario.symbols, scenario.groups, scenario.accounts)
+        for account in scenario.accounts:
+            trading.book_money(self.book, account["login"], "deposit", Fraction(account["balance"]))
+            trading.book_money(self.book, account["login"], "credit_in", Fraction(account["credit"]))
+
+    def _at(self, time_ms: int) -> Book:
+        """Move the clock: orders expire and requests time out before anything else happens."""
+        book = self.book
+        book.now_ms = time_ms
+        book.touched = set()
+        orders.expire(book)
+        dealing.time_out(book)
+        book.touched = set()
+        return book
+
+    def tick(self, value: Value, time_ms: int) -> str | None:
+        return ticks.tick(self._at(time_ms), value)
+
+    def place(self, value: Value, time_ms: int) -> str | None:
+        return orders.place(self._at(time_ms), value)
+
+    def close(self, value: Value, time_ms: int) -> str | None:
+        return orders.close(self._at(time_ms), value)
+
+    def close_by(self, value: Value, time_ms: int) -> str | None:
+        return orders.close_by(self._at(time_ms), value)
+
+    def modify(self, value: Value, time_ms: int) -> str | None:
+        return orders.modify(self._at(time_ms), value)
+
+    def cancel(self, value: Value, time_ms: int) -> str | None:
+        return orders.cancel(self._at(time_ms), value)
+
+    def smart(self, value: Value, time_ms: int) -> str | None:
+        return plans.create(self._at(time_ms), value)
+
+    def smart_modify(self, value: Value, time_ms: int) -> str | None:
+        return plans.modify(self._at(time_ms), self._plan(value["smart"]), value)
+
+    def smart_cancel(self, value: Value, time_ms: int) -> str | None:
+        return plans.cancel(self._at(time_ms), self._plan(value["smart"]))
+
+    def _plan(self, name: str) -> Smart | None:
+        return next((plan for plan in self.book.smart if plan.name == name), None)
+
+    def balance(self, value: Value, time_ms: int) -> str | None:
+        return orders.balance(self._at(time_ms), value)
+
+    def set(self, value: Value, time_ms: int) -> str | None:
+        book = self._at(time_ms)
+        tables = {"symbol": book.symbols, "group": book.groups, "account": book.accounts}
+        for kind, table in tables.items():
+            if kind in value:
+                table[value[kind]].assign(value["values"])
+        return None
+
+    def dealers(self, value: list[str], time_ms: int) -> str | None:
+        self._at(time_ms).dealers = set(value)
+        return None
+
+    def dealer(self, value: Value, time_ms: int) -> str | None:
+        return dealing.answer(self._at(time_ms), value)
+
+    def hook(self, value: Value, time_ms: int) -> str | None:
+        price = None if value["price"] is None else Fraction(value["price"])
+        hook = {"answer": value["answer"], "price": price, "times": value["times"]}
+        self._at(time_ms).hooks[value["name"]] = hook
+        return None
+
+    def day_end(self, value: Value, time_ms: int) -> str | None:
+        del value
+        orders.day_end(self._at(time_ms))
+        return None
+
+    def wait(self, value: int, time_ms: int) -> str | None:
+        del value
+        self._at(time_ms)
+        return None
+
+    def restart(self, value: Value, time_ms: int) -> str | None:
+        """Keep everything: a recovered engine must be one that never stopped."""
+        return self.wait(0, time_ms)
+
+    def stop(self) -> None:
+        """Nothing is held."""
+
+    def state(self) -> State:
+        book = self.book
+        return {
+            "accounts": {str(login): self._account(login) for login in book.accounts},
+            "orders": {name: self._order(order) for name, order in book.names.items()},
+            "positions": {
+                str(login): [self._position(p) for p in book.positions_of(login)] for login in book.accounts
+            },
+            "deals": {str(login): [self._deal(d) for d in deals] for login, deals in book.deals.items()},
+            "smart": {plan.name: self._smart(plan) for plan in book.smart if plan.name is not None},
+            "requests": [request.name for request in book.requests],
+            "ledger": {
+                str(account.login): [
+                    {"kind": kind, "amount": printed(amount, book.digits(account.login))}
+                    for kind, amount in account.ledger
+                ]
+                for account in book.accounts.values()
+            },
+        }
+
+    def _account(self, login: int) -> dict[str, Any]:
+        state, digits = account_state(self.book, login), self.book.digits(login)
+        return {
+            "balance": printed(state.balance, digits),
+            "credit": printed(state.credit, digits),
+            "equity": printed(state.equity, digits),
+            "margin": printed(state.margin, digits),
+            "free_margin": printed(state.free_margin, digits),
+            "margin_level": printed(state.level, 2),
+        }
+
+    def _order(self, order: Order) -> dict[str, Any]:
+        symbol = self.book.symbols.get(order.symbol)
+        volume_digits, digits = (symbol.volume_digits, symbol.digits) if symbol else (2, 5)
+        return {
+            "status": order.status,
+            "comment": order.comment,
+            "reason": order.reason,
+            "error": order.error,
+            "login": order.login,
+            "symbol": order.symbol,
+            "type": order.type,
+            "volume": printed(order.volume, volume_digits),
+            "price": printed(order.price, digits),
+        }
+
+    def _position(self, position: Position) -> dict[str, Any]:
+        symbol, money = self.book.symbols[position.symbol], self.book.digits(position.login)
+        return {
+            "of": position.name,
+            "symbol": position.symbol,
+            "side": position.side,
+            "volume": printed(position.volume, symbol.volume_digits),
+            "open_price": printed(position.open_price, symbol.digits),
+            "sl": printed(position.sl, symbol.digits),
+            "tp": printed(position.tp, symbol.digits),
+            "profit": printed(floating(self.book, position), money),
+            "fees": printed(position.fees, money),
+            "swap": printed(position.swap, money),
+        }
+
+    def _deal(self, deal: Deal) -> dict[str, Any]:
+        symbol, money = self.book.symbols[deal.symbol], self.book.digits(deal.order.login)
+        return {
+            "order": deal.order.name,
+            "symbol": deal.symbol,
+            "direction": deal.direction,
+            "side": deal.side,
+            "volume": printed(deal.volume, symbol.volume_digits),
+            "price": printed(deal.price, symbol.digits),
+            "requested_price": printed(deal.requested, symbol.digits),
+            "profit": printed(deal.profit, money),
+            "fees": printed(deal.fees, money),
+            "swap": printed(deal.swap, money),
+            "reason": deal.order.reason,
+            "comment": deal.order.comment,
+        }
+
+    def _smart(self, plan: Smart) -> dict[str, Any]:
+        symbol = self.book.symbols[plan.symbol]
+        return {
+            "state": plan.state,
+            "levels": [level.status for level in plan.levels],
+            "stop": printed(smart.stop_of(plan) if plan.is_open else None, symbol.digits),
+            "high_water_mark": printed(plan.mark, symbol.digits),
+            "break_even_triggered": plan.even_stop is not None,
+            "remaining": printed(plan.remaining, symbol.volume_digits),
+            "version": plan.version,
+        }

@@ -1,0 +1,211 @@
+"""Creating, changing and cancelling smart orders (rules sections 9 and 11)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from math import floor
+from typing import Any
+
+from tests.oracle import checks, orders, smart, trading
+from tests.oracle.book import Book, Level, Order, Position, Smart, Symbol
+
+TIERS = ("FREE", "PRO", "ENTERPRISE")
+
+
+def create(book: Book, value: dict[str, Any]) -> str | None:
+    """Create a smart order: its entry is placed, or a position taken over."""
+    login, kind, symbol_name = value["login"], value["entry"]["type"], value["symbol"]
+    volume, price = Fraction(value["volume"]), orders.number(value["entry"]["price"])
+    plan = Smart(
+        value["as"], login, symbol_name, value["side"], volume, [], True, orders.number(value["stop_loss"]),
+        None, None, None, volume,
+    )  # fmt: skip
+    if not plan.stop_loss:
+        plan.stop_loss = None
+    if value["trailing"] is not None:
+        plan.callback = Fraction(value["trailing"]["callback"])
+        plan.activation = orders.number(value["trailing"]["activation"])
+    if value["break_even"] is not None:
+        plan.offset = value["break_even"]["offset"]
+    entry_type = value["side"] if kind in ("market", "position") else f"{value['side']}_{kind}"
+    order = Order(0, login, symbol_name, entry_type, value["side"], volume, value["as"], price)
+    order.is_resting, order.smart, order.reason = price is not None, plan, "smart_order"
+    position = book.position_names.get(value["entry"]["position"]) if kind == "position" else None
+    if kind == "position":
+        code = _takeover_code(book, plan, position, value["take_profits"])
+    else:
+        code = _entry_code(book, plan, order, value["take_profits"])
+    if code is not None:
+        return code
+    book.smart.append(plan)
+    book.touched.add(id(plan))  # its first version covers all of its creation
+    if position is not None:
+        smart.entered(book, plan, position, position.open_price)
+        return None
+    order.ticket = book.next_ticket()
+    plan.order = order
+    orders.remember(book, order)
+    orders.submit(book, order)
+    return None
+
+
+def _entry_code(book: Book, plan: Smart, order: Order, levels: list[dict[str, str]]) -> str | None:
+    """Return why a plan with an entry of its own is refused, or None."""
+    account = book.accounts[plan.login]
+    code = checks.account_code(account)
+    if code:
+        return code
+    if account.close_only:
+        return "close_only"
+    if TIERS.index(account.tier) < TIERS.index("PRO"):
+        return "subscription_required"
+    if plan.symbol not in book.symbols:
+        return "symbol_not_found"
+    symbol = book.symbols[plan.symbol]
+    code = checks.trade_mode_code(symbol, plan.side)
+    if code:
+        return code
+    if not checks.in_session(book, symbol):
+        return "market_closed"
+    if symbol.bid is None or (not order.is_resting and not book.is_fresh(symbol)):
+        return "off_quotes"
+    if not order.is_resting and not checks.has_rates(book, order):
+        return "off_quotes"
+    if not checks.volume_is_valid(symbol, plan.volume):
+        return "invalid_volume"
+    if order.is_resting:
+        if not checks.pending_price_is_valid(book, order, order.price, None, symbol.stops_level):
+            return "invalid_price"
+        reference = order.price
+    else:
+        reference = book.close_price(plan.login, symbol, plan.side)
+    code = _plan_code(symbol, plan, levels, reference)
+    return code or checks.limits_code(book, order)
+
+
+def _takeover_code(
+    book: Book, plan: Smart, position: Position | None, levels: list[dict[str, str]]
+) -> str | None:
+    """Return why a position cannot be taken over, or None."""
+    account = book.accounts[plan.login]
+    code = checks.account_code(account)
+    if code:
+        return code
+    if TIERS.index(account.tier) < TIERS.index("PRO"):
+        return "subscription_required"
+    if plan.symbol not in book.symbols:
+        return "symbol_not_found"
+    if position is None or position not in book.positions or position.login != plan.login:
+        return "position_not_found"
+    if (position.symbol, position.side) != (plan.symbol, plan.side):
+        return "position_not_found"
+    if position.smart is not None:
+        return "managed_by_smart_order"
+    symbol = book.symbols[plan.symbol]
+    if not checks.in_session(book, symbol):
+        return "market_closed"
+    if position.volume != plan.volume:
+        return "invalid_volume"
+    return _plan_code(symbol, plan, levels, book.close_price(plan.login, symbol, plan.side))
+
+
+def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], reference: Fraction) -> str | None:
+    """Return why the exits are refused, or None after the plan has its levels."""
+    prices = [Fraction(level["price"]) for level in levels]
+    exits = [(plan.stop_loss, None), (None, plan.activation), *((None, price) for price in prices)]
+    for pair in exits:
+        if not checks.stops_are_valid(symbol, plan.side, pair, reference, symbol.stops_level):
+            return "invalid_stops"
+    if any(price == 0 for price in prices):
+        return "invalid_stops"
+    percents = [Fraction(level["percent"]) for level in levels]
+    has_stop = plan.stop_loss is not None or plan.callback is not None
+    if len(levels) > 20 or sum(percents) > 100 or not _has_exits(levels, sum(percents), has_stop):
+        return "invalid_levels"
+    sign = 1 if plan.side == "buy" else -1
+    if any((later - nearer) * sign <= 0 for nearer, later in pairwise(prices)):
+        return "invalid_levels"
+    step = symbol.volume_step
+    volumes = [floor(plan.volume * percent / 100 / step) * step for percent in percents]
+    plan.is_full = sum(percents) == 100
+    if volumes and plan.is_full:
+        volumes[-1] = plan.volume - sum(volumes[:-1])
+    if any(volume < symbol.volume_min for volume in volumes):
+        return "invalid_levels"
+    plan.levels = [Level(price, volume) for price, volume in zip(prices, volumes, strict=True)]
+    return None
+
+
+def _has_exits(levels: list[Any], total: Fraction | int, has_stop: bool) -> bool:
+    return has_stop or (bool(levels) and total == 100)
+
+
+def modify(book: Book, plan: Smart | None, value: dict[str, Any]) -> str | None:
+    """Change stop loss, callback rate or break-even; what is not named stays."""
+    if plan is None:
+        return "smart_not_found"
+    code = checks.account_code(book.accounts[plan.login])
+    if code:
+        return code
+    if not plan.is_open:
+        return "smart_not_found"
+    if "version" in value and value["version"] != plan.version:
+        return "conflict"
+    symbol = book.symbols[plan.symbol]
+    stop = plan.stop_loss
+    if "stop_loss" in value:
+        stop = Fraction(value["stop_loss"]) or None
+        reference = _reference(book, plan, symbol)
+        if not checks.stops_are_valid(symbol, plan.side, (stop, None), reference, symbol.stops_level):
+            return "invalid_stops"
+        has_stop = stop is not None or plan.callback is not None or "callback" in value
+        if not has_stop and not (plan.levels and plan.is_full):
+            return "invalid_levels"
+    plan.stop_loss = stop
+    if "callback" in value:
+        _set_callback(book, plan, Fraction(value["callback"]))
+    if "break_even" in value:
+        plan.offset = None if value["break_even"] is None else value["break_even"]["offset"]
+        smart.move_to_even(book, plan)
+    smart.show_stop(plan)
+    smart.touch(book, plan)
+    return None
+
+
+def _reference(book: Book, plan: Smart, symbol: Symbol) -> Fraction:
+    """Return what the stop is measured from: the entry's price while it waits, else the close price."""
+    if plan.state == "PENDING" and plan.order.is_resting:
+        return plan.order.price
+    return book.close_price(plan.login, symbol, plan.side)
+
+
+def _set_callback(book: Book, plan: Smart, callback: Fraction) -> None:
+    is_new = plan.callback is None
+    plan.callback = callback
+    if plan.state == "PENDING":
+        return
+    if is_new:
+        plan.mark, plan.is_trailing = plan.entry_price, True
+    smart.tighten_trail(book, plan)
+
+
+def cancel(book: Book, plan: Smart | None) -> str | None:
+    """End a plan by hand: its entry is cancelled, or its position stays open, unmanaged."""
+    if plan is None:
+        return "smart_not_found"
+    code = checks.account_code(book.accounts[plan.login])
+    if code:
+        return code
+    if not plan.is_open:
+        return "smart_not_found"
+    order = plan.order
+    if plan.state != "PENDING":
+        smart.end(book, plan, "CANCELLED")
+    elif order.is_resting:
+        trading.cancel(book, order)
+    else:
+        book.requests = [r for r in book.requests if r.order is not order]
+        order.status = "canceled"
+        smart.end(book, plan, "CANCELLED")
+    return None
