@@ -7,6 +7,7 @@ in hand, and to survive a Redis that goes away: quotes of that time are lost, as
 import json
 import time
 from collections.abc import Callable
+from typing import cast
 
 import redis
 import structlog
@@ -27,7 +28,7 @@ def line_of(tick: Tick) -> str:
 
 def last_quotes(client: "redis.Redis") -> dict[str, tuple[str, str]]:
     """Return the last quote of every symbol that the desk has published, as (bid, ask)."""
-    found = client.hgetall("td:quotes")
+    found = cast("dict[str, str]", client.hgetall("td:quotes"))
     quotes = {symbol: json.loads(text) for symbol, text in found.items() if symbol in PROFILES}
     return {symbol: (str(bid), str(ask)) for symbol, (bid, ask, *_) in quotes.items()}
 

@@ -1,12 +1,13 @@
 """The Redis stream `ticks` as a feed sees it: entries in, and how far the desks have come.
 
 An entry has one field `d` with one or more lines `SYMBOL,BID,ASK,TIME_MS`. The stream is bounded;
-the desks' cursors are in PostgreSQL (table engine_shard), so how far they have come is asked there.
+the desks' cursors are in PostgreSQL (table dealing_engineshard), so how far they have come is asked there.
 It promises nothing about delivery: a price that Redis did not take is gone, and the next one counts.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import cast
 
 import redis
 from django.db import connection
@@ -27,7 +28,7 @@ def parse_id(text: str) -> EntryId:
 def cursors() -> dict[int, EntryId]:
     """Return the last stream entry that each shard's desk has committed."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT shard, tick_cursor FROM engine_shard")
+        cursor.execute("SELECT shard, tick_cursor FROM dealing_engineshard")
         return {shard: parse_id(text or "0-0") for shard, text in cursor.fetchall()}
 
 
@@ -75,5 +76,5 @@ def tick_counts(client: "redis.Redis", shards: Iterable[int]) -> dict[str, int]:
     Every shard reads every tick, so one shard's counts are the counts of all.
     """
     lowest = min(shards, default=0)
-    found = client.hgetall(f"td:ticks:{lowest}")
+    found = cast("dict[str, str]", client.hgetall(f"td:ticks:{lowest}"))
     return {cause: int(found.get(cause, 0)) for cause in ("accepted", *CAUSES)}

@@ -23,7 +23,7 @@ def site_ready(address: str) -> bool:
 
 def engine_ready(database_url: str, shards: int) -> bool:
     """Return whether every shard has a desk whose heart beat within the last five seconds."""
-    sql = "SELECT count(*) FROM engine_shard WHERE heartbeat_at > now() - interval '5 seconds'"
+    sql = "SELECT count(*) FROM dealing_engineshard WHERE heartbeat_at > now() - interval '5 seconds'"
     try:
         with psycopg.connect(database_url, connect_timeout=2) as connection:
             row = connection.execute(sql).fetchone()

@@ -1,6 +1,6 @@
 """The two feeds against a real Redis, and the replay against what a desk leaves in database and Redis.
 
-The reader here stands in for the desk at its two published edges only: the cursor in engine_shard
+The reader here stands in for the desk at its two published edges only: the cursor in dealing_engineshard
 and the counts in td:ticks:0. The desk itself reads the feeds in tests/desk and tests/system.
 """
 
@@ -43,7 +43,7 @@ def quote_file(folder: Path, count: int) -> Path:
 
 
 class Reader(threading.Thread):
-    """Reads the stream as a desk does: counts by cause, cursor in engine_shard."""
+    """Reads the stream as a desk does: counts by cause, cursor in dealing_engineshard."""
 
     def __init__(self, url: str, *, pause_s: float = 0.0) -> None:
         super().__init__(daemon=True)
@@ -64,7 +64,7 @@ class Reader(threading.Thread):
                 lines = [line for _, fields in entries for line in fields["d"].split("\n")]
                 crossed = sum(line.split(",")[2] < line.split(",")[1] for line in lines)
                 place = entries[-1][0]
-                rows.execute("UPDATE engine_shard SET tick_cursor = %s WHERE shard = 0", [place])
+                rows.execute("UPDATE dealing_engineshard SET tick_cursor = %s WHERE shard = 0", [place])
                 client.hincrby("td:ticks:0", "accepted", len(lines) - crossed)
                 client.hincrby("td:ticks:0", "crossed", crossed)
 
@@ -73,8 +73,8 @@ class Reader(threading.Thread):
 def shard_row(transactional_db: None) -> Iterator[str]:
     """Yield the address of the database, in which shard 0 has a row."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('engine_shard')")
-        assert cursor.fetchone()[0], "the desk's table engine_shard is missing"
+        cursor.execute("SELECT to_regclass('dealing_engineshard')")
+        assert cursor.fetchone()[0], "the desk's table dealing_engineshard is missing"
     from dealing.models import EngineShard
 
     EngineShard.objects.update_or_create(shard=0, defaults={"tick_cursor": "0-0"})
@@ -239,7 +239,7 @@ def test_writer_when_entries_are_read_then_only_the_rest_is_behind(
     third = redis_db.xrange(STREAM)[2][0]
 
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE engine_shard SET tick_cursor = %s", [third])
+        cursor.execute("UPDATE dealing_engineshard SET tick_cursor = %s", [third])
 
     assert writer.behind() == 2
 
