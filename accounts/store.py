@@ -6,6 +6,7 @@ one statement a table. Promises: a record that was written is read back equal. O
 
 from typing import Any
 
+from accounts.models import Account as AccountRow
 from accounts.models import Group, GroupSecurity
 from dealing.columns import Cursor, Table, decimal_text, moment, read_all, units_of
 from engine.records import Account, LedgerEntry
@@ -93,6 +94,53 @@ def record(cursor: Cursor, changes: Any) -> None:
         cursor.execute("SELECT login, currency FROM accounts_account WHERE login = ANY(%s)", (unknown,))
         digits.update((login, currency_digits(currency)) for login, currency in cursor.fetchall())
     LEDGER.insert(cursor, [ledger_row(e, digits[e.login]) for e in changes.ledger])
+
+
+def group_values(key: str) -> dict[str, Any]:
+    """Return the settings of a group's row as reload commands carry them.
+
+    Raises:
+        LookupError: there is no such group.
+    """
+    row = Group.objects.prefetch_related("securities").filter(name=key).first()
+    if row is None:
+        raise LookupError(f"no group {key}")
+    return row.values()
+
+
+def account_values(key: str) -> dict[str, Any]:
+    """Return the settings of an account's row as reload commands carry them; no money.
+
+    Raises:
+        LookupError: there is no such account.
+    """
+    row = AccountRow.objects.filter(login=key).first() if key.isdecimal() else None
+    if row is None:
+        raise LookupError(f"no account {key}")
+    return row.values()
+
+
+def disagreements(cursor: Cursor, shard: int, shards: int) -> dict[int, str]:
+    """Return the accounts of a shard whose money is not what their last ledger entry left, and why.
+
+    The whole ledger is for `manage.py audit`; this looks at one entry an account, so that a start stays quick.
+    """
+    cursor.execute(
+        """
+        SELECT a.login, a.balance, a.credit, a.ledger_seq, l.balance_after, l.credit_after, l.seq
+        FROM accounts_account a
+        LEFT JOIN LATERAL (SELECT seq, balance_after, credit_after FROM accounts_ledgerentry l
+                           WHERE l.login = a.login ORDER BY seq DESC LIMIT 1) l ON true
+        WHERE a.login %% %s = %s AND (a.ledger_seq <> coalesce(l.seq, 0)
+              OR a.balance <> coalesce(l.balance_after, 0) OR a.credit <> coalesce(l.credit_after, 0))
+        """,
+        (shards, shard),
+    )
+    return {
+        login: f"balance {balance}, credit {credit} after entry {seq}; the ledger ends with "
+        f"{balance_after or 0}, {credit_after or 0} at entry {last or 0}"
+        for login, balance, credit, seq, balance_after, credit_after, last in cursor.fetchall()
+    }
 
 
 def account_row(a: Account) -> tuple[Any, ...]:

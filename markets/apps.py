@@ -1,4 +1,4 @@
-"""The Django application of this folder: its name and label, nothing else."""
+"""The Django application of this folder: its name and what it announces to the desk."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,12 @@ class MarketsConfig(AppConfig):
     name = "markets"
     verbose_name = "Markets"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Announce the store and the settings of symbols to the desk."""
+        # The models behind them can be imported only once the applications are loaded.
+        from dealing.registry import register_settings, register_store  # noqa: PLC0415
+        from markets import store  # noqa: PLC0415
+
+        register_store("markets", store)
+        register_settings("symbol", store.symbol_values)

@@ -1,4 +1,4 @@
-"""The Django application of this folder: its name and label, nothing else."""
+"""The Django application of this folder: its name and what it announces to the desk."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,11 @@ class OrdersConfig(AppConfig):
     name = "orders"
     verbose_name = "Orders"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Announce the store to the desk."""
+        # The models behind it can be imported only once the applications are loaded.
+        from dealing.registry import register_store  # noqa: PLC0415
+        from orders import store  # noqa: PLC0415
+
+        register_store("orders", store)

@@ -89,6 +89,26 @@ def record(cursor: Cursor, changes: Any) -> None:
     DEALS.insert(cursor, [deal_row(d, money[d.login]) for d in changes.deals])
 
 
+def disagreements(cursor: Cursor, shard: int, shards: int) -> dict[int, str]:
+    """Return the accounts of a shard with an open position whose volume is not that of its deals, and why."""
+    cursor.execute(
+        """
+        SELECT p.login, p.ticket, p.volume, d.volume
+        FROM positions_position p
+        LEFT JOIN LATERAL (
+            SELECT coalesce(sum(CASE WHEN direction = 'in' THEN volume ELSE -volume END), 0) AS volume
+            FROM positions_deal d WHERE d.position = p.ticket
+        ) d ON true
+        WHERE p.status = 'open' AND p.login %% %s = %s AND p.volume <> d.volume ORDER BY p.ticket
+        """,
+        (shards, shard),
+    )
+    return {
+        login: f"position {ticket} has volume {volume}, its deals make {of_deals}"
+        for login, ticket, volume, of_deals in cursor.fetchall()
+    }
+
+
 def money_digits(cursor: Cursor, changes: Any, logins: list[int]) -> dict[int, int]:
     """Return the decimals of money of these accounts: of changed ones from memory, of others from rows."""
     digits = {login: currency_digits(account.currency) for login, account in changes.accounts.items()}

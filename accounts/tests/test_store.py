@@ -165,3 +165,23 @@ def test_every_field_of_a_record_has_its_column(record: type, table: store.Table
     renamed = {{"time": "time_ms", "group_id": "group"}.get(name, name) for name in table.columns}
 
     assert renamed == {f.name for f in fields(record)}
+
+
+def test_account_whose_money_is_not_its_last_entrys_is_named(retail: None) -> None:
+    with connection.cursor() as cursor:
+        entry = LedgerEntry(1001, 1, LedgerKind.DEPOSIT, 5000, 5000, 0, 1000)
+        stored(Account(1001, "retail", "USD", balance=5000, ledger_seq=1), ledger=(entry,))
+        assert store.disagreements(cursor, 0, 1) == {}
+
+        models.Account.objects.update(balance="51.00")
+
+        assert list(store.disagreements(cursor, 0, 1)) == [1001]
+        assert store.disagreements(cursor, 0, 2) == {}
+
+
+def test_settings_of_rows_are_read_by_key(retail: None) -> None:
+    assert store.group_values("retail")["name"] == "retail"
+    assert store.account_values("1001")["group"] == "retail"
+    for missing in (store.group_values, store.account_values):
+        with pytest.raises(LookupError):
+            missing("nobody")

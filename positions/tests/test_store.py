@@ -236,3 +236,13 @@ def test_every_field_of_a_record_has_its_column(record: type, table: store.Table
     renamed = {f"{n.removesuffix('_at')}_ms" if n.endswith("_at") else n for n in columns}
 
     assert {"time_ms" if n == "time" else n for n in renamed} == {f.name for f in fields(record)}
+
+
+def test_account_with_a_position_unlike_its_deals_is_named() -> None:
+    with connection.cursor() as cursor:
+        store.record(cursor, changes_of(a_position(), a_deal()))
+        assert store.disagreements(cursor, 0, 1) == {}
+
+        models.Position.objects.update(volume="0.50")
+
+        assert list(store.disagreements(cursor, 1, 2)) == [1001]

@@ -1,0 +1,87 @@
+"""REST of the ledger, and how an account's row is shown.
+
+Equity and margin are not rows: views that show them stand in the composition root.
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import Account, LedgerEntry
+from doors import fields
+from doors.jsonio import iso
+from doors.lists import page
+from doors.scope import account_of
+from engine.enums import LedgerKind
+
+ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
+
+
+def show_account(row: Account, live: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return an account as JSON shows it; `live` holds equity, margin and what follows from them."""
+    live = live or {}
+    return {
+        "login": row.login,
+        "name": row.name,
+        "currency": row.currency,
+        "digits": row.digits,
+        "group": row.group_id,
+        "margin_mode": row.group.margin_mode,
+        "leverage": row.leverage or row.group.leverage,
+        "tier": row.tier,
+        "balance": f"{row.balance:.{row.digits}f}",
+        "credit": f"{row.credit:.{row.digits}f}",
+        "equity": live.get("equity"),
+        "margin": live.get("margin"),
+        "free_margin": live.get("free_margin"),
+        "margin_level": live.get("margin_level"),
+        "floating": live.get("floating"),
+        "margin_call": row.margin_call,
+        "margin_call_level": fields.plain(row.group.margin_call),
+        "stop_out_level": fields.plain(row.group.stop_out),
+        "stop_out_unit": row.group.stop_out_unit,
+        "enabled": row.enabled,
+        "read_only": row.read_only,
+        "close_only": row.close_only,
+        "halt": row.halt,
+    }
+
+
+def show_entry(row: LedgerEntry) -> dict[str, Any]:
+    """Return a ledger entry as JSON shows it."""
+    return {
+        "account": row.login,
+        "seq": row.seq,
+        "kind": row.kind,
+        "amount": fields.plain(row.amount),
+        "balance_after": fields.plain(row.balance_after),
+        "credit_after": fields.plain(row.credit_after),
+        "time": iso(row.time),
+        "order": row.order,
+        "deal": row.deal,
+        "comment": row.comment,
+    }
+
+
+class Ledger(APIView):
+    """Every change of balance and credit."""
+
+    @extend_schema(
+        parameters=[
+            ACCOUNT,
+            OpenApiParameter("kind", str, enum=list(LedgerKind)),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of ledger entries, newest first."""
+        rows = LedgerEntry.objects.filter(login=account_of(request).login)
+        kind = fields.word_param(request, "kind", LedgerKind)
+        if kind:
+            rows = rows.filter(kind=kind)
+        return Response(page(request, rows, show_entry, key="seq"))

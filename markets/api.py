@@ -1,0 +1,177 @@
+"""REST of the market: symbols with what an order ticket needs, last quotes, candles.
+
+Quotes are those that the account's group sees: its spread is in them. Candles are of the bid, without it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from dealing.columns import EPOCH, ms_of, plain
+from doors.errors import invalid
+from doors.fields import text_param, whole_param, word_param
+from doors.jsonio import iso
+from doors.scope import account_of, short_name, symbol_of
+from engine.settings import Group
+from markets.choices import Interval
+from markets.models import Candle, Quote, Symbol
+
+ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
+USUAL_CANDLES = 500
+MAX_CANDLES = 1_000
+MAX_TIME_MS = 253_402_300_799_999  # the last of year 9999
+
+
+def show_quote(quote: Quote, *, spread_points: int, digits: int) -> dict[str, Any]:
+    """Return a quote widened by the group's spread: half of it, rounded down, below the bid."""
+    point = Decimal(1).scaleb(-digits)
+    lower = spread_points // 2
+    return {
+        "bid": f"{quote.bid - lower * point:.{digits}f}",
+        "ask": f"{quote.ask + (spread_points - lower) * point:.{digits}f}",
+        "time": iso(quote.time),
+        "time_ms": ms_of(quote.time),
+    }
+
+
+def show_symbol(row: Symbol, group: Group, quote: Quote | None, now_ms: int) -> dict[str, Any]:
+    """Return a symbol as a group's account sees it at this time."""
+    terms = group.terms(row.security_id)
+    settings = row.to_engine(index=row.position)
+    return {
+        "symbol": row.name,
+        "description": row.description,
+        "security": row.security_id,
+        "digits": row.digits,
+        "contract_size": plain(row.contract_size),
+        "volume_min": plain(row.volume_min),
+        "volume_max": plain(row.volume_max),
+        "volume_step": plain(row.volume_step),
+        "base_currency": row.base_currency,
+        "profit_currency": row.profit_currency,
+        "margin_currency": row.margin_currency,
+        "calc_mode": row.calc_mode,
+        "tick_size": plain(row.tick_size),
+        "tick_value": plain(row.tick_value),
+        "stops_level": row.stops_level,
+        "freeze_level": row.freeze_level,
+        "trade_mode": row.trade_mode,
+        "execution": terms.execution.value,
+        "spread_diff": terms.spread_diff,
+        "swap_mode": row.swap_mode,
+        "swap_long": plain(row.swap_long),
+        "swap_short": plain(row.swap_short),
+        "session_open": settings.in_session(now_ms),
+        "quote": quote and show_quote(quote, spread_points=terms.spread_diff, digits=row.digits),
+    }
+
+
+class Symbols(APIView):
+    """What may be traded."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request) -> Response:
+        """Return all symbols in list order, with the last quote that the account's group sees."""
+        group = account_of(request).group.to_engine()
+        quotes = {quote.symbol: quote for quote in Quote.objects.all()}
+        now_ms = ms_of(datetime.now(UTC))
+        rows = Symbol.objects.order_by("position", "name")
+        return Response(
+            {"results": [show_symbol(row, group, quotes.get(row.name), now_ms) for row in rows], "next": None}
+        )
+
+
+class Assets(APIView):
+    """The supported assets under their short names."""
+
+    plain_errors = True
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        """Return the symbols by their short names: btc, eth, eurusd."""
+        rows = Symbol.objects.order_by("position", "name")
+        assets = [
+            {
+                "symbol": short_name(row.name),
+                "name": row.name,
+                "description": row.description,
+                "digits": row.digits,
+                "base": row.base_currency,
+                "quote": row.profit_currency,
+            }
+            for row in rows
+        ]
+        return Response({"assets": assets})
+
+
+class Candles(APIView):
+    """Open, high, low and close of the bid."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("symbol", str, required=True, description="btc, BTC or BTCUSDT."),
+            OpenApiParameter("interval", str, enum=Interval.values, default="1m"),
+            OpenApiParameter("limit", int, description=f"At most {MAX_CANDLES}."),
+            OpenApiParameter(
+                "before", str, description="Time, ISO 8601 or ms: only candles that began earlier."
+            ),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return candles, the oldest first; `next` is the `before` of the page of older ones."""
+        named = text_param(request, "symbol")
+        if not named:
+            raise invalid("symbol: it is needed")
+        symbol = symbol_of(named)
+        interval = word_param(request, "interval", Interval.values, "1m")
+        limit = whole_param(request, "limit", USUAL_CANDLES, low=1, high=MAX_CANDLES)
+        rows = Candle.objects.filter(symbol=symbol.name, interval=interval)
+        before = text_param(request, "before")
+        if before:
+            rows = rows.filter(time__lt=_instant(before))
+        newest_first = list(rows.order_by("-time")[: limit + 1])
+        more, found = len(newest_first) > limit, newest_first[:limit][::-1]
+        return Response(
+            {
+                "symbol": symbol.name,
+                "interval": interval,
+                "digits": symbol.digits,
+                "results": [_show_candle(row) for row in found],
+                "next": iso(found[0].time) if more else None,
+            }
+        )
+
+
+def _show_candle(row: Candle) -> dict[str, Any]:
+    return {
+        "time": iso(row.time),
+        "time_ms": ms_of(row.time),
+        "open": f"{row.open:f}",
+        "high": f"{row.high:f}",
+        "low": f"{row.low:f}",
+        "close": f"{row.close:f}",
+        "ticks": row.ticks,
+    }
+
+
+def _instant(text: str) -> datetime:
+    """Return the time that a parameter names, in ms or ISO 8601.
+
+    Raises:
+        Refused: it names none.
+    """
+    if text.isascii() and text.isdigit() and int(text) <= MAX_TIME_MS:
+        return EPOCH + timedelta(milliseconds=int(text))
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a + of an address arrives as a space
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise invalid("before: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
+    return instant

@@ -1,0 +1,295 @@
+"""REST of positions and deals: what is held, what was executed and why.
+
+Views read the account's own rows and submit through `dealing.services`. Floating profit is not a row:
+`PositionView.live` of the composition root brings it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from dealing import services
+from doors import fields
+from doors.answers import done
+from doors.errors import Refused, not_found
+from doors.jsonio import iso
+from doors.lists import page
+from doors.scope import account_of, number_of
+from engine.codes import Code
+from engine.enums import PositionStatus
+from positions.models import Deal, Position
+
+ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
+
+
+class PositionChange(fields.StrictSerializer):
+    """Stops of a position: left out keeps, "0" deletes."""
+
+    account = fields.Number(required=False)
+    sl = fields.DecimalText(required=False)
+    tp = fields.DecimalText(required=False)
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+class CloseRequest(fields.StrictSerializer):
+    """Close all of a position, or `volume` lots."""
+
+    account = fields.Number(required=False)
+    volume = fields.DecimalText(required=False, allow_null=True)
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+class CloseByRequest(fields.StrictSerializer):
+    """Close against an opposite position of the same symbol."""
+
+    account = fields.Number(required=False)
+    opposite = fields.Number()
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a position as JSON shows it; `live` holds its floating profit and close price."""
+    live = live or {}
+    return {
+        "ticket": row.ticket,
+        "account": row.login,
+        "symbol": row.symbol,
+        "side": row.side,
+        "volume": fields.plain(row.volume),
+        "volume_opened": fields.plain(row.volume_opened),
+        "open_price": fields.plain(row.open_price),
+        "leverage": fields.plain(row.leverage),
+        "opened_at": iso(row.opened_at),
+        "modified_at": iso(row.modified_at),
+        "status": row.status,
+        "sl": fields.plain(row.sl),
+        "tp": fields.plain(row.tp),
+        "fees": fields.plain(row.fees),
+        "swap": fields.plain(row.swap),
+        "profit": live.get("profit"),
+        "price": live.get("price"),
+        "realised_profit": fields.plain(row.profit),
+        "fees_booked": fields.plain(row.fees_booked),
+        "swap_booked": fields.plain(row.swap_booked),
+        "close_price": fields.plain(row.close_price),
+        "smart": row.smart,
+        "request": row.request,
+        "comment": row.comment,
+        "digits": row.digits,
+    }
+
+
+def show_deal(row: Deal, *, evidence: bool = False) -> dict[str, Any]:
+    """Return a deal as JSON shows it; with `evidence` also why an automatic one was made."""
+    shown = {
+        "ticket": row.ticket,
+        "account": row.login,
+        "order": row.order,
+        "position": row.position,
+        "symbol": row.symbol,
+        "side": row.side,
+        "direction": row.direction,
+        "volume": fields.plain(row.volume),
+        "price": fields.plain(row.price),
+        "requested_price": fields.plain(row.requested_price),
+        "time": iso(row.time),
+        "reason": row.reason,
+        "profit": fields.plain(row.profit),
+        "fees": fields.plain(row.fees),
+        "swap": fields.plain(row.swap),
+        "open_price": fields.plain(row.open_price),
+        "comment": row.comment,
+        "digits": row.digits,
+        "automatic": row.evidence is not None,
+    }
+    if evidence:
+        shown |= {
+            "profit_rate": fields.plain(row.profit_rate),
+            "trigger_key": row.trigger_key,
+            "evidence": row.evidence,
+        }
+    return shown
+
+
+def position_of(login: int, ticket: Any) -> Position:
+    """Return the account's position, open or closed.
+
+    Raises:
+        Refused: it has none of that ticket.
+    """
+    number = number_of(ticket)
+    row = Position.objects.filter(login=login, ticket=number).first() if number else None
+    if row is None:
+        raise Refused(Code.POSITION_NOT_FOUND, "There is no such position.")
+    return row
+
+
+class PositionView(APIView):
+    """What the views of positions share. `live` is brought by the composition root."""
+
+    #: Floating profit and close price of an account's open positions by ticket.
+    live: Callable[[Any], dict[int, dict[str, Any]]] | None = None
+
+    def live_of(self, account: Any, rows: list[Position]) -> dict[int, dict[str, Any]]:
+        """Return the live values that these rows need."""
+        live = type(self).live
+        wanted = live is not None and any(row.status == PositionStatus.OPEN for row in rows)
+        return live(account) if live is not None and wanted else {}
+
+    def one(self, account: Any, ticket: Any) -> dict[str, Any]:
+        """Return one position as JSON shows it."""
+        row = position_of(account.login, ticket)
+        return show_position(row, self.live_of(account, [row]).get(row.ticket))
+
+    def closed(self, account: Any, ticket: int, outcome: services.Outcome) -> Response:
+        """Return the position and the deals of the order that a close was.
+
+        Raises:
+            Refused: the close was refused.
+        """
+        order = done(outcome).ticket
+        deals = Deal.objects.filter(login=account.login, order=order).order_by("ticket")
+        return Response(
+            {
+                "order": order,
+                "position": self.one(account, ticket),
+                "deals": [show_deal(deal) for deal in deals],
+            }
+        )
+
+
+class Positions(PositionView):
+    """The account's positions."""
+
+    @extend_schema(
+        parameters=[
+            ACCOUNT,
+            OpenApiParameter("status", str, enum=[*PositionStatus, "all"]),
+            OpenApiParameter("symbol", str),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of positions, newest first: the open ones unless `status` says otherwise."""
+        account = account_of(request)
+        status = fields.word_param(request, "status", [*PositionStatus, "all"], PositionStatus.OPEN)
+        rows = Position.objects.filter(login=account.login)
+        if status != "all":
+            rows = rows.filter(status=status)
+        symbol = fields.text_param(request, "symbol")
+        if symbol:
+            rows = rows.filter(symbol=symbol)
+        found: list[Position] = []
+        answer = page(request, rows, lambda row: found.append(row) or {})
+        live = self.live_of(account, found)
+        answer["results"] = [show_position(row, live.get(row.ticket)) for row in found]
+        return Response(answer)
+
+
+class OnePosition(PositionView):
+    """One position: see, change its stops."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request, ticket: str) -> Response:
+        """Return the position."""
+        return Response(self.one(account_of(request), ticket))
+
+    @extend_schema(request=PositionChange, responses=dict)
+    def patch(self, request: Request, ticket: str) -> Response:
+        """Change SL and TP."""
+        body = fields.read(PositionChange, request.data)
+        account = account_of(request, body.get("account"))
+        row = position_of(account.login, ticket)
+        outcome = services.modify_position(
+            account.login,
+            row.ticket,
+            sl=body.get("sl"),
+            tp=body.get("tp"),
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        done(outcome)
+        return Response(self.one(account, row.ticket))
+
+
+class ClosePosition(PositionView):
+    """Closing at the market."""
+
+    @extend_schema(request=CloseRequest, responses=dict)
+    def post(self, request: Request, ticket: str) -> Response:
+        """Close the position, or a part of it, and return what came of it."""
+        body = fields.read(CloseRequest, request.data or {})
+        account = account_of(request, body.get("account"))
+        row = position_of(account.login, ticket)
+        outcome = services.close_position(
+            account.login,
+            row.ticket,
+            volume=body.get("volume"),
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        return self.closed(account, row.ticket, outcome)
+
+
+class ClosePositionBy(PositionView):
+    """Closing two opposite positions against each other."""
+
+    @extend_schema(request=CloseByRequest, responses=dict)
+    def post(self, request: Request, ticket: str) -> Response:
+        """Close by the opposite position and return what came of it."""
+        body = fields.read(CloseByRequest, request.data)
+        account = account_of(request, body.get("account"))
+        row = position_of(account.login, ticket)
+        outcome = services.close_by(
+            account.login,
+            row.ticket,
+            body["opposite"],
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        return self.closed(account, row.ticket, outcome)
+
+
+class Deals(APIView):
+    """The account's executions."""
+
+    @extend_schema(
+        parameters=[
+            ACCOUNT,
+            OpenApiParameter("symbol", str),
+            OpenApiParameter("position", int),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of deals, newest first."""
+        rows = Deal.objects.filter(login=account_of(request).login)
+        symbol = fields.text_param(request, "symbol")
+        if symbol:
+            rows = rows.filter(symbol=symbol)
+        position = fields.text_param(request, "position")
+        if position:
+            rows = rows.filter(position=number_of(position) or 0)
+        return Response(page(request, rows, show_deal))
+
+
+class OneDeal(APIView):
+    """One execution, with its evidence."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request, ticket: str) -> Response:
+        """Return the deal and, for an automatic one, the tick, level and account state that made it."""
+        account = account_of(request)
+        number = number_of(ticket)
+        row = Deal.objects.filter(login=account.login, ticket=number).first() if number else None
+        if row is None:
+            raise not_found("There is no such deal.")
+        return Response(show_deal(row, evidence=True))
