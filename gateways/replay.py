@@ -79,7 +79,7 @@ class Replay:
         self.rebase = rebase
         self.progress = progress
         self.stopped = stopped
-        self.writer = StreamWriter(client)
+        self.writer = StreamWriter(client, tracks=True)
         self._moved = time.monotonic()
         self._least = 0
 

@@ -33,11 +33,12 @@ def cursors() -> dict[int, EntryId]:
 
 
 class StreamWriter:
-    """Writes ticks and knows how many of its entries the slowest desk has still to read."""
+    """Writes ticks and, when it tracks them, knows how many entries the slowest desk has still to read."""
 
-    def __init__(self, client: "redis.Redis") -> None:
-        """Take a client (decode_responses=True)."""
+    def __init__(self, client: "redis.Redis", *, tracks: bool = False) -> None:
+        """Take a client (decode_responses=True); tracks: keep the ids of what was sent, for `behind`."""
         self.client = client
+        self.tracks = tracks
         self.sent_ticks = 0
         self._ids: list[EntryId] = []
 
@@ -60,7 +61,8 @@ class StreamWriter:
 
     def _noted(self, entry: str, ticks: int) -> None:
         self.sent_ticks += ticks
-        self._ids.append(parse_id(entry))
+        if self.tracks:
+            self._ids.append(parse_id(entry))
 
     def behind(self) -> int:
         """Return how many of our entries the slowest desk has not committed; all when there is no desk."""

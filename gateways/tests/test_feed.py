@@ -233,7 +233,7 @@ def test_feed_when_words_are_wrong_then_status_2(
 def test_writer_when_entries_are_read_then_only_the_rest_is_behind(
     redis_db: "redis.Redis", shard_row: str
 ) -> None:
-    writer = StreamWriter(redis_db)
+    writer = StreamWriter(redis_db, tracks=True)
     for n in range(5):
         writer.send([f"EURUSD,1.{n},1.9,{n}"])
     third = redis_db.xrange(STREAM)[2][0]

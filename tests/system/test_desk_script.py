@@ -1,0 +1,79 @@
+"""The script `desk`: what it does before Python takes over."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh", str(ROOT / "desk"), *words], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_script_when_read_by_a_posix_shell_then_no_complaint() -> None:
+    shell = shutil.which("dash") or shutil.which("sh")
+    assert shell is not None
+
+    assert subprocess.run([shell, "-n", str(ROOT / "desk")], check=False).returncode == 0
+
+
+def test_script_when_asked_for_help_then_every_command_is_named() -> None:
+    told = run("help")
+
+    assert told.returncode == 0
+    for command in ("up", "down", "status", "logs", "manage", "psql", "test", "check", "install"):
+        assert f"\n  {command} " in told.stdout
+
+
+def test_script_when_the_command_is_unknown_then_status_1_and_the_list() -> None:
+    told = run("dance")
+
+    assert told.returncode == 1
+    assert "there is no command dance" in told.stderr
+    assert "usage: ./desk" in told.stderr
+
+
+def test_script_when_nothing_is_installed_then_status_says_how_to_start(tmp_path: Path) -> None:
+    told = run("status", DESK_VENV=str(tmp_path / "venv"))
+
+    assert told.returncode == 1
+    assert "start with ./desk up" in told.stderr
+
+
+def test_script_when_there_is_no_python_then_it_says_which_is_needed(tmp_path: Path) -> None:
+    told = run("up", DESK_VENV=str(tmp_path / "venv"), PYTHON="no-such-python")
+
+    assert told.returncode == 1
+    assert "Python 3.11 or newer is needed" in told.stderr
+
+
+def test_script_when_installation_fails_then_the_reason_is_shown_and_nothing_is_stamped(
+    tmp_path: Path,
+) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    shutil.copy(ROOT / "desk", house / "desk")
+    (house / "requirements.txt").write_text("./not-there-at-all\n")
+
+    told = subprocess.run(
+        ["sh", str(house / "desk"), "up"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True,
+        text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 1
+    assert "not-there-at-all" in told.stderr
+    assert "the packages could not be installed; the whole log is in" in told.stderr
+    assert not list((house / ".venv").glob("*.stamp"))
+
+
+@pytest.mark.parametrize("name", ["desk", ".ci/run", "manage.py"])
+def test_program_when_cloned_then_executable(name: str) -> None:
+    assert os.access(ROOT / name, os.X_OK)
