@@ -1,0 +1,49 @@
+"""Redis as the desk uses it: names of keys, and one client a process.
+
+Redis carries ticks, wake-ups and what is shown; losing all of it loses no trade, because whatever counts is in
+PostgreSQL. So every caller here goes on when Redis does not answer, and finds the rows by itself.
+"""
+
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+TICKS = "ticks"
+QUOTES = "td:quotes"
+LIVE = "td:live"
+EVENTS = "td:events"
+WATCHED = "td:watched"
+ACCOUNTS = "td:accounts"
+HEALTH = "td:health"
+
+
+def wake_key(shard: int) -> str:
+    """Return the stream on which a shard's desk is woken and asked."""
+    return f"td:wake:{shard}"
+
+
+def done_key(command_id: int) -> str:
+    """Return the list on which the outcome of a command is handed to whoever waits."""
+    return f"td:done:{command_id}"
+
+
+def ticks_key(shard: int) -> str:
+    """Return the hash that counts a shard's ticks by cause."""
+    return f"td:ticks:{shard}"
+
+
+@cache
+def client() -> "redis.Redis[Any] | Any":
+    """Return this process's client; its pool notices a fork and makes connections of its own."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        decode_responses=True,
+        socket_timeout=6,
+        socket_connect_timeout=1,
+        health_check_interval=10,
+        retry=Retry(NoBackoff(), 1),
+    )

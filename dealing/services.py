@@ -1,0 +1,595 @@
+"""What may be asked of the desk: the only way a command is written.
+
+A client's click, a manager's action, REST, the TCP API and beat all come through here, with the same checks,
+journal and push. Every call writes the journal first (that commit is the acknowledgement) and then waits up to
+`wait_s` seconds for the desk. Numbers with a point are decimal text, or Decimal or int; never float.
+Promises: the same (account, client id) acts once; whatever a caller can cause comes back as a code.
+It does not judge a request; the engine does. Inside a transaction it returns "accepted" without waiting,
+because the desk sees the row only after the commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from dealing import journal
+from dealing.models import Dealer, EngineControl, Halt
+from dealing.registry import SETTINGS
+from engine import commands as cmd
+from engine.codes import Code
+from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, OrderType, Side
+
+Number = str | int | Decimal
+DONE, REFUSED, ACCEPTED = "done", "refused", "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command.
+
+    state: "done", "refused" (then `code` and `message` say why), or "accepted": acknowledged and not answered
+    within the time allowed. `ticket` is the order's, or a smart order's number; `data` what the engine adds.
+    """
+
+    state: str
+    code: str = ""
+    message: str = ""
+    ticket: int = 0
+    data: dict[str, Any] = field(default_factory=dict)
+    command_id: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the command was done."""
+        return self.state == DONE
+
+
+def _text(value: Number | None) -> str | None:
+    """Return a number as decimal text.
+
+    Raises:
+        TypeError: it is a float, or no number and no text at all.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise TypeError(f"decimal text is needed, not {value!r}")
+    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
+
+
+def _needed(value: Number) -> str:
+    text = _text(value)
+    if text is None:
+        raise TypeError("a number is needed, not None")
+    return text
+
+
+def _judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
+    number = entry.smart or entry.ticket
+    if told is None:
+        return Outcome(ACCEPTED, ticket=number, command_id=entry.id)
+    data = dict(told.get("data") or {})
+    if told.get("level"):
+        data["level"] = told["level"]
+    number = told.get("ticket") or number
+    if told["code"]:
+        return Outcome(REFUSED, told["code"], told["message"], number, data, entry.id)
+    return Outcome(DONE, "", told["message"], number, data, entry.id)
+
+
+def submit(
+    command: cmd.Command,
+    *,
+    login: int,
+    client_key: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Write a command of one account to the journal and return what the desk makes of it."""
+    if not 0 < login <= journal.BIGINT_MAX:
+        return Outcome(REFUSED, Code.ACCOUNT_DISABLED, f"there is no account {login}")
+    shard = login % journal.shards()
+    entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
+    if entry.conflict:
+        message = f"client id {client_key} was used for another request"
+        return Outcome(REFUSED, Code.CONFLICT, message, entry.smart or entry.ticket, {}, entry.id)
+    if connection.in_atomic_block:
+        journal.wake_after_commit(shard)
+        return _judged(entry, None)
+    journal.wake(shard)
+    return _judged(entry, journal.wait(entry.id, wait_s))
+
+
+def submit_to_all(
+    command: cmd.Command,
+    *,
+    client_key: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+    only: int | None = None,
+) -> Outcome:
+    """Write a command that concerns every shard, a row for each, and return the first refusal or the last answer.
+
+    only: write it for that shard alone.
+    """
+    with transaction.atomic():
+        entries = _write_rows(command, client_key=client_key, at_ms=at_ms, only=only)
+    return _answers(entries, wait_s)
+
+
+def _write_rows(
+    command: cmd.Command, *, client_key: str = "", at_ms: int | None = None, only: int | None = None
+) -> list[journal.Entry]:
+    """Write a command for every shard in the caller's transaction; their desks are woken after its commit."""
+    chosen = range(journal.shards()) if only is None else [only]
+    entries = [
+        journal.write(
+            command,
+            shard=shard,
+            login=None,
+            client_key=f"{client_key}/{shard}" if client_key else None,
+            at_ms=at_ms,
+        )
+        for shard in chosen
+    ]
+    for shard in chosen:
+        journal.wake_after_commit(shard)
+    return entries
+
+
+def _answers(entries: Sequence[journal.Entry], wait_s: float) -> Outcome:
+    """Return the first answer of several rows that is not "done", or the last."""
+    if any(entry.conflict for entry in entries):
+        return Outcome(REFUSED, Code.CONFLICT, "the key was used for another request")
+    if connection.in_atomic_block:
+        return _judged(entries[0], None)
+    outcomes = [_judged(entry, journal.wait(entry.id, wait_s)) for entry in entries]
+    return next((outcome for outcome in outcomes if not outcome.ok), outcomes[-1])
+
+
+# Orders and positions
+
+
+def place_order(
+    login: int,
+    *,
+    symbol: str,
+    type: OrderType | str,  # noqa: A002 - the field's own word
+    volume: Number,
+    price: Number | None = None,
+    limit_price: Number | None = None,
+    sl: Number | None = None,
+    tp: Number | None = None,
+    expires: str | int | None = None,
+    leverage: int | None = None,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    client_id: str = "",
+    comment: str = "",
+    open_price: Number | None = None,
+    open_time_ms: int | None = None,
+    check_margin: bool = True,
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Place a market or pending order; `ticket` of the outcome is the order's.
+
+    Raises:
+        TypeError: a number is a float.
+        ValueError: `type` or `by` is no word of engine.enums.
+    """
+    command = cmd.PlaceOrder(
+        login=login,
+        symbol=symbol,
+        type=OrderType(type),
+        volume=_needed(volume),
+        price=_text(price),
+        limit_price=_text(limit_price),
+        sl=_text(sl),
+        tp=_text(tp),
+        expires=expires,
+        leverage=leverage,
+        by=By(by),
+        actor=actor,
+        comment=comment,
+        open_price=_text(open_price),
+        open_time_ms=open_time_ms,
+        check_margin=check_margin,
+        client_id=client_id or "",
+    )
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def close_position(
+    login: int,
+    position: int,
+    *,
+    volume: Number | None = None,
+    price: Number | None = None,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    comment: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Close a position, or `volume` lots of it; `price` is for managers."""
+    command = cmd.ClosePosition(
+        login=login, position=position, volume=_text(volume), price=_text(price),
+        by=By(by), actor=actor, comment=comment,
+    )  # fmt: skip
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def close_by(
+    login: int,
+    position: int,
+    opposite: int,
+    *,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    comment: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Close two opposite positions of one symbol against each other."""
+    command = cmd.CloseBy(
+        login=login, position=position, opposite=opposite, by=By(by), actor=actor, comment=comment
+    )
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def modify_position(
+    login: int,
+    position: int,
+    *,
+    sl: Number | None = None,
+    tp: Number | None = None,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Change a position's SL and TP: None keeps, "0" deletes."""
+    command = cmd.ModifyPosition(
+        login=login, position=position, sl=_text(sl), tp=_text(tp), by=By(by), actor=actor
+    )
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def modify_order(
+    login: int,
+    order: int,
+    *,
+    price: Number | None = None,
+    limit_price: Number | None = None,
+    sl: Number | None = None,
+    tp: Number | None = None,
+    expires: str | int | None = None,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Change a pending order: None keeps, "0" deletes a stop."""
+    command = cmd.ModifyOrder(
+        login=login, order=order, price=_text(price), limit_price=_text(limit_price), sl=_text(sl),
+        tp=_text(tp), expires=expires, by=By(by), actor=actor,
+    )  # fmt: skip
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def cancel_order(
+    login: int,
+    order: int,
+    *,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    comment: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Delete a pending order."""
+    command = cmd.CancelOrder(login=login, order=order, by=By(by), actor=actor, comment=comment)
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def balance_operation(
+    login: int,
+    kind: LedgerKind | str,
+    amount: Number,
+    *,
+    override: bool = False,
+    comment: str = "",
+    actor: str = "",
+    by: By | str = By.MANAGER,
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Move money in or out of an account; `amount` in account currency."""
+    command = cmd.BalanceOperation(
+        login=login, kind=LedgerKind(kind), amount=_needed(amount), override=override,
+        by=By(by), actor=actor, comment=comment,
+    )  # fmt: skip
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+# Smart orders
+
+
+def _rungs(levels: Sequence[Sequence[Number]] | Sequence[Mapping[str, Number]]) -> list[list[str]]:
+    """Return levels as [[price, percent], ...] from pairs or from {price, percent} mappings."""
+    return [
+        [_needed(level["price"]), _needed(level["percent"])]
+        if isinstance(level, Mapping)
+        else [_needed(part) for part in level]
+        for level in levels
+    ]
+
+
+def place_smart(
+    login: int,
+    *,
+    symbol: str,
+    side: Side | str,
+    volume: Number,
+    entry: EntryType | str = EntryType.MARKET,
+    price: Number | None = None,
+    position: int | None = None,
+    take_profits: Sequence[Any] = (),
+    stop_loss: Number | None = None,
+    callback: Number | None = None,
+    activation: Number | None = None,
+    break_even: bool = False,
+    offset: int = 0,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    comment: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Place a smart order; `ticket` of the outcome is the smart order's number.
+
+    take_profits: [[price, percent], ...] or [{"price", "percent"}, ...], nearest first.
+    """
+    command = cmd.PlaceSmart(
+        login=login, smart=0, symbol=symbol, side=Side(side), volume=_needed(volume),
+        entry=EntryType(entry), price=_text(price), position=position, take_profits=_rungs(take_profits),
+        stop_loss=_text(stop_loss), callback=_text(callback), activation=_text(activation),
+        break_even=break_even, offset=offset, by=By(by), actor=actor, comment=comment,
+        client_id=client_id or "",
+    )  # fmt: skip
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def modify_smart(
+    login: int,
+    smart: int,
+    *,
+    version: int | None = None,
+    stop_loss: Number | None = None,
+    callback: Number | None = None,
+    break_even: bool | None = None,
+    offset: int | None = None,
+    levels: Sequence[Any] | None = None,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Change a live smart order: None keeps, stop_loss "0" deletes, callback "0" ends trailing."""
+    command = cmd.ModifySmart(
+        login=login, smart=smart, version=version, stop_loss=_text(stop_loss), callback=_text(callback),
+        break_even=break_even, offset=offset, levels=None if levels is None else _rungs(levels),
+        by=By(by), actor=actor,
+    )  # fmt: skip
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def cancel_smart(
+    login: int,
+    smart: int,
+    *,
+    version: int | None = None,
+    close: bool = False,
+    by: By | str = By.CLIENT,
+    actor: str = "",
+    comment: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """End a smart order by hand; with `close` its position is closed at the market too."""
+    command = cmd.CancelSmart(
+        login=login, smart=smart, version=version, close=close, by=By(by), actor=actor, comment=comment
+    )
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+# Dealers
+
+
+def set_dealers(names: Sequence[str], *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:
+    """Say that exactly these dealers are online."""
+    with transaction.atomic():
+        Dealer.objects.exclude(name__in=names).filter(online=True).update(online=False)
+        for name in names:
+            Dealer.objects.update_or_create(name=name, defaults={"online": True})
+    return submit_to_all(cmd.SetDealers(names=sorted(names), by=By.SYSTEM), wait_s=wait_s, at_ms=at_ms)
+
+
+def _presence(name: str, online: bool, wait_s: float) -> Outcome:
+    with transaction.atomic():
+        # One at a time: the list that is sent must be the one that the rows will show.
+        EngineControl.objects.select_for_update().get(pk=1)
+        Dealer.objects.update_or_create(name=name, defaults={"online": online})
+        names = sorted(Dealer.objects.filter(online=True).values_list("name", flat=True))
+        entries = _write_rows(cmd.SetDealers(names=names, by=By.SYSTEM, actor=name))
+    return _answers(entries, wait_s)
+
+
+def dealer_online(name: str, *, wait_s: float = 5) -> Outcome:
+    """Say that a dealer has come."""
+    return _presence(name, True, wait_s)
+
+
+def dealer_offline(name: str, *, wait_s: float = 5) -> Outcome:
+    """Say that a dealer has gone."""
+    return _presence(name, False, wait_s)
+
+
+def request_shard(request: int) -> int:
+    """Return the shard whose queue a request's number belongs to: its last digit less one."""
+    return max(0, request % 10 - 1)
+
+
+def take_request(request: int, dealer: str, *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:
+    """Let one dealer own a request of the queue, or give it back with an empty name."""
+    command = cmd.TakeRequest(request=request, dealer=dealer, by=By.MANAGER, actor=dealer)
+    return submit_to_all(command, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+
+
+def answer_request(
+    request: int,
+    answer: DealerAnswer | str,
+    *,
+    price: Number | None = None,
+    dealer: str = "",
+    comment: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Confirm, reject or requote a request of the dealers' queue."""
+    command = cmd.AnswerRequest(
+        request=request, answer=DealerAnswer(answer), price=_text(price), dealer=dealer,
+        by=By.MANAGER, actor=dealer, comment=comment,
+    )  # fmt: skip
+    return submit_to_all(command, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+
+
+def _queue(request: int) -> int:
+    """Return a shard that runs: a number of no shard is answered by shard 0 as not found."""
+    shard = request_shard(request)
+    return shard if shard < journal.shards() else 0
+
+
+# The server
+
+
+def end_day(
+    *, time_ms: int = 0, client_key: str = "", wait_s: float = 30, at_ms: int | None = None
+) -> Outcome:
+    """End the trading day that `time_ms` closes (0: the engine's time)."""
+    command = cmd.EndDay(time_ms=time_ms, by=By.SYSTEM)
+    return submit_to_all(command, client_key=client_key, wait_s=wait_s, at_ms=at_ms)
+
+
+def reload_settings(
+    kind: str, key: str | int, *, actor: str = "", wait_s: float = 5, at_ms: int | None = None
+) -> Outcome:
+    """Hand the row of a "symbol", "group" or "account" to the engine, between two ticks.
+
+    Kill switches are turned by `set_halt` alone: what the row says about them is left out.
+
+    Raises:
+        LookupError: there is no such kind, or no such row.
+    """
+    values = {k: v for k, v in SETTINGS[kind](str(key)).items() if k != "halt"}
+    return change_settings(kind, key, values, actor=actor, wait_s=wait_s, at_ms=at_ms)
+
+
+def change_settings(
+    kind: str,
+    key: str | int,
+    values: Mapping[str, Any],
+    *,
+    actor: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Replace settings of a symbol, group or account; all of them, or only those given."""
+    command = cmd.ChangeSettings(kind=kind, key=str(key), values=dict(values), by=By.MANAGER, actor=actor)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dealing_enginecontrol SET config_version = config_version + 1 WHERE id = 1")
+    if kind == "account":
+        return submit_to_all(command, only=int(key) % journal.shards(), wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+
+
+def set_halt(
+    scope: HaltScope | str,
+    key: str | int,
+    level: HaltLevel | str,
+    *,
+    actor: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Turn a kill switch; `key` is "" for the server, else a group, symbol or login.
+
+    The server's switch stands in the control row too, which every batch reads in its first statement:
+    a batch that was computed without it does not commit.
+    """
+    scope, level = HaltScope(scope), HaltLevel(level)
+    command = cmd.SetHalt(scope=scope, key=str(key), level=level, by=By.MANAGER, actor=actor)
+    if scope is HaltScope.ACCOUNT:
+        login = int(key)
+        return submit_to_all(command, only=login % journal.shards(), wait_s=wait_s, at_ms=at_ms)
+    if scope is not HaltScope.SERVER:
+        return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+    with transaction.atomic():
+        EngineControl.objects.filter(pk=1).update(halt_level=level.value)
+        entries = _write_rows(command, at_ms=at_ms)
+    return _answers(entries, wait_s)
+
+
+def halts() -> list[Halt]:
+    """Return the kill switches that are turned, as shard 0 obeys them."""
+    return list(Halt.objects.filter(shard=0).order_by("scope", "key"))
+
+
+def configure_plugin(
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    actor: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Hand new options to a loaded plugin."""
+    command = cmd.ConfigurePlugin(plugin=name, values=dict(values), by=By.MANAGER, actor=actor)
+    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+
+
+# Looking up
+
+
+def command_outcome(command_id: int) -> Outcome | None:
+    """Return the outcome of a journal row as it stands now, None where there is no such row."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT shard, ticket, smart FROM dealing_command WHERE id = %s", (command_id,))
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return _judged(journal.Entry(command_id, *row), journal.outcome_of(command_id))
+
+
+def outcome_by_client_id(login: int, client_id: str) -> Outcome | None:
+    """Return the outcome of an account's command by the client's own id, None where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM dealing_command WHERE login = %s AND client_key = %s",
+            (login, journal.clean(client_id)),
+        )
+        row = cursor.fetchone()
+    return command_outcome(row[0]) if row else None
