@@ -85,7 +85,7 @@ class Services:
         """Stop the servers and remove their folder."""
         for service in (self.redis, self.postgres):
             if service is not None:
-                service.stop()
+                service.discard()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

