@@ -39,7 +39,6 @@ DESK_GAP_LIMIT_S = env.int("DESK_GAP_LIMIT_S", default=5)  # 0: never a gap
 DESK_PLUGINS: list[dict[str, Any]] = env.json("DESK_PLUGINS", default=[])
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -133,6 +132,8 @@ CELERY_TASK_ROUTES = {
     "dealing.tasks.ensure_shards": {"queue": "engine"},
 }
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# A message waits in the queue for a free slot; taken ahead, it would starve the second shard.
+CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
