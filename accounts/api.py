@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Account, LedgerEntry
+from accounts.selectors import ledger_of
 from doors import fields
 from doors.jsonio import iso
 from doors.lists import page
@@ -80,7 +81,7 @@ class Ledger(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of ledger entries, newest first."""
-        rows = LedgerEntry.objects.filter(login=account_of(request).login)
+        rows = ledger_of(account_of(request).login)
         kind = fields.word_param(request, "kind", LedgerKind)
         if kind:
             rows = rows.filter(kind=kind)

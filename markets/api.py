@@ -13,13 +13,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dealing.columns import EPOCH, ms_of, plain
-from doors.errors import invalid
+from doors.errors import Refused, invalid
 from doors.fields import text_param, whole_param, word_param
 from doors.jsonio import iso
-from doors.scope import account_of, short_name, symbol_of
+from doors.scope import account_of, short_name
+from engine.codes import Code
 from engine.settings import Group
 from markets.choices import Interval
 from markets.models import Candle, Quote, Symbol
+from markets.selectors import candles, quotes, symbol_named, symbols
 
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 USUAL_CANDLES = 500
@@ -78,12 +80,10 @@ class Symbols(APIView):
     def get(self, request: Request) -> Response:
         """Return all symbols in list order, with the last quote that the account's group sees."""
         group = account_of(request).group.to_engine()
-        quotes = {quote.symbol: quote for quote in Quote.objects.all()}
+        last = quotes()
         now_ms = ms_of(datetime.now(UTC))
-        rows = Symbol.objects.order_by("position", "name")
-        return Response(
-            {"results": [show_symbol(row, group, quotes.get(row.name), now_ms) for row in rows], "next": None}
-        )
+        shown = [show_symbol(row, group, last.get(row.name), now_ms) for row in symbols()]
+        return Response({"results": shown, "next": None})
 
 
 class Assets(APIView):
@@ -94,7 +94,6 @@ class Assets(APIView):
     @extend_schema(responses=dict)
     def get(self, request: Request) -> Response:
         """Return the symbols by their short names: btc, eth, eurusd."""
-        rows = Symbol.objects.order_by("position", "name")
         assets = [
             {
                 "symbol": short_name(row.name),
@@ -104,7 +103,7 @@ class Assets(APIView):
                 "base": row.base_currency,
                 "quote": row.profit_currency,
             }
-            for row in rows
+            for row in symbols()
         ]
         return Response({"assets": assets})
 
@@ -128,14 +127,14 @@ class Candles(APIView):
         named = text_param(request, "symbol")
         if not named:
             raise invalid("symbol: it is needed")
-        symbol = symbol_of(named)
+        symbol = symbol_named(named)
+        if symbol is None:
+            raise Refused(Code.SYMBOL_NOT_FOUND, f"there is no symbol {named!a}")
         interval = word_param(request, "interval", Interval.values, "1m")
         limit = whole_param(request, "limit", USUAL_CANDLES, low=1, high=MAX_CANDLES)
-        rows = Candle.objects.filter(symbol=symbol.name, interval=interval)
         before = text_param(request, "before")
-        if before:
-            rows = rows.filter(time__lt=_instant(before))
-        newest_first = list(rows.order_by("-time")[: limit + 1])
+        rows = candles(symbol.name, interval, until=_instant(before) if before else None)
+        newest_first = list(rows[: limit + 1])
         more, found = len(newest_first) > limit, newest_first[:limit][::-1]
         return Response(
             {

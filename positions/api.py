@@ -22,6 +22,7 @@ from doors.scope import account_of, number_of
 from engine.codes import Code
 from engine.enums import PositionStatus
 from positions.models import Deal, Position
+from positions.selectors import deals, deals_of_order
 
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 
@@ -152,12 +153,11 @@ class PositionView(APIView):
             Refused: the close was refused.
         """
         order = done(outcome).ticket
-        deals = Deal.objects.filter(login=account.login, order=order).order_by("ticket")
         return Response(
             {
                 "order": order,
                 "position": self.one(account, ticket),
-                "deals": [show_deal(deal) for deal in deals],
+                "deals": [show_deal(deal) for deal in deals_of_order(order)],
             }
         )
 
@@ -271,7 +271,7 @@ class Deals(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of deals, newest first."""
-        rows = Deal.objects.filter(login=account_of(request).login)
+        rows = deals(account_of(request).login)
         symbol = fields.text_param(request, "symbol")
         if symbol:
             rows = rows.filter(symbol=symbol)

@@ -1,0 +1,1 @@
+"""What every REST door shares: exact JSON, one form of error, whose account it is, rates, pages of lists."""

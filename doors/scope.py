@@ -1,0 +1,70 @@
+"""Whose account a request is about, by the caller's own rows and never by what he says he is.
+
+A foreign account and one that does not exist look the same. A disabled account is told so to its owner and
+shows nothing. Models are found by name: doors stand below the apps that own the rows.
+"""
+
+import re
+from typing import Any
+
+from django.apps import apps
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from doors.errors import Refused, not_found
+from engine.codes import Code
+
+MAX_NUMBER = 2**63 - 1
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
+
+def number_of(value: Any) -> int | None:
+    """Return the whole number above 0 that a path, a query or a body names, None where it names none."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= MAX_NUMBER else None
+
+
+def own_accounts(user: Any) -> QuerySet[Any]:
+    """Return the user's accounts with their groups, by login."""
+    rows = apps.get_model("accounts", "Account").objects
+    return rows.filter(user_id=user.pk).select_related("group").order_by("login")
+
+
+def account_of(request: Request, login: Any = None) -> Any:
+    """Return the account that the request is about: `login`, else `?account=`, else the user's first.
+
+    Raises:
+        Refused: the user has no such account, or it is disabled.
+    """
+    named = login if login is not None else request.query_params.get("account")
+    return _open_account(own_accounts(request.user), named)
+
+
+def account_of_user(user: Any, login: Any) -> Any:
+    """Return the user's account of this login, for doors without a request.
+
+    Raises:
+        Refused: the user has no such account, or it is disabled.
+    """
+    return _open_account(own_accounts(user), login)
+
+
+def _open_account(rows: QuerySet[Any], named: Any) -> Any:
+    if named is None:
+        account = rows.first()
+    else:
+        number = number_of(named)
+        account = rows.filter(login=number).first() if number else None
+    if account is None:
+        raise not_found("There is no such account.")
+    if not account.enabled:
+        raise Refused(Code.ACCOUNT_DISABLED, f"account {account.login} is disabled")
+    return account
+
+
+def short_name(symbol: str) -> str:
+    """Return the symbol as the old trade addresses spell it: BTCUSDT is btc, EURUSD is eurusd."""
+    return symbol.removesuffix("USDT").lower() or symbol.lower()

@@ -1,0 +1,193 @@
+"""REST of orders: what is waiting and what came of it.
+
+Views read the account's own rows and submit through `dealing.services`; whether a request is allowed is the
+engine's word. Smart orders have their own file, smart_api.py.
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from dealing import services
+from doors import fields
+from doors.answers import done
+from doors.errors import Refused, not_found
+from doors.jsonio import iso
+from doors.lists import page
+from doors.scope import account_of, number_of
+from engine.codes import Code
+from engine.enums import OrderStatus, OrderType
+from orders.models import Order
+from orders.selectors import order_history
+
+ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
+
+
+class NewOrder(fields.StrictSerializer):
+    """A market or pending order."""
+
+    account = fields.Number(required=False)
+    symbol = fields.Text(max_length=32)
+    type = fields.Text(help_text=", ".join(OrderType))
+    volume = fields.DecimalText(help_text="Lots.")
+    price = fields.DecimalText(required=False, allow_null=True)
+    limit_price = fields.DecimalText(required=False, allow_null=True)
+    sl = fields.DecimalText(required=False, allow_null=True)
+    tp = fields.DecimalText(required=False, allow_null=True)
+    expires = fields.Expires(required=False, allow_null=True)
+    leverage = fields.Whole(required=False, allow_null=True)
+    client_id = fields.Text(required=False, allow_null=True)
+    comment = fields.Text(required=False, allow_blank=True, max_length=200)
+
+
+class OrderChange(fields.StrictSerializer):
+    """What to change of a pending order: left out keeps, "0" deletes a stop."""
+
+    account = fields.Number(required=False)
+    price = fields.DecimalText(required=False)
+    limit_price = fields.DecimalText(required=False)
+    sl = fields.DecimalText(required=False)
+    tp = fields.DecimalText(required=False)
+    expires = fields.Expires(required=False)
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+def show_order(row: Order) -> dict[str, Any]:
+    """Return an order as JSON shows it."""
+    return {
+        "ticket": row.ticket,
+        "account": row.login,
+        "symbol": row.symbol,
+        "type": row.type,
+        "volume": fields.plain(row.volume),
+        "status": row.status,
+        "reason": row.reason,
+        "created_at": iso(row.created_at),
+        "modified_at": iso(row.modified_at),
+        "price": fields.plain(row.price),
+        "limit_price": fields.plain(row.limit_price),
+        "sl": fields.plain(row.sl),
+        "tp": fields.plain(row.tp),
+        "expires": iso(row.expires_at) or ("day" if row.expires_day else "gtc"),
+        "leverage": row.leverage,
+        "requested_price": fields.plain(row.requested_price),
+        "modified_price": fields.plain(row.modified_price),
+        "position": row.position,
+        "smart": row.smart,
+        "error": row.error or None,
+        "comment": row.comment,
+        "client_id": row.client_id or None,
+        "request": row.request,
+        "digits": row.digits,
+    }
+
+
+def order_of(login: int, ticket: Any) -> Order:
+    """Return the account's order.
+
+    Raises:
+        Refused: it has none of that ticket.
+    """
+    number = number_of(ticket)
+    row = Order.objects.filter(login=login, ticket=number).first() if number else None
+    if row is None:
+        raise Refused(Code.ORDER_NOT_FOUND, "There is no such order.")
+    return row
+
+
+class Orders(APIView):
+    """The account's orders, and placing one."""
+
+    @extend_schema(
+        parameters=[
+            ACCOUNT,
+            OpenApiParameter("status", str, enum=list(OrderStatus)),
+            OpenApiParameter("symbol", str),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of orders, newest first."""
+        rows = order_history(account_of(request).login)
+        status = fields.word_param(request, "status", OrderStatus)
+        if status:
+            rows = rows.filter(status=status)
+        symbol = fields.text_param(request, "symbol")
+        if symbol:
+            rows = rows.filter(symbol=symbol)
+        return Response(page(request, rows, show_order))
+
+    @extend_schema(request=NewOrder, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        """Place an order and return it as it stands after the desk's answer."""
+        body = fields.read(NewOrder, request.data)
+        account = account_of(request, body.get("account"))
+        outcome = services.place_order(
+            account.login,
+            symbol=body["symbol"],
+            type=fields.word(body["type"], OrderType, "type"),
+            volume=body["volume"],
+            price=body.get("price"),
+            limit_price=body.get("limit_price"),
+            sl=body.get("sl"),
+            tp=body.get("tp"),
+            expires=body.get("expires"),
+            leverage=body.get("leverage"),
+            comment=body.get("comment", ""),
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        ticket = done(outcome).ticket
+        return Response(show_order(order_of(account.login, ticket)), status=201)
+
+
+class OneOrder(APIView):
+    """One order: see, change, delete."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request, ticket: str) -> Response:
+        """Return the order."""
+        return Response(show_order(order_of(account_of(request).login, ticket)))
+
+    @extend_schema(request=OrderChange, responses=dict)
+    def patch(self, request: Request, ticket: str) -> Response:
+        """Change price, stops or expiry of a pending order."""
+        body = fields.read(OrderChange, request.data)
+        account = account_of(request, body.get("account"))
+        row = order_of(account.login, ticket)
+        changes = {key: body[key] for key in ("price", "limit_price", "sl", "tp", "expires") if key in body}
+        key = fields.client_id_of(request, body)
+        done(
+            services.modify_order(
+                account.login, row.ticket, **changes, client_id=key, actor=fields.actor(request)
+            )
+        )
+        return Response(show_order(order_of(account.login, row.ticket)))
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def delete(self, request: Request, ticket: str) -> Response:
+        """Delete a pending order and return it as it ended."""
+        account = account_of(request)
+        row = order_of(account.login, ticket)
+        key = fields.client_id_of(request, {})
+        done(services.cancel_order(account.login, row.ticket, client_id=key, actor=fields.actor(request)))
+        return Response(show_order(order_of(account.login, row.ticket)))
+
+
+class OrderByClientId(APIView):
+    """What became of a request whose answer was lost."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request, client_id: str) -> Response:
+        """Return the order that was placed with this client id."""
+        account = account_of(request)
+        if len(client_id) <= fields.MAX_TEXT_CHARS and "\0" not in client_id:
+            row = Order.objects.filter(login=account.login, client_id=client_id).order_by("ticket").first()
+            if row is not None:
+                return Response(show_order(row))
+        raise not_found("No order was placed with this client id.")

@@ -1,0 +1,347 @@
+"""REST of smart orders: exit plans that the server keeps.
+
+Views read the account's own rows and submit through `dealing.services`. What moves with every tick (effective
+stop, high-water mark, open profit) is not in rows: `LiveValues` of the composition root brings it. Promises: a
+modification names the version it saw, and a stale one is answered 409 with the plan as it stands.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from dealing import services
+from doors import fields
+from doors.answers import done
+from doors.errors import Refused, invalid
+from doors.jsonio import iso
+from doors.lists import page
+from doors.scope import account_of, number_of
+from engine.codes import Code
+from engine.enums import EntryType, LevelStatus, Side, SmartState
+from orders.api import ACCOUNT
+from orders.models import SmartEvent, SmartLevel, SmartOrder
+from orders.selectors import smart_order, smart_orders
+
+#: The live values of an account's plans by id: effective_stop, stop_source, high_water_mark, open_profit.
+LiveValues = Callable[[Any], dict[int, dict[str, Any]]]
+MAX_LEVELS_SENT = 100  # the engine allows 20 and says so with its own code
+NO_LIVE = {"effective_stop": None, "stop_source": None, "high_water_mark": None, "open_profit": None}
+
+
+class Entry(fields.StrictSerializer):
+    """How the plan gets its position."""
+
+    type = fields.Text(help_text=", ".join(EntryType))
+    price = fields.DecimalText(required=False, allow_null=True)
+    position = fields.Number(required=False, allow_null=True)
+
+
+class LevelOf(fields.StrictSerializer):
+    """One take-profit level; percent of the plan's whole volume."""
+
+    price = fields.DecimalText()
+    percent = fields.DecimalText()
+
+
+class Trailing(fields.StrictSerializer):
+    """A stop that follows the market at a distance of `callback` percent."""
+
+    callback = fields.DecimalText()
+    activation = fields.DecimalText(required=False, allow_null=True)
+
+
+class BreakEven(serializers.Field[Any, Any, Any, Any]):
+    """true, false, or {"offset": points in the direction of profit}."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return {"break_even", "offset"}; offset is None where it was not named.
+
+        Raises:
+            ValidationError: it is none of the forms.
+        """
+        if isinstance(data, bool):
+            return {"break_even": data, "offset": None}
+        if isinstance(data, dict) and set(data) <= {"offset"}:
+            offset = data.get("offset", 0)
+            if isinstance(offset, int) and not isinstance(offset, bool) and abs(offset) <= 10**9:
+                return {"break_even": True, "offset": offset}
+        raise serializers.ValidationError('true, false or {"offset": points} is needed')
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+
+class NewSmart(fields.StrictSerializer):
+    """A plan: one entry, several exits."""
+
+    account = fields.Number(required=False)
+    symbol = fields.Text(max_length=32)
+    side = fields.Text(help_text=", ".join(Side))
+    volume = fields.DecimalText(help_text="Lots.")
+    entry = Entry()
+    take_profits = LevelOf(many=True, required=False, max_length=MAX_LEVELS_SENT)
+    stop_loss = fields.DecimalText(required=False, allow_null=True)
+    trailing = Trailing(required=False, allow_null=True)
+    break_even = BreakEven(required=False, allow_null=True)
+    client_id = fields.Text(required=False, allow_null=True)
+    comment = fields.Text(required=False, allow_blank=True, max_length=200)
+
+
+class SmartChange(fields.StrictSerializer):
+    """What to change: left out keeps, stop_loss "0" deletes, callback "0" ends trailing."""
+
+    account = fields.Number(required=False)
+    version = fields.Whole(required=False)
+    stop_loss = fields.DecimalText(required=False)
+    callback = fields.DecimalText(required=False)
+    break_even = BreakEven(required=False)
+    levels = LevelOf(
+        many=True, required=False, max_length=MAX_LEVELS_SENT, help_text="All levels still open."
+    )
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+class SmartEnd(fields.StrictSerializer):
+    """Ending a plan; the version is optional here."""
+
+    account = fields.Number(required=False)
+    version = fields.Whole(required=False)
+    client_id = fields.Text(required=False, allow_null=True)
+
+
+def smart_values(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a new plan's body as `services.place_smart` takes it, account and keys left out."""
+    trailing = body.get("trailing") or {}
+    even = body.get("break_even") or {"break_even": False, "offset": None}
+    return {
+        "symbol": body["symbol"],
+        "side": fields.word(body["side"], Side, "side"),
+        "volume": body["volume"],
+        "entry": fields.word(body["entry"]["type"], EntryType, "entry.type"),
+        "price": body["entry"].get("price"),
+        "position": body["entry"].get("position"),
+        "take_profits": [[level["price"], level["percent"]] for level in body.get("take_profits", [])],
+        "stop_loss": body.get("stop_loss"),
+        "callback": trailing.get("callback"),
+        "activation": trailing.get("activation"),
+        "break_even": even["break_even"],
+        "offset": even["offset"] or 0,
+    }
+
+
+def show_level(row: SmartLevel) -> dict[str, Any]:
+    """Return a level as JSON shows it."""
+    return {
+        "number": row.number,
+        "price": fields.plain(row.price),
+        "percent": fields.plain(row.percent),
+        "volume": fields.plain(row.volume),
+        "status": row.status,
+        "deal": row.deal,
+        "time": iso(row.time),
+    }
+
+
+def show_event(row: SmartEvent) -> dict[str, Any]:
+    """Return a line of the timeline as JSON shows it."""
+    return {"time": iso(row.time), "what": row.what, "version": row.version, "data": row.data}
+
+
+def show_smart(row: SmartOrder, live: dict[str, Any] | None, realised: Any = None) -> dict[str, Any]:
+    """Return a plan as JSON shows it; `live` are its values of the moment, `realised` its booked profit."""
+    levels = [show_level(level) for level in row.levels.all()]
+    return {
+        "id": row.id,
+        "account": row.login,
+        "symbol": row.symbol,
+        "side": row.side,
+        "volume": fields.plain(row.volume),
+        "remaining": fields.plain(row.remaining),
+        "entry": row.entry,
+        "state": row.state,
+        "created_at": iso(row.created_at),
+        "modified_at": iso(row.modified_at),
+        "order": row.order,
+        "position": row.position,
+        "entry_price": fields.plain(row.entry_price),
+        "stop_loss": fields.plain(row.stop_loss),
+        "callback": fields.plain(row.callback),
+        "activation": fields.plain(row.activation),
+        "activated": row.activated,
+        "break_even": row.break_even,
+        "offset": row.offset,
+        "break_even_stop": fields.plain(row.break_even_stop),
+        "break_even_triggered": row.break_even_triggered,
+        "levels": levels,
+        "filled": sum(level["status"] == LevelStatus.FILLED for level in levels),
+        "realised_profit": fields.plain(realised),
+        **(live or NO_LIVE),
+        "version": row.version,
+        "client_id": row.client_id or None,
+        "comment": row.comment,
+        "digits": row.digits,
+    }
+
+
+def smart_of(login: int, number: Any) -> SmartOrder:
+    """Return the account's plan.
+
+    Raises:
+        Refused: it has none of that number.
+    """
+    wanted = number_of(number)
+    row = smart_order(login, wanted) if wanted else None
+    if row is None:
+        raise Refused(Code.SMART_NOT_FOUND, "There is no such smart order.")
+    return row
+
+
+class SmartView(APIView):
+    """What the views of plans share. `live` and `realised` are brought by the composition root."""
+
+    live: LiveValues | None = None
+    realised: Callable[[list[SmartOrder]], dict[int, Any]] | None = None
+
+    def shown(self, account: Any, rows: list[SmartOrder]) -> list[dict[str, Any]]:
+        """Return plans with their values of the moment."""
+        cls = type(self)
+        live = cls.live(account) if cls.live and rows else {}
+        realised = cls.realised(rows) if cls.realised and rows else {}
+        return [show_smart(row, live.get(row.id), realised.get(row.id)) for row in rows]
+
+    def one(self, account: Any, number: Any) -> dict[str, Any]:
+        """Return one plan with its timeline."""
+        row = smart_of(account.login, number)
+        return {**self.shown(account, [row])[0], "timeline": [show_event(e) for e in row.timeline.all()]}
+
+    def finished(self, account: Any, number: int, outcome: services.Outcome) -> Response:
+        """Return the plan after a change that was done; a stale one shows how the plan stands.
+
+        Raises:
+            Refused: the change was refused.
+        """
+        try:
+            done(outcome)
+        except Refused as refused:
+            if refused.code == Code.CONFLICT:
+                refused.current = self.one(account, number)
+            raise
+        return Response(self.one(account, number))
+
+
+class SmartOrders(SmartView):
+    """The account's plans, and making one."""
+
+    @extend_schema(
+        parameters=[
+            ACCOUNT,
+            OpenApiParameter("state", str, enum=list(SmartState)),
+            OpenApiParameter("symbol", str),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses=dict,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of plans, newest first; `state` may name several, separated by commas."""
+        account = account_of(request)
+        rows = smart_orders(account.login)
+        states = [word for word in fields.text_param(request, "state").split(",") if word]
+        if states:
+            rows = rows.filter(state__in=[fields.word(word, SmartState, "state") for word in states])
+        symbol = fields.text_param(request, "symbol")
+        if symbol:
+            rows = rows.filter(symbol=symbol)
+        found: list[SmartOrder] = []
+        answer = page(request, rows, lambda row: found.append(row) or {}, key="id")
+        answer["results"] = self.shown(account, found)
+        return Response(answer)
+
+    @extend_schema(request=NewSmart, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        """Make a plan and return it as it stands after the desk's answer."""
+        body = fields.read(NewSmart, request.data)
+        account = account_of(request, body.get("account"))
+        outcome = services.place_smart(
+            account.login,
+            **smart_values(body),
+            comment=body.get("comment", ""),
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        return Response(self.one(account, done(outcome).ticket), status=201)
+
+
+class OneSmartOrder(SmartView):
+    """One plan: see and change."""
+
+    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    def get(self, request: Request, number: str) -> Response:
+        """Return the plan with its levels and its timeline."""
+        return Response(self.one(account_of(request), number))
+
+    @extend_schema(request=SmartChange, responses=dict)
+    def patch(self, request: Request, number: str) -> Response:
+        """Change stop, trailing, break-even or open levels of the version that the caller saw."""
+        body = fields.read(SmartChange, request.data)
+        account = account_of(request, body.get("account"))
+        row = smart_of(account.login, number)
+        changes = {key: body[key] for key in ("stop_loss", "callback") if key in body}
+        if "break_even" in body:
+            changes.update({k: v for k, v in body["break_even"].items() if v is not None})
+        if "levels" in body:
+            changes["levels"] = [[level["price"], level["percent"]] for level in body["levels"]]
+        outcome = services.modify_smart(
+            account.login,
+            row.id,
+            version=seen_version(request, body),
+            **changes,
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        return self.finished(account, row.id, outcome)
+
+
+class EndSmartOrder(SmartView):
+    """Ending a plan: `close` decides whether its position is closed at the market too."""
+
+    close = False
+
+    @extend_schema(request=SmartEnd, responses=dict)
+    def post(self, request: Request, number: str) -> Response:
+        """End the plan and return it as it ended."""
+        body = fields.read(SmartEnd, request.data or {})
+        account = account_of(request, body.get("account"))
+        row = smart_of(account.login, number)
+        outcome = services.cancel_smart(
+            account.login,
+            row.id,
+            version=body.get("version"),
+            close=self.close,
+            client_id=fields.client_id_of(request, body),
+            actor=fields.actor(request),
+        )
+        return self.finished(account, row.id, outcome)
+
+
+def seen_version(request: Request, body: dict[str, Any]) -> int:
+    """Return the version that the caller saw: body `version`, else header If-Match.
+
+    Raises:
+        Refused: neither is there, or they differ.
+    """
+    header = request.headers.get("If-Match", "").strip().strip('"')
+    named = body.get("version")
+    if header and (not header.isascii() or not header.isdigit() or len(header) > 18):
+        raise invalid("If-Match: the version that you saw is needed")
+    if named is None and not header:
+        raise invalid("version: the version that you saw is needed")
+    if named is not None and header and int(header) != named:
+        raise invalid("If-Match and version differ.")
+    return int(header) if named is None else int(named)

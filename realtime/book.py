@@ -1,0 +1,117 @@
+"""One account as an engine sees it, read from committed rows: what equity, profit and stops are right now.
+
+A small engine is filled with the symbols, the quotes and the one account's rows, all from one snapshot of the
+database, and asked by its own formulas; so a number shown is a number that the desk would compute. It also
+serves previews: what a command would do, tried on this copy. Promises: nothing is written; numbers of one
+`Book` belong together. It knows nothing of plugins and dealers.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts import store as account_store
+from accounts.models import Account
+from dealing.columns import Cursor, Table, ms_of
+from engine.engine import Engine
+from engine.enums import Direction
+from engine.lifecycle import LIVE_SMART
+from engine.settings import currency_digits
+from engine.state import State
+from markets import store as market_store
+from orders import store as order_store
+from orders.models import SmartOrder
+from positions import store as position_store
+from positions.models import Deal
+
+LIVE_STATES = [state.value for state in LIVE_SMART]
+
+
+@contextmanager
+def one_snapshot() -> Iterator[Cursor]:
+    """Give a cursor whose reads, and those of the ORM inside, all see the same committed state."""
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not nested:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield cursor
+
+
+class Book:
+    """One account, its open things and the market, at one committed moment."""
+
+    def __init__(self, cursor: Cursor, login: int) -> None:
+        self.account = account = Account.objects.select_related("group").get(login=login)
+        self.login = login
+        self.money_digits = currency_digits(account.currency)
+        shards = settings.DESK_SHARDS
+        state = State()
+        market_store.load(cursor, state, shard=self.login % shards, shards=shards)
+        state.groups[account.group_id] = account.group.to_engine()
+        for row in _rows(cursor, account_store.ACCOUNTS, "login = %s", self.login):
+            state.accounts[self.login] = account_store.account_of(row)
+        for row in _rows(cursor, order_store.ORDERS, "status = 'pending' AND login = %s", self.login):
+            order = order_store.order_of(row)
+            state.orders[order.ticket] = order
+        for row in _rows(cursor, position_store.POSITIONS, "status = 'open' AND login = %s", self.login):
+            position = position_store.position_of(row, self.money_digits)
+            state.positions[position.ticket] = position
+        for row in _rows(
+            cursor, order_store.SMARTS, "state = ANY(%s) AND login = %s", LIVE_STATES, self.login
+        ):
+            smart = order_store.smart_of(row)
+            for _, *level in _rows(cursor, order_store.LEVELS, "smart_id = %s", smart.id):
+                smart.levels.append(order_store.level_of(level, smart.digits))
+            state.smarts[smart.id] = smart
+        state.now_ms = max([ms_of(datetime.now(UTC)), *(quote.time_ms for quote in state.quotes.values())])
+        self.state = state
+        self.engine = Engine(state, shard=self.login % shards, shards=shards)
+        self.engine.recover()
+
+    def account_values(self) -> dict[str, Any]:
+        """Return balance, credit, equity, margin, free_margin, margin_level and floating, as text."""
+        return self.engine.account_view(self.login)
+
+    def position_values(self) -> dict[int, dict[str, Any]]:
+        """Return floating profit and close price of every open position, by ticket."""
+        return {ticket: self.engine.position_view(ticket) for ticket in self.state.positions}
+
+    def smart_values(self) -> dict[int, dict[str, Any]]:
+        """Return effective stop, what makes it, high-water mark and open profit of live plans, by number."""
+        return {number: self.engine.smart_view(number) for number in self.state.smarts}
+
+
+def read_book(login: int) -> Book:
+    """Return the account's book as of now.
+
+    Raises:
+        Account.DoesNotExist: there is no such account.
+    """
+    with one_snapshot() as cursor:
+        return Book(cursor, login)
+
+
+def realised_profits(plans: Sequence[SmartOrder]) -> dict[int, Decimal]:
+    """Return what each plan has earned so far: profit of its position's exits while it owned the position."""
+    held: dict[int, list[SmartOrder]] = {}
+    for plan in plans:
+        if plan.position:
+            held.setdefault(plan.position, []).append(plan)
+    totals = {plan.id: Decimal(0) for plan in plans}
+    exits = Deal.objects.filter(position__in=list(held), direction=Direction.OUT)
+    for position, time, profit in exits.values_list("position", "time", "profit"):
+        for plan in held[position]:
+            if plan.created_at <= time and (plan.state in LIVE_STATES or time <= plan.modified_at):
+                totals[plan.id] += profit
+    return totals
+
+
+def _rows(cursor: Cursor, table: Table, condition: str, *values: Any) -> list[Any]:
+    names = ", ".join(f'"{column}"' for column in table.columns)
+    cursor.execute(f'SELECT {names} FROM "{table.name}" WHERE {condition} ORDER BY 1, 2', values)
+    return cursor.fetchall()

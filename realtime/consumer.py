@@ -1,0 +1,278 @@
+"""The WebSocket of clients: what may be asked, how often, and by whom.
+
+    {"op": "subscribe" | "unsubscribe", "channel": "quotes", "symbols": ["EURUSD", ...] | "*"}
+    {"op": "subscribe" | "unsubscribe", "channel": "account", "account": 1001, "after": 17}
+    {"op": "ping"}
+
+docs/websocket.md describes the messages. Promises: malformed messages are answered with an error and never
+end the process; rights are judged again while the socket is open. Sending is `outlet`'s, rows are
+`snapshot`'s and `rights`'.
+"""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+from rest_framework.exceptions import ParseError
+from structlog import get_logger
+
+from doors.jsonio import loads
+from doors.scope import number_of
+from realtime import rights, snapshot
+from realtime.backlog import transport_of
+from realtime.guard import guard
+from realtime.hub import hub
+from realtime.outlet import AccountFeed, Outlet, frame
+
+log = get_logger(__name__)
+
+MAX_MESSAGE_BYTES = 16 * 1024
+MAX_SOCKETS_A_USER = 20
+MAX_ACCOUNTS = 20
+MAX_SYMBOLS = 500
+MESSAGES_A_SECOND = 20
+MESSAGES_BURST = 60
+RETRY_SNAPSHOT_S = 1.0
+
+CLOSE_POLICY = 1008
+CLOSE_TOO_BIG = 1009
+CLOSE_RIGHTS = 4003
+CLOSE_TOO_MANY = 4029
+
+
+class BadMessage(Exception):
+    """A message that cannot be acted on: its code and what was found."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class ClientConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """One socket of one user."""
+
+    caller: rights.Caller | None = None
+    outlet: Outlet | None = None
+    groups_of: dict[int, str]
+    _tokens: float = MESSAGES_BURST
+    _seen_s: float = 0.0
+
+    # ---- opening and closing ----
+
+    async def connect(self) -> None:
+        """Accept whoever has a session or a ticket, up to 20 sockets a user."""
+        try:
+            self.caller = await self._identify()
+        except (RedisError, DatabaseError):
+            log.exception("a socket could not be judged")
+        if self.caller is None:
+            await self.close()
+            return
+        await self.accept()
+        self._seen_s = time.monotonic()
+        self.groups_of = {}
+        line = hub()
+        mine = [one for one in line.listeners if getattr(one, "user_id", None) == self.caller.user.pk]
+        if len(mine) >= MAX_SOCKETS_A_USER:
+            await self.close(code=CLOSE_TOO_MANY)
+            return
+        self.outlet = Outlet(
+            line,
+            user_id=self.caller.user.pk,
+            session_key=self.caller.session_key,
+            send=self._send_text,
+            close=self._close_with,
+            snapshot=self._start_snapshot,
+            judged=self._judged,
+            transport=transport_of(self.base_send),
+        )
+        line.join(self.outlet)
+        guard().start()
+
+    async def disconnect(self, code: int) -> None:
+        """Forget the socket."""
+        if self.outlet is not None:
+            outlet, self.outlet = self.outlet, None
+            outlet.hub.leave(outlet)
+            await outlet.end()
+
+    async def _identify(self) -> rights.Caller | None:
+        headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        origin, host = headers.get(b"origin"), headers.get(b"host", "")
+        secure = settings.HTTPS or headers.get(b"x-forwarded-proto") == "https"
+        same_site = rights.origin_allowed(origin, host, secure=secure)
+        if origin is not None and not same_site:
+            return None
+        if "ticket" in query:
+            return await _in_thread(rights.caller_of_ticket, query["ticket"][0][:200])
+        if not same_site:
+            return None  # a session cookie counts only with the origin that a browser proves
+        return await _in_thread(rights.caller_of_cookie, headers.get(b"cookie", ""))
+
+    async def _send_text(self, text: str) -> None:
+        await self.send(text_data=text)
+
+    async def _close_with(self, code: int) -> None:
+        await self.close(code=code)
+
+    # ---- messages ----
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Act on one message, or say what is wrong with it."""
+        outlet = self.outlet
+        if outlet is None:
+            return
+        if text_data is None or len(text_data.encode()) > MAX_MESSAGE_BYTES:
+            await self.close(code=CLOSE_TOO_BIG if text_data else CLOSE_POLICY)
+            return
+        if not self._within_rate():
+            await self.close(code=CLOSE_POLICY)
+            return
+        try:
+            await self._act(outlet, _message(text_data))
+        except BadMessage as bad:
+            outlet.push(frame("error", code=bad.code, message=bad.message))
+        except (DatabaseError, RedisError):
+            log.exception("a message could not be acted on")
+            outlet.push(
+                frame("error", code="unavailable", message="The server cannot answer just now; try again.")
+            )
+
+    def _within_rate(self) -> bool:
+        now_s = time.monotonic()
+        self._tokens = min(MESSAGES_BURST, self._tokens + (now_s - self._seen_s) * MESSAGES_A_SECOND) - 1
+        self._seen_s = now_s
+        return self._tokens >= 0
+
+    async def _act(self, outlet: Outlet, message: dict[str, Any]) -> None:
+        match message.get("op"), message.get("channel"):
+            case "ping", _:
+                outlet.push(frame("pong"))
+            case "subscribe", "quotes":
+                outlet.show_quotes(_symbols(message, outlet))
+            case "unsubscribe", "quotes":
+                outlet.hide_quotes(_symbols(message, None))
+            case "subscribe", "account":
+                await self._subscribe_account(outlet, message)
+            case "unsubscribe", "account":
+                self._drop_account(outlet, _login(message))
+            case _:
+                raise BadMessage("invalid_request", "op: subscribe, unsubscribe or ping on quotes or account")
+
+    async def _subscribe_account(self, outlet: Outlet, message: dict[str, Any]) -> None:
+        login = _login(message)
+        after = message.get("after")
+        if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < 0):
+            raise BadMessage("invalid_request", "after: a sequence number is needed")
+        if login not in outlet.feeds and len(outlet.feeds) >= MAX_ACCOUNTS:
+            raise BadMessage("limit_reached", f"at most {MAX_ACCOUNTS} accounts on one socket")
+        assert self.caller is not None  # connect() sets it before any message comes
+        group = await _in_thread(rights.account_group, self.caller.user, login)
+        if group is None or self.outlet is None:
+            raise BadMessage("not_found", "There is no such account.")
+        outlet.feeds[login] = AccountFeed(login)  # collects events from now on, the snapshot follows
+        self.groups_of[login] = group
+        await outlet.hub.watch(login, outlet)
+        outlet.set_spreads(*await guard().spreads(group))
+        self._tell_soon(outlet, login, after)
+
+    def _drop_account(self, outlet: Outlet, login: int) -> None:
+        outlet.feeds.pop(login, None)
+        self.groups_of.pop(login, None)
+        outlet.hub.unwatch(login, outlet)
+
+    # ---- snapshots ----
+
+    def _start_snapshot(self, login: int) -> None:
+        """Bring a snapshot in the background: the hub that asks must not wait."""
+        if self.outlet is not None:
+            self._tell_soon(self.outlet, login, None)
+
+    def _tell_soon(self, outlet: Outlet, login: int, after: int | None) -> None:
+        outlet.keep(asyncio.get_running_loop().create_task(self._tell_account(outlet, login, after)))
+
+    async def _tell_account(self, outlet: Outlet, login: int, after: int | None) -> None:
+        while login in outlet.feeds and not outlet.closing:
+            try:
+                caught_up = None
+                if after is not None:
+                    caught_up = await _in_thread(snapshot.events_after, login, after)
+                if caught_up is not None:
+                    outlet.snapshot_came(login, None, after or 0)
+                    for event in caught_up:
+                        outlet.event_came(login, event)
+                    return
+                state = await _in_thread(snapshot.snapshot_of, login)
+            except DatabaseError:
+                log.exception("a snapshot could not be read; tried again soon", login=login)
+                await asyncio.sleep(RETRY_SNAPSHOT_S)
+                continue
+            text = frame("snapshot", account=login, seq=state["seq"], data=state)
+            outlet.snapshot_came(login, text, state["seq"])
+            return
+
+    # ---- rights, judged again ----
+
+    def _judged(self, standing: rights.Standing, spreads: dict[str, Any]) -> None:
+        """Cut off what the rows no longer allow."""
+        outlet, caller = self.outlet, self.caller
+        if outlet is None or caller is None:
+            return
+        if caller.user.pk not in standing.users or (
+            caller.session_key and caller.session_key not in standing.sessions
+        ):
+            outlet.finish(CLOSE_RIGHTS)
+            return
+        for login in list(outlet.feeds):
+            if standing.owners.get(login) != caller.user.pk:
+                self._drop_account(outlet, login)
+                outlet.push(
+                    frame("error", code="not_found", message="There is no such account.", account=login)
+                )
+            else:
+                self.groups_of[login] = standing.groups[login]
+        if self.groups_of:
+            last = next(reversed(self.groups_of.values()))
+            outlet.set_spreads(*spreads.get(last, ("", {})))
+
+
+async def _in_thread(function: Any, *args: Any) -> Any:
+    """Return what a synchronous function of the rows returns, called in a thread of its own."""
+    return await database_sync_to_async(function, thread_sensitive=False)(*args)
+
+
+def _message(text: str) -> dict[str, Any]:
+    try:
+        message = loads(text)
+    except ParseError as error:
+        raise BadMessage("invalid_request", str(error.detail)[:300]) from None
+    if not isinstance(message, dict):
+        raise BadMessage("invalid_request", "a JSON object is needed")
+    return message
+
+
+def _login(message: dict[str, Any]) -> int:
+    login = number_of(message.get("account"))
+    if login is None:
+        raise BadMessage("not_found", "There is no such account.")
+    return login
+
+
+def _symbols(message: dict[str, Any], outlet: Outlet | None) -> set[str] | None:
+    named = message.get("symbols")
+    if named == "*":
+        return None
+    if not isinstance(named, list) or not all(isinstance(name, str) and len(name) <= 32 for name in named):
+        raise BadMessage("invalid_request", 'symbols: a list of names or "*" is needed')
+    kept = len(outlet.symbols or ()) if outlet is not None else 0
+    if len(named) + kept > MAX_SYMBOLS:
+        raise BadMessage("limit_reached", f"at most {MAX_SYMBOLS} symbols on one socket")
+    return set(named)

@@ -1,0 +1,77 @@
+"""Judges all open sockets of a process again every few seconds, with a handful of queries in all.
+
+Promises: a change of rights or of a group's spread acts within `JUDGE_S`; when the database does not answer,
+sockets stay as they were judged last. What a socket loses is its own business.
+"""
+
+import asyncio
+import time
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+from structlog import get_logger
+
+from realtime import rights
+from realtime.hub import hub
+from realtime.outlet import Outlet, Spreads
+
+log = get_logger(__name__)
+
+JUDGE_S = 3.0
+SPREADS_TTL_S = 3.0
+
+
+class Guard:
+    """The judge of one event loop's sockets."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+        self._spreads: dict[str, tuple[float, Spreads]] = {}
+
+    def start(self) -> None:
+        """Begin to judge, once."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._judge())
+
+    async def spreads(self, group: str) -> tuple[str, Spreads]:
+        """Return a group's spreads and a key that is equal for equal ones; from rows at most 3 s ago."""
+        known = self._spreads.get(group)
+        if known is None or time.monotonic() - known[0] > SPREADS_TTL_S:
+            found = await database_sync_to_async(rights.spreads_of, thread_sensitive=False)(group)
+            known = self._spreads[group] = (time.monotonic(), found)
+        return repr(known[1]), known[1]
+
+    async def _judge(self) -> None:
+        while True:
+            await asyncio.sleep(JUDGE_S)
+            sockets = [one for one in hub().listeners if isinstance(one, Outlet)]
+            if not sockets:
+                continue
+            try:
+                standing = await database_sync_to_async(rights.standing_of, thread_sensitive=False)(
+                    {one.user_id for one in sockets},
+                    {one.session_key for one in sockets if one.session_key},
+                    {login for one in sockets for login in one.feeds},
+                )
+                spreads: dict[str, Any] = {
+                    group: await self.spreads(group) for group in set(standing.groups.values())
+                }
+            except DatabaseError as error:
+                log.warning("sockets could not be judged again", error=str(error))
+                continue
+            for one in sockets:
+                one.judged(standing, spreads)
+
+
+_guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()
+
+
+def guard() -> Guard:
+    """Return the guard of the running event loop, made on first use."""
+    loop = asyncio.get_running_loop()
+    found = _guards.get(loop)
+    if found is None:
+        found = _guards[loop] = Guard()
+    return found

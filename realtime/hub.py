@@ -1,0 +1,203 @@
+"""The process's one subscription to what the desks publish, and its fan-out to listeners.
+
+One Redis connection a process receives quotes, live account values and trade events; listeners (sockets)
+register for what they show and are told in memory. Promises: a listener that raises or lags costs the others
+nothing, because it is only handed values and sends by itself; after a broken subscription every listener is
+told to start again from a snapshot; accounts that somebody looks at stand in `td:watched`. It does not know
+WebSockets, rights or rows.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import redis.asyncio as redis
+from django.conf import settings
+from redis.exceptions import RedisError
+from structlog import get_logger
+
+log = get_logger(__name__)
+
+QUOTES, LIVE, EVENTS = "td:quotes", "td:live", "td:events"
+WATCHED = "td:watched"
+PULSE_S = 0.2
+WATCH_REFRESH_S = 5
+WATCH_TTL_S = 15
+RECONNECT_S = (0.1, 0.3, 1.0, 2.0)
+READ_TIMEOUT_S = 1.0
+
+Quotes = dict[str, list[Any]]
+
+
+class Listener(Protocol):
+    """Somebody who shows quotes and accounts; every call returns at once."""
+
+    def quotes_changed(self, names: set[str]) -> None:
+        """Note that these symbols have newer quotes in `Hub.quotes`."""
+
+    def live_changed(self, login: int, data: dict[str, Any]) -> None:
+        """Note the newest live values of an account."""
+
+    def event_came(self, login: int, event: dict[str, Any]) -> None:
+        """Take a trade event of an account."""
+
+    def subscription_broke(self) -> None:
+        """Start again from a snapshot: events may be missing."""
+
+    def pulse(self) -> None:
+        """Send what waits; called five times a second."""
+
+
+class Hub:
+    """The subscription of one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self.quotes: Quotes = {}
+        self.listeners: set[Listener] = set()
+        self.frames: dict[Any, str] = {}  # texts shared by listeners, of the quotes of this moment
+        self._by_login: dict[int, set[Listener]] = {}
+        self._changed: set[str] = set()
+        self._redis = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=2,
+            socket_keepalive=True,
+            health_check_interval=10,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def join(self, listener: Listener) -> None:
+        """Add a listener; the first one starts the subscription."""
+        self.listeners.add(listener)
+        if not self._tasks:
+            loops = (self._receive(), self._beat(), self._keep_watched())
+            self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+
+    def leave(self, listener: Listener) -> None:
+        """Remove a listener and all it watched."""
+        self.listeners.discard(listener)
+        for login in [login for login, watchers in self._by_login.items() if listener in watchers]:
+            self.unwatch(login, listener)
+
+    async def watch(self, login: int, listener: Listener) -> None:
+        """Hand this account's events and live values to the listener from now on."""
+        self._by_login.setdefault(login, set()).add(listener)
+        try:
+            await self._mark_watched([login])
+        except RedisError as error:
+            log.warning("an account could not be marked as watched; tried again soon", error=str(error))
+
+    def unwatch(self, login: int, listener: Listener) -> None:
+        """Stop handing this account to the listener."""
+        watchers = self._by_login.get(login, set())
+        watchers.discard(listener)
+        if not watchers:
+            self._by_login.pop(login, None)
+
+    async def close(self) -> None:
+        """End the subscription."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._redis.aclose()
+
+    # ---- receiving ----
+
+    async def _receive(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(QUOTES, LIVE, EVENTS)
+                    await self._read_quotes()
+                    if failures:
+                        self._tell_broken()
+                    failures = 0
+                    while True:
+                        message = await subscription.get_message(
+                            ignore_subscribe_messages=True, timeout=READ_TIMEOUT_S
+                        )
+                        if message is not None:
+                            self._take(message["channel"], message["data"])
+            except (RedisError, OSError) as error:
+                failures += 1
+                log.warning("the subscription broke; connecting again", error=str(error), failures=failures)
+                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S)) - 1])
+
+    async def _read_quotes(self) -> None:
+        """Take the last quotes as they stand, so that a new socket shows prices in a quiet market too."""
+        found: dict[str, str] = await self._redis.hgetall(QUOTES)
+        self._take_quotes({name: json.loads(quote) for name, quote in found.items()})
+
+    def _take(self, channel: str, text: str) -> None:
+        try:
+            data = json.loads(text)
+            if channel == QUOTES:
+                self._take_quotes(data)
+            elif channel == LIVE:
+                for login, values in data["accounts"].items():
+                    for listener in self._watchers(int(login)):
+                        listener.live_changed(int(login), values)
+            else:
+                login = int(data["login"])
+                for listener in self._watchers(login):
+                    listener.event_came(login, data)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.exception("a publication could not be read", channel=channel, text=text[:200])
+
+    def _take_quotes(self, quotes: Quotes) -> None:
+        self.quotes.update(quotes)
+        self.frames.clear()
+        self._changed.update(quotes)
+
+    def _watchers(self, login: int) -> Iterable[Listener]:
+        return tuple(self._by_login.get(login, ()))
+
+    def _tell_broken(self) -> None:
+        for listener in tuple(self.listeners):
+            listener.subscription_broke()
+
+    # ---- beating ----
+
+    async def _beat(self) -> None:
+        """Tell everybody what changed, coalesced, and let him send."""
+        while True:
+            await asyncio.sleep(PULSE_S)
+            changed, self._changed = self._changed, set()
+            for listener in tuple(self.listeners):
+                try:
+                    if changed:
+                        listener.quotes_changed(changed)
+                    listener.pulse()
+                except Exception:
+                    log.exception("a socket failed and is left out")
+                    self.leave(listener)
+
+    async def _keep_watched(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_REFRESH_S)
+            try:
+                await self._mark_watched(list(self._by_login))
+            except RedisError as error:
+                log.warning("watched accounts could not be marked", error=str(error))
+
+    async def _mark_watched(self, logins: list[int]) -> None:
+        if logins:
+            until_s = time.time() + WATCH_TTL_S
+            await self._redis.zadd(WATCHED, {str(login): until_s for login in logins})
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """Return the hub of the running event loop, made on first use."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub(settings.REDIS_URL)
+    return found

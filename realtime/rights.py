@@ -1,0 +1,160 @@
+"""Who may open a socket and what he may see on it, judged from rows each time.
+
+A browser comes with its session cookie and an Origin that equals the address it came to, scheme, host and
+port; other programs bring a ticket that works once within 30 s. Open sockets are judged again every few
+seconds, all of a process with a handful of queries, so that a disabled or moved account, a disabled user and
+a session that ended are cut off. All functions are synchronous.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user, get_user_model
+from django.http.request import split_domain_port, validate_host
+
+from doors.scope import own_accounts
+from realtime.outlet import Spreads
+
+TICKET_TTL_S = 30
+TICKET_KEY = "td:ws-ticket:"
+TICKET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever opened a socket, and by which session (empty: by a ticket)."""
+
+    user: Any
+    session_key: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the rows say now about users and accounts that are looked at."""
+
+    users: frozenset[int]
+    sessions: frozenset[str]
+    owners: dict[int, int]  # enabled accounts only
+    groups: dict[int, str]
+
+
+# ---- opening ----
+
+
+def origin_allowed(origin: str | None, host: str, *, secure: bool) -> bool:
+    """Return whether a browser's Origin is the address it talks to, or one that the settings name."""
+    if not origin:
+        return False
+    if origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    allowed = [*settings.ALLOWED_HOSTS, *([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])]
+    if not validate_host(split_domain_port(host)[0], allowed):
+        return False
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return origin == f"{parts.scheme}://{host}" and parts.scheme == ("https" if secure else "http")
+
+
+def caller_of_cookie(cookie_header: str) -> Caller | None:
+    """Return who is logged in by the session cookie, None where nobody is."""
+    try:
+        cookies = SimpleCookie(cookie_header)
+    except CookieError:
+        return None
+    key = cookies[settings.SESSION_COOKIE_NAME].value if settings.SESSION_COOKIE_NAME in cookies else ""
+    return _caller_of_session(key)
+
+
+def _caller_of_session(key: str) -> Caller | None:
+    if not key.isalnum():
+        return None
+    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    request: Any = SimpleNamespace(session=session)
+    user = get_user(request)
+    return Caller(user, key) if user.is_authenticated and user.is_active else None
+
+
+def make_ticket(user_id: int) -> str:
+    """Return a new ticket of this user, good once within 30 s."""
+    ticket = secrets.token_urlsafe(TICKET_BYTES)
+    with _redis() as client:
+        client.set(_ticket_key(ticket), user_id, ex=TICKET_TTL_S)
+    return ticket
+
+
+def caller_of_ticket(ticket: str) -> Caller | None:
+    """Return whose ticket this is and use it up, None where it is nobody's."""
+    with _redis() as client:
+        found = client.getdel(_ticket_key(ticket))
+    if found is None:
+        return None
+    user = get_user_model().objects.filter(pk=int(found), is_active=True).first()
+    return Caller(user) if user is not None else None
+
+
+def _ticket_key(ticket: str) -> str:
+    return TICKET_KEY + hashlib.sha256(ticket.encode()).hexdigest()
+
+
+def _redis() -> "redis.Redis[Any]":
+    return redis.Redis.from_url(
+        settings.REDIS_URL, decode_responses=True, socket_timeout=2, socket_connect_timeout=2
+    )
+
+
+# ---- staying ----
+
+
+def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[int]) -> Standing:
+    """Return what the rows say about these users, sessions and accounts."""
+    account = apps.get_model("accounts", "Account")
+    active = get_user_model().objects.filter(pk__in=list(users), is_active=True)
+    rows = account.objects.filter(login__in=list(logins), enabled=True).values_list(
+        "login", "user_id", "group_id"
+    )
+    found = list(rows)
+    return Standing(
+        users=frozenset(active.values_list("pk", flat=True)),
+        sessions=frozenset(key for key in set(sessions) if _caller_of_session(key) is not None),
+        owners={login: user for login, user, _ in found if user is not None},
+        groups={login: group for login, _, group in found},
+    )
+
+
+def account_group(user: Any, login: int) -> str | None:
+    """Return the group of the user's own, enabled account; None where he has none of that login."""
+    account = own_accounts(user).filter(login=login, enabled=True).first()
+    return None if account is None else str(account.group_id)
+
+
+def spreads_of(group_name: str) -> Spreads:
+    """Return by how much the quotes of each symbol are widened for a group; symbols without are left out.
+
+    Bid is lowered by half of the points, rounded down, ask raised by the rest (rules section 2).
+    """
+    group = apps.get_model("accounts", "Group").objects.filter(name=group_name).first()
+    if group is None:
+        return {}
+    terms = group.to_engine()
+    spreads: Spreads = {}
+    for name, security, digits in apps.get_model("markets", "Symbol").objects.values_list(
+        "name", "security_id", "digits"
+    ):
+        points = terms.terms(security).spread_diff
+        if points:
+            point = Decimal(1).scaleb(-digits)
+            spreads[name] = (points // 2 * point, (points - points // 2) * point)
+    return spreads

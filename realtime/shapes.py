@@ -1,0 +1,60 @@
+"""Event data as REST shows the same things, so that a client holds one shape whichever door it came through.
+
+The desk publishes records with times in ms and 0 for "none"; clients get ISO 8601, null, and the names of the
+REST answers. A position's booked profit is `realised_profit`; its floating profit comes with live values only.
+It changes names and forms, never a number.
+"""
+
+from typing import Any
+
+from dealing.columns import moment
+from doors.jsonio import iso
+
+_TIMES = {
+    "created_ms": "created_at",
+    "modified_ms": "modified_at",
+    "opened_ms": "opened_at",
+    "expires_ms": "expires_at",
+    "time_ms": "time",
+}
+_NULLS = frozenset(
+    ("position", "smart", "order", "deal", "request", "level", "opposite", "error", "client_id", "leverage")
+)
+
+
+def client_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return a published event with its data in the clients' shape."""
+    return {**event, "data": {name: _shape(name, value) for name, value in event["data"].items()}}
+
+
+def _shape(name: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    shaped = _thing(value)
+    if name == "position":
+        shaped["realised_profit"] = shaped.pop("profit", None)
+    elif name == "order":
+        expires_at = shaped.pop("expires_at", None)
+        shaped["expires"] = expires_at or ("day" if shaped.pop("expires_day", False) else "gtc")
+        shaped.pop("expires_day", None)
+    elif name == "account":
+        shaped["login"] = shaped.pop("account", None)
+    elif name == "smart" and "levels" in shaped:
+        shaped["levels"] = [_thing(level) for level in shaped["levels"]]
+        shaped["filled"] = sum(level["status"] == "FILLED" for level in shaped["levels"])
+    return shaped
+
+
+def _thing(values: dict[str, Any]) -> dict[str, Any]:
+    """Return one record with REST's names: times as ISO 8601, null for none, `account` for the login."""
+    shaped: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in _TIMES:
+            shaped[_TIMES[key]] = iso(moment(value)) if value else None
+        elif key == "login":
+            shaped["account"] = value
+        elif key in _NULLS:
+            shaped[key] = value or None
+        else:
+            shaped[key] = value
+    return shaped

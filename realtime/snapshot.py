@@ -1,0 +1,80 @@
+"""An account's whole state at one event number: what a client starts from before events change it.
+
+Promises: the state and `seq` are of the same committed moment, so that state plus later events is the later
+state. `events_after` gives the events instead, where the outbox still holds all of them.
+"""
+
+from typing import Any
+
+from accounts.api import show_account
+from dealing.models import Outbox
+from doors.jsonio import iso
+from orders.api import show_order
+from orders.models import DealerRequest
+from orders.selectors import open_requests, pending_orders, smart_orders
+from orders.smart_api import show_smart
+from positions.api import show_position
+from positions.selectors import open_positions
+from realtime.book import Book, one_snapshot, realised_profits
+
+MAX_EVENTS = 500
+
+
+def snapshot_of(login: int) -> dict[str, Any]:
+    """Return {account, positions, orders, smart_orders, requests, seq}.
+
+    Raises:
+        Account.DoesNotExist: there is no such account.
+    """
+    with one_snapshot() as cursor:
+        book = Book(cursor, login)
+        positions = book.position_values()
+        smarts = list(smart_orders(login, live=True))
+        live_smarts = book.smart_values()
+        realised = realised_profits(smarts)
+        return {
+            "account": show_account(book.account, book.account_values()),
+            "positions": [show_position(row, positions.get(row.ticket)) for row in open_positions(login)],
+            "orders": [show_order(row) for row in pending_orders(login)],
+            "smart_orders": [
+                show_smart(row, live_smarts.get(row.id), realised.get(row.id)) for row in smarts
+            ],
+            "requests": [show_request(row) for row in open_requests().filter(login=login)],
+            "seq": book.account.event_seq,
+        }
+
+
+def show_request(row: DealerRequest) -> dict[str, Any]:
+    """Return an entry of the dealers' queue as its client sees it: without the dealer and his reasons."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "account": row.login,
+        "symbol": row.symbol,
+        "side": row.side,
+        "volume": f"{row.volume:f}",
+        "price": None if row.price is None else f"{row.price:f}",
+        "order": row.order,
+        "position": row.position,
+        "smart": row.smart,
+        "created_at": iso(row.created_at),
+    }
+
+
+def events_after(login: int, seq: int) -> list[dict[str, Any]] | None:
+    """Return the account's events after number `seq`, None where the outbox does not hold them all.
+
+    None too where more than 500 came since: a snapshot is the shorter way.
+    """
+    with one_snapshot() as cursor:
+        cursor.execute("SELECT event_seq FROM accounts_account WHERE login = %s", (login,))
+        found = cursor.fetchone()
+        if found is None or not 0 <= found[0] - seq <= MAX_EVENTS:
+            return None
+        rows = list(Outbox.objects.filter(login=login, seq__gt=seq, seq__lte=found[0]).order_by("seq"))
+    if [row.seq for row in rows] != list(range(seq + 1, found[0] + 1)):
+        return None
+    return [
+        {"login": row.login, "seq": row.seq, "kind": row.kind, "time_ms": row.time_ms, "data": row.data}
+        for row in rows
+    ]

@@ -1,0 +1,50 @@
+"""REST of accounts: the caller's own, with the figures of the moment and the state that events go on from."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api import show_account
+from accounts.selectors import accounts_of
+from doors.errors import not_found
+from doors.scope import account_of, number_of
+from realtime.book import read_book
+from realtime.rights import make_ticket
+from realtime.snapshot import snapshot_of
+
+
+class Accounts(APIView):
+    """All accounts of the caller."""
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        """Return the caller's accounts by login; a disabled one without its figures."""
+        shown = [
+            show_account(row, read_book(row.login).account_values() if row.enabled else None)
+            for row in accounts_of(request.user)
+        ]
+        return Response({"results": shown, "next": None})
+
+
+class OneAccount(APIView):
+    """One account with all that is open."""
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, login: str) -> Response:
+        """Return the account's figures, its open things, and the number of the last event in them."""
+        number = number_of(login)
+        if number is None:
+            raise not_found("There is no such account.")
+        account = account_of(request, number)
+        state = snapshot_of(account.login)
+        return Response({**state["account"], "snapshot": state})
+
+
+class WebSocketTicket(APIView):
+    """A pass for programs that have no session."""
+
+    @extend_schema(request=None, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        """Return a ticket that opens one WebSocket within 30 s: /ws/?ticket=..."""
+        return Response({"ticket": make_ticket(request.user.pk), "expires_in": 30}, status=201)
