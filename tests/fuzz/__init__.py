@@ -1,0 +1,1 @@
+"""Random scenarios against the naive twin: seeded markets, seeded steps, comparison, shrinking."""

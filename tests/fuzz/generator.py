@@ -1,0 +1,483 @@
+"""Random steps for one seed, led by the twin's book so that they meet something.
+
+Prices lie near the market, names mostly exist, a few requests are wrong on purpose. The same
+seed gives the same scenario; the records are those of the scenario format, without `expect`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from random import Random
+
+from tests.fuzz.market import PROFILES, Kind, Market, Profile, Record, commission, sessions
+from tests.oracle.book import Book
+
+PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
+FILTERS = ("pendings_filter", "stops_filter", "stopouts_filter")
+APPLIES = ("pendings_apply", "stops_apply", "stopouts_apply")
+
+
+def profile_of(seed: int, name: str | None = None) -> Profile:
+    """Return the profile of a seed, or the one that is named."""
+    if name is not None:
+        return next(profile for profile in PROFILES if profile.name == name)
+    return PROFILES[seed % len(PROFILES)]
+
+
+class Generator:
+    """Makes the header at once and one step at a time; `book` is the twin's, to look at only."""
+
+    def __init__(self, seed: int, profile: Profile) -> None:
+        self.rng = Random(seed)
+        self.profile = profile
+        self.market = Market(self.rng, profile)
+        self.kinds = {kind.name: kind for kind in self.market.kinds}
+        self.mids = {kind.name: Decimal(kind.price) for kind in self.market.kinds}
+        self.securities = {symbol["name"]: symbol for symbol in self.market.symbols}
+        self.count = 0
+        self.names: list[str] = []
+        self.closes: list[str] = []
+        self.plans: list[str] = []
+        self.last_close_ms = 0
+        actions, weights = zip(*profile.weights.items(), strict=True)
+        self._actions, self._weights = list(actions), list(weights)
+
+    def header(self, seed: int) -> Record:
+        """Return the scenario without its steps."""
+        market = self.market
+        return {
+            "name": f"seed {seed}",
+            "why": f"A random scenario of the profile {self.profile.name}.",
+            "symbols": market.symbols,
+            "groups": market.groups,
+            "accounts": market.accounts,
+        }
+
+    def step(self, number: int, book: Book) -> Record:
+        """Return the next step; the first ones quote every symbol."""
+        if number <= len(self.kinds) and self.rng.random() < 0.95:
+            return self._tick(book, list(self.kinds)[number - 1], calm=True)
+        action = self.rng.choices(self._actions, self._weights)[0]
+        made: Record | None = getattr(self, f"_{action}")(book)
+        return made if made is not None else self._tick(book)
+
+    # Prices -----------------------------------------------------------------
+
+    def _text(self, symbol: str, price: Decimal) -> str:
+        digits = self.kinds[symbol].digits
+        return str(price.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+
+    def _point(self, symbol: str) -> Decimal:
+        return Decimal(1).scaleb(-self.kinds[symbol].digits)
+
+    def _near(self, symbol: str, points: int) -> str:
+        return self._text(symbol, self.mids[symbol] + points * self._point(symbol))
+
+    def _unit(self, kind: Kind) -> int:
+        """Return a typical move in points: a few hundredths of a percent of the price."""
+        return max(2, int(Decimal(kind.price) / self._point(kind.name) / 5000))
+
+    def _symbol(self) -> str:
+        return self.rng.choice(list(self.kinds))
+
+    # Actions ----------------------------------------------------------------
+
+    def _tick(self, book: Book, symbol: str | None = None, *, calm: bool = False) -> Record:
+        rng = self.rng
+        if symbol is None:
+            symbol = self._symbol()
+            if book.positions and rng.random() < 0.5:
+                symbol = rng.choice(book.positions).symbol
+        kind, point = self.kinds[symbol], self._point(symbol)
+        unit = self._unit(kind)
+        move = 0 if calm else rng.randint(-unit, unit)
+        if not calm and rng.random() < 0.1:
+            move *= rng.choice([5, 10, 30, 60])
+        base = Decimal(kind.price)
+        mid = self.mids[symbol] + move * point
+        if not base / 2 < mid < base * 2 and "allow_negative" not in kind.terms:
+            mid = base
+        if abs(mid - base) > base * 3:
+            mid = base
+        self.mids[symbol] = mid
+        spread = rng.choice([0, 1, 2, 5, 10, 20]) * max(1, unit // 20)
+        bid, ask = mid - spread // 2 * point, mid + (spread - spread // 2) * point
+        tick = {"symbol": symbol, "bid": self._text(symbol, bid), "ask": self._text(symbol, ask)}
+        step: Record = {"tick": tick}
+        luck = rng.random()
+        if luck < 0.01:
+            tick["bid"], tick["ask"] = self._text(symbol, ask + point), self._text(symbol, bid)
+        elif luck < 0.016:
+            tick[rng.choice(["bid", "ask"])] = rng.choice(["0", "-1", "NaN", "Infinity", "-Infinity"])
+        elif luck < 0.026:
+            tick["bid"] += "4" if "." in tick["bid"] else ".4"
+            tick["ask"] += "5" if "." in tick["ask"] else ".5"
+        elif luck < 0.04 and book.now_ms:
+            step["at"] = _iso(book.now_ms - rng.choice([0, 1, 2, 30]) * 1000)
+        return step
+
+    def _account(self) -> Record:
+        return self.rng.choice(self.market.accounts)
+
+    def _volume(self, symbol: str) -> str:
+        rng, terms = self.rng, self.securities[symbol]
+        step = Decimal(terms.get("volume_step", "0.01"))
+        low = Decimal(terms.get("volume_min", "0.01"))
+        if rng.random() < 0.02:
+            return rng.choice(["0", "-0.10", "0.005", "0.123", "10000"])
+        steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50]) if rng.random() < 0.9 else rng.randint(1, 300)
+        return str(low + step * (steps - 1))
+
+    def _name(self, letter: str) -> str:
+        self.count += 1
+        name = f"{letter}{self.count}"
+        self.names.append(name)
+        return name
+
+    def _stops(self, symbol: str, side: str, reference: Decimal, chance: float = 0.45) -> Record:
+        rng, levels = self.rng, {}
+        unit, point = self._unit(self.kinds[symbol]), self._point(symbol)
+        sign = 1 if side == "buy" else -1
+        for key, direction in (("sl", -1), ("tp", 1)):
+            if rng.random() >= chance:
+                continue
+            points = rng.randint(1, unit * 3) + rng.choice([0, 10, 25])
+            if rng.random() < 0.05:
+                points = -points
+            levels[key] = self._text(symbol, reference + sign * direction * points * point)
+            if rng.random() < 0.03:
+                levels[key] = "0"
+            elif rng.random() < 0.01:
+                levels[key] += "5" if "." in levels[key] else ".5"
+        return levels
+
+    def _place(self, book: Book) -> Record:
+        rng, account, symbol = self.rng, self._account(), self._symbol()
+        side = rng.choice(["buy", "sell"])
+        value: Record = {
+            "login": account["login"],
+            "symbol": symbol,
+            "type": side,
+            "volume": self._volume(symbol),
+        }
+        value.update(self._stops(symbol, side, self.mids[symbol]))
+        if rng.random() < 0.08:
+            value["leverage"] = rng.choice([1, 5, 20, 50, 400])
+        if rng.random() < 0.1:
+            value["by"] = "manager"
+            if rng.random() < 0.4:
+                value["open_price"] = self._near(symbol, rng.randint(-20, 20))
+        if rng.random() < 0.03:
+            value["client_id"] = f"c{rng.randint(1, 5)}"
+        if rng.random() < 0.01:
+            value["symbol"] = "NOTHERE"
+        value["as"] = self._name("o")
+        return {"place": value}
+
+    def _pending(self, book: Book) -> Record:
+        rng, account, symbol = self.rng, self._account(), self._symbol()
+        kind = rng.choice(PENDING)
+        side = kind.partition("_")[0]
+        unit = self._unit(self.kinds[symbol])
+        points = rng.randint(1, unit * 2) + rng.choice([0, 0, 10, 25])
+        is_above = (side == "buy") == ("_stop" in kind)
+        if rng.random() < 0.05:
+            is_above = not is_above
+        price = self.mids[symbol] + (points if is_above else -points) * self._point(symbol)
+        value: Record = {
+            "login": account["login"], "symbol": symbol, "type": kind,
+            "volume": self._volume(symbol), "price": self._text(symbol, price),
+        }  # fmt: skip
+        reference = price
+        if kind.endswith("stop_limit"):
+            away = rng.randint(0, unit) * (-1 if side == "buy" else 1) * (-1 if rng.random() < 0.05 else 1)
+            reference = price + away * self._point(symbol)
+            value["limit_price"] = self._text(symbol, reference)
+        value.update(self._stops(symbol, side, reference))
+        if self.market.has("expiry"):
+            value["expires"] = rng.choice(["day", "gtc", _iso(book.now_ms + rng.randint(-2, 60) * 1000)])
+        if rng.random() < 0.1:
+            value["by"] = "manager"
+        if rng.random() < 0.05:
+            value["leverage"] = rng.choice([1, 5, 20, 400])
+        value["as"] = self._name("p")
+        return {"place": value}
+
+    def _position(self, book: Book) -> tuple[int, str] | None:
+        """Return login and name of a position: mostly one that is open, sometimes another's or none."""
+        rng = self.rng
+        named = [p for p in book.positions if p.name is not None]
+        if named and rng.random() < 0.95:
+            position = rng.choice(named)
+            login = position.login if rng.random() < 0.98 else self._account()["login"]
+            return login, str(position.name)
+        if not self.names:
+            return None
+        return self._account()["login"], rng.choice(self.names)
+
+    def _close(self, book: Book) -> Record | None:
+        rng, found = self.rng, self._position(book)
+        if found is None:
+            return None
+        value: Record = {"login": found[0], "position": found[1]}
+        position = book.position_names.get(found[1])
+        if position is not None and rng.random() < 0.5:
+            symbol = book.symbols[position.symbol]
+            steps = max(1, int(position.volume / symbol.volume_step))
+            volume = Decimal(rng.randint(1, steps)) * Decimal(
+                str(self.securities[symbol.name].get("volume_step", "0.01"))
+            )
+            value["volume"] = str(volume) if rng.random() < 0.95 else str(volume * 2)
+        if rng.random() < 0.15:
+            value["by"] = "manager"
+        if rng.random() < 0.3:
+            value["as"] = self._name("c")
+        return {"close": value}
+
+    def _close_by(self, book: Book) -> Record | None:
+        rng = self.rng
+        pairs = [
+            (p, q) for p in book.positions for q in book.positions
+            if p.login == q.login and p.name and q.name and ((p.symbol == q.symbol and p.side != q.side) or rng.random() < 0.02)
+        ]  # fmt: skip
+        if not pairs:
+            return None
+        one, other = rng.choice(pairs)
+        if rng.random() < 0.03:
+            other = one
+        value = {"login": one.login, "position": one.name, "opposite": other.name}
+        if rng.random() < 0.3:
+            value["as"] = self._name("b")
+        return {"close_by": value}
+
+    def _modify(self, book: Book) -> Record | None:
+        rng = self.rng
+        orders = [o for o in book.resting if o.name is not None]
+        if orders and rng.random() < 0.5:
+            order = rng.choice(orders)
+            symbol = order.symbol
+            price = Decimal(order.price.numerator) / Decimal(order.price.denominator)
+            value: Record = {"login": order.login, "order": order.name}
+            if rng.random() < 0.6:
+                unit = self._unit(self.kinds[symbol])
+                price += rng.randint(-unit, unit) * self._point(symbol)
+                value["price"] = self._text(symbol, price)
+            value.update(self._stops(symbol, order.side, price, 0.4))
+            return {"modify": value}
+        found = self._position(book)
+        position = book.position_names.get(found[1]) if found else None
+        if found is None or position is None:
+            return None
+        levels = self._stops(position.symbol, position.side, self.mids[position.symbol], 0.7)
+        return {"modify": {"login": found[0], "position": found[1], **levels}}
+
+    def _cancel(self, book: Book) -> Record | None:
+        orders = [o for o in book.resting if o.name is not None]
+        if orders and self.rng.random() < 0.95:
+            order = self.rng.choice(orders)
+            return {"cancel": {"login": order.login, "order": order.name}}
+        if not self.names:
+            return None
+        return {"cancel": {"login": self._account()["login"], "order": self.rng.choice(self.names)}}
+
+    def _smart(self, book: Book) -> Record:
+        rng, account, symbol = self.rng, self._account(), self._symbol()
+        side = rng.choice(["buy", "sell"])
+        volume, kind = self._volume(symbol), rng.choice(["market", "market", "limit", "stop", "position"])
+        is_netting = book.group(account["login"]).margin_mode == "netting"
+        if is_netting and kind in ("limit", "stop"):
+            kind = "market"
+        entry: Record = {"type": kind}
+        reference, unit, point = self.mids[symbol], self._unit(self.kinds[symbol]), self._point(symbol)
+        mine = [p for p in book.positions_of(account["login"]) if p.name is not None]
+        if kind == "position" and mine:
+            position = rng.choice(mine)
+            symbol, side = position.symbol, position.side
+            reference, unit, point = self.mids[symbol], self._unit(self.kinds[symbol]), self._point(symbol)
+            entry["position"] = position.name
+            volume = str(Decimal(position.volume.numerator) / Decimal(position.volume.denominator))
+            if rng.random() < 0.05:
+                volume = self._volume(symbol)
+        elif kind == "position":
+            entry["type"] = "market"
+        sign = 1 if side == "buy" else -1
+        if kind in ("limit", "stop"):
+            away = rng.randint(1, unit) * (-sign if kind == "limit" else sign)
+            reference += away * point
+            entry["price"] = self._text(symbol, reference)
+        value: Record = {
+            "login": account["login"],
+            "symbol": symbol,
+            "side": side,
+            "volume": volume,
+            "entry": entry,
+        }
+        value["take_profits"] = self._levels(symbol, sign, reference)
+        if rng.random() < 0.6:
+            value["stop_loss"] = self._text(
+                symbol, reference - sign * (rng.randint(1, unit * 2) + 25) * point
+            )
+        if rng.random() < 0.5:
+            value["trailing"] = {"callback": rng.choice(["0.02", "0.05", "0.1", "0.25", "1"])}
+            if rng.random() < 0.4:
+                price = reference + sign * (rng.randint(1, unit * 2) + 25) * point
+                value["trailing"]["activation"] = self._text(symbol, price)
+        if rng.random() < 0.5:
+            value["break_even"] = rng.choice([True, {"offset": rng.randint(0, 30)}])
+        value["as"] = self._name("s")
+        self.plans.append(value["as"])
+        return {"smart": value}
+
+    def _levels(self, symbol: str, sign: int, reference: Decimal) -> list[Record]:
+        rng, unit, point = self.rng, self._unit(self.kinds[symbol]), self._point(symbol)
+        count = rng.choice([0, 1, 2, 2, 3, 3, 4])
+        cuts = sorted(rng.sample(range(5, 100, 5), count - 1)) if count > 1 else []
+        percents = [b - a for a, b in zip([0, *cuts], [*cuts, 100], strict=True)][:count]
+        if count and rng.random() < 0.25:
+            percents = percents[:-1] if count > 1 else [rng.choice([30, 50, 99])]
+        price, levels = reference + sign * 25 * point, []
+        for percent in percents:
+            price += sign * rng.randint(1, unit) * point
+            levels.append({"price": self._text(symbol, price), "percent": str(percent)})
+        if levels and rng.random() < 0.04:
+            levels.append(dict(levels[0]))
+        return levels
+
+    def _smart_modify(self, book: Book) -> Record | None:
+        rng = self.rng
+        plans = [p for p in book.smart if p.is_open and p.name is not None]
+        if not self.plans:
+            return None
+        plan = rng.choice(plans) if plans and rng.random() < 0.95 else None
+        value: Record = {"smart": plan.name if plan else rng.choice(self.plans)}
+        if plan is not None:
+            sign, symbol = (1 if plan.side == "buy" else -1), plan.symbol
+            unit = self._unit(self.kinds[symbol])
+            if rng.random() < 0.5:
+                points = rng.randint(1, unit * 2) + rng.choice([0, 25])
+                value["stop_loss"] = rng.choice(
+                    [self._near(symbol, -sign * points)] * 6 + ["0", self._near(symbol, sign * points)]
+                )
+            if rng.random() < 0.3:
+                value["version"] = max(1, plan.version - (rng.random() < 0.2))
+        if rng.random() < 0.3:
+            value["callback"] = rng.choice(["0.02", "0.05", "0.1", "0.25", "1"])
+        if rng.random() < 0.4:
+            value["break_even"] = rng.choice([True, False, {"offset": rng.randint(0, 40)}])
+        return {"smart_modify": value}
+
+    def _smart_cancel(self, book: Book) -> Record | None:
+        plans = [p.name for p in book.smart if p.is_open and p.name is not None] or self.plans
+        return {"smart_cancel": {"smart": self.rng.choice(plans)}} if plans else None
+
+    def _balance(self, book: Book) -> Record:
+        rng, account = self.rng, self._account()
+        kinds = ("deposit", "withdrawal", "credit_in", "credit_out", "correction", "bonus", "charge")
+        scale = 150 if self.market.currency_of(account) == "JPY" else 1
+        amount = rng.choice([1, 10, 50, 100, 500]) * scale
+        text = str(amount) if scale > 1 or rng.random() < 0.7 else f"{amount}.{rng.randint(10, 99)}"
+        kind = rng.choice(kinds)
+        if (kind == "correction" and rng.random() < 0.6) or rng.random() < 0.02:
+            text = f"-{text}"
+        value: Record = {"login": account["login"], "kind": kind, "amount": text}
+        if rng.random() < 0.1:
+            value["override"] = True
+        return {"balance": value}
+
+    def _set(self, book: Book) -> Record:
+        rng, has = self.rng, self.market.has
+        kind = rng.choice(["symbol", "symbol", "group", "account"])
+        if kind == "symbol":
+            name = self._symbol()
+            choices: list[Record] = [
+                {
+                    "trade_mode": rng.choice(
+                        ["full", "full", "full", "close_only", "long_only", "short_only", "disabled"]
+                    )
+                },
+                {"stops_level": rng.choice([0, 0, 5, 20]), "freeze_level": rng.choice([0, 0, 5, 15])},
+                {"gateway": rng.random() < 0.2},
+                {"sessions": rng.choice([None, sessions(rng)]) if has("sessions") else None},
+                {"quotes_timeout": rng.choice([0, 0, 5, 20])},
+                {
+                    "margin_rate_buy": rng.choice(["1", "2", "0.5"]),
+                    "margin_rate_sell": rng.choice(["1", "3"]),
+                },
+                {"pending_margin_rate": rng.choice(["0", "1", "0.5"])},
+                {"margin_hedged": rng.choice(["0", "500", "50000"])},
+                {"filter_points": rng.choice([0, 0, 50]), "filter_ticks": rng.randint(1, 3)},
+            ]
+            return {"set": {"symbol": name, "values": rng.choice(choices)}}
+        if kind == "group":
+            name = rng.choice(self.market.groups)["name"]
+            choices = [
+                {"stop_out": rng.choice(["20", "50", "100"])},
+                {"hedge_prohibited": rng.random() < 0.3, "close_fifo": rng.random() < 0.3},
+                {"free_margin_mode": rng.choice(["use_all", "no_pl", "profit_only", "loss_only"])},
+                {"stop_out_mode": rng.choice(["mt4", "mt5", "smart"])},
+                {"spread_diff": rng.choice([0, 0, 2, 3])},
+                {"commission": commission(rng) if rng.random() < 0.5 else None},
+                {"max_orders": rng.choice([0, 0, 0, 3])},
+                {"positive_slippage": rng.random() < 0.5, "hedge_larger_leg": rng.random() < 0.5},
+                {
+                    "execution": rng.choice(["auto", "manual", "manual_unless_no_dealers"])
+                    if has("dealers")
+                    else "auto"
+                },
+            ]
+            return {"set": {"group": name, "values": rng.choice(choices)}}
+        flags = {"enabled": True, "read_only": False, "close_only": False}
+        if rng.random() < 0.35:
+            flag = rng.choice(list(flags))
+            flags[flag] = not flags[flag]
+        values: Record = flags if rng.random() < 0.8 else {"leverage": rng.choice([5, 50, 100, 300, None])}
+        return {"set": {"account": self._account()["login"], "values": values}}
+
+    def _dealers(self, book: Book) -> Record:
+        return {"dealers": self.rng.choice([[], ["anna"], ["anna", "bob"]])}
+
+    def _dealer(self, book: Book) -> Record | None:
+        rng = self.rng
+        waiting = [r for r in book.requests if r.name is not None]
+        if waiting and rng.random() < 0.95:
+            request = rng.choice(waiting)
+            value: Record = {
+                "request": request.name,
+                "answer": rng.choice(["confirm"] * 6 + ["reject", "requote"]),
+            }
+            if rng.random() < 0.4:
+                value["price"] = self._near(request.symbol, rng.randint(-10, 10))
+            return {"dealer": value}
+        if not self.names or rng.random() < 0.7:
+            return None
+        return {"dealer": {"request": rng.choice(self.names), "answer": "confirm"}}
+
+    def _hook(self, book: Book) -> Record:
+        rng = self.rng
+        name = rng.choice(FILTERS + APPLIES)
+        value: Record = {"name": name, "answer": rng.choice(["ok", "ok", "none", "reject", "raise"])}
+        if rng.random() < 0.9:
+            value["times"] = rng.randint(1, 3)
+        is_priced = name in APPLIES and value["answer"] == "ok" and "same_digits" in self.profile.features
+        if is_priced and rng.random() < 0.5:
+            value["times"] = 1
+            value["price"] = self._near(self._symbol(), rng.randint(-15, 15))
+        return {"hook": value}
+
+    def _day_end(self, book: Book) -> Record:
+        if self.rng.random() < 0.5:
+            return {"day_end": {}}
+        next_day = (book.now_ms // 86_400_000 + 1) * 86_400_000
+        return {"day_end": {}, "at": _iso(next_day)}
+
+    def _wait(self, book: Book) -> Record:
+        return {"wait": self.rng.choice([1, 5, 10, 30, 61, 200])}
+
+    def _restart(self, book: Book) -> Record:
+        return {"restart": {}}
+
+
+def _iso(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms // 1000, tz=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
