@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 
-from tests.fuzz.market import PROFILES, Kind, Market, Profile, Record, commission, sessions
+from tests.fuzz.market import MONEY, PROFILES, Kind, Market, Profile, Record, commission, sessions
 from tests.oracle.book import Book
 
 PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
@@ -58,9 +58,28 @@ class Generator:
         """Return the next step; the first ones quote every symbol."""
         if number <= len(self.kinds) and self.rng.random() < 0.95:
             return self._tick(book, list(self.kinds)[number - 1], calm=True)
-        action = self.rng.choices(self._actions, self._weights)[0]
-        made: Record | None = getattr(self, f"_{action}")(book)
+        made = self._revival(book)
+        if made is None:
+            action = self.rng.choices(self._actions, self._weights)[0]
+            made = getattr(self, f"_{action}")(book)
         return made if made is not None else self._tick(book)
+
+    def _revival(self, book: Book) -> Record | None:
+        """Return, now and then, what brings a blocked or ruined account back into the play."""
+        rng = self.rng
+        login = self._account()["login"]
+        account = book.accounts[login]
+        if (not account.enabled or account.read_only or account.close_only) and rng.random() < 0.15:
+            return {
+                "set": {
+                    "account": login,
+                    "values": {"enabled": True, "read_only": False, "close_only": False},
+                }
+            }
+        if account.balance <= 0 and rng.random() < 0.05:
+            amount = next(a["balance"] for a in self.market.accounts if a["login"] == login)
+            return {"balance": {"login": login, "kind": "deposit", "amount": amount}}
+        return None
 
     # Prices -----------------------------------------------------------------
 
@@ -120,14 +139,24 @@ class Generator:
     def _account(self) -> Record:
         return self.rng.choice(self.market.accounts)
 
-    def _volume(self, symbol: str) -> str:
+    def _volume(self, symbol: str, account: Record | None = None, least: int = 1) -> str:
+        """Return a volume: often what takes a good part of the account's money, sometimes an invalid one."""
         rng, terms = self.rng, self.securities[symbol]
         step = Decimal(terms.get("volume_step", "0.01"))
         low = Decimal(terms.get("volume_min", "0.01"))
         if rng.random() < 0.02:
             return rng.choice(["0", "-0.10", "0.005", "0.123", "10000"])
-        steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50]) if rng.random() < 0.9 else rng.randint(1, 300)
-        return str(low + step * (steps - 1))
+        steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50])
+        if account is not None and rng.random() < 0.6:
+            steps = int(self._affordable(symbol, account) / step * rng.choice([5, 10, 20, 30, 50, 70]) / 100)
+        return str(low + step * (min(max(steps, least), 400) - 1))
+
+    def _affordable(self, symbol: str, account: Record) -> Decimal:
+        """Return roughly how many lots all of the account's starting money would carry."""
+        group = next(g for g in self.market.groups if g["name"] == account["group"])
+        leverage = account.get("leverage") or group["leverage"]
+        dollars = Decimal(account["balance"]) / MONEY[group["currency"]]
+        return dollars * leverage / self.kinds[symbol].notional_usd
 
     def _name(self, letter: str) -> str:
         self.count += 1
@@ -159,7 +188,7 @@ class Generator:
             "login": account["login"],
             "symbol": symbol,
             "type": side,
-            "volume": self._volume(symbol),
+            "volume": self._volume(symbol, account),
         }
         value.update(self._stops(symbol, side, self.mids[symbol]))
         if rng.random() < 0.08:
@@ -187,7 +216,7 @@ class Generator:
         price = self.mids[symbol] + (points if is_above else -points) * self._point(symbol)
         value: Record = {
             "login": account["login"], "symbol": symbol, "type": kind,
-            "volume": self._volume(symbol), "price": self._text(symbol, price),
+            "volume": self._volume(symbol, account), "price": self._text(symbol, price),
         }  # fmt: skip
         reference = price
         if kind.endswith("stop_limit"):
@@ -284,7 +313,10 @@ class Generator:
     def _smart(self, book: Book) -> Record:
         rng, account, symbol = self.rng, self._account(), self._symbol()
         side = rng.choice(["buy", "sell"])
-        volume, kind = self._volume(symbol), rng.choice(["market", "market", "limit", "stop", "position"])
+        volume, kind = (
+            self._volume(symbol, account, 15),
+            rng.choice(["market", "market", "limit", "stop", "position"]),
+        )
         is_netting = book.group(account["login"]).margin_mode == "netting"
         if is_netting and kind in ("limit", "stop"):
             kind = "market"

@@ -21,6 +21,7 @@ class Kind:
     price: str
     digits: int
     terms: Record
+    notional_usd: int  # of one lot, roughly: to choose volumes that an account can just afford
 
 
 def _cfd(currency: str, mode: str, contract: str) -> Record:
@@ -40,23 +41,27 @@ def _future(currency: str, size: str, value: str, initial: str, maintenance: str
 
 
 POOL = (
-    Kind("EURUSD", "1.10000", 5, {}),
-    Kind("USDJPY", "150.000", 3, {}),
-    Kind("GBPUSD", "1.27000", 5, {}),
-    Kind("USDCHF", "0.90000", 5, {}),
-    Kind("EURJPY", "165.000", 3, {}),
-    Kind("EURGBP", "0.86000", 5, {"calc_mode": "forex_no_leverage", "contract_size": "1000"}),
-    Kind("GBPJPY", "190.000", 3, {"margin_initial": "400"}),
-    Kind("XAUUSD", "2000.00", 2, {"contract_size": "100", "security": "metals"}),
+    Kind("EURUSD", "1.10000", 5, {}, 110000),
+    Kind("USDJPY", "150.000", 3, {}, 100000),
+    Kind("GBPUSD", "1.27000", 5, {}, 127000),
+    Kind("USDCHF", "0.90000", 5, {}, 100000),
+    Kind("EURJPY", "165.000", 3, {}, 110000),
+    Kind("EURGBP", "0.86000", 5, {"calc_mode": "forex_no_leverage", "contract_size": "1000"}, 33000),
+    Kind("GBPJPY", "190.000", 3, {"margin_initial": "400"}, 127000),
+    Kind("XAUUSD", "2000.00", 2, {"contract_size": "100", "security": "metals"}, 200000),
     Kind(
-        "BTCUSD", "43000.00", 2, {"contract_size": "1", "calc_mode": "cfd_leverage", "base_currency": "BTC"}
+        "BTCUSD",
+        "43000.00",
+        2,
+        {"contract_size": "1", "calc_mode": "cfd_leverage", "base_currency": "BTC"},
+        43000,
     ),
-    Kind("US500", "5000.0", 1, _cfd("USD", "cfd_leverage", "10")),
-    Kind("UK100", "7600.00", 2, _cfd("GBP", "cfd", "1")),
-    Kind("JP225", "38000", 0, _cfd("JPY", "cfd_leverage", "10")),
-    Kind("FUTUSD", "33.00", 2, _future("USD", "0.01", "1", "300", "200")),
-    Kind("FUTEUR", "120.0", 1, _future("EUR", "0.1", "5", "700", None)),
-    Kind("OILFUT", "2.00", 2, {**_future("USD", "0.01", "2", "150", "100"), "allow_negative": True}),
+    Kind("US500", "5000.0", 1, _cfd("USD", "cfd_leverage", "10"), 50000),
+    Kind("UK100", "7600.00", 2, _cfd("GBP", "cfd", "1"), 291000),
+    Kind("JP225", "38000", 0, _cfd("JPY", "cfd_leverage", "10"), 2500),
+    Kind("FUTUSD", "33.00", 2, _future("USD", "0.01", "1", "300", "200"), 30000),
+    Kind("FUTEUR", "120.0", 1, _future("EUR", "0.1", "5", "700", None), 77000),
+    Kind("OILFUT", "2.00", 2, {**_future("USD", "0.01", "2", "150", "100"), "allow_negative": True}, 15000),
 )
 SAME_DIGITS = ("EURUSD", "GBPUSD", "USDCHF", "EURGBP")
 MONEY = {"USD": 1, "EUR": 1, "GBP": 1, "JPY": 150}
@@ -184,7 +189,9 @@ class Market:
         group: Record = {
             "name": name,
             "currency": rng.choice(currencies),
-            "leverage": rng.choice([10, 33, 100, 200, 500]),
+            "leverage": rng.choice(
+                [100, 200, 500] if "poor" in self.profile.features else [10, 33, 100, 200, 500]
+            ),
         }
         is_netting = has("netting", 0 if "hedging" in self.profile.features else 0.25)
         group["margin_mode"] = "netting" if is_netting else "hedging"
@@ -230,7 +237,7 @@ class Market:
         scale = 0.3 if "poor" in self.profile.features else 1.0
         for i in range(rng.randint(1, 4)):
             group = rng.choice(self.groups)
-            balance = round(rng.choice([100, 500, 1500, 5000, 20000]) * MONEY[group["currency"]] * scale)
+            balance = round(rng.choice([100, 300, 1000, 3000, 10000]) * MONEY[group["currency"]] * scale)
             account: Record = {"login": 1001 + i, "group": group["name"], "balance": str(balance)}
             if rng.random() < 0.2:
                 account["credit"] = str(rng.choice([50, 250]))
