@@ -1,0 +1,46 @@
+"""REST of previews: what an order or a plan would mean, before it is sent."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from doors import fields
+from doors.scope import account_of
+from engine.enums import Side
+from orders.smart_api import NewSmart, smart_values
+from realtime.book import read_book
+from realtime.preview import preview_margin, preview_smart
+
+
+class MarginQuestion(fields.StrictSerializer):
+    """A market order that somebody thinks about."""
+
+    account = fields.Number(required=False)
+    symbol = fields.Text(max_length=32)
+    side = fields.Text(help_text=", ".join(Side))
+    volume = fields.DecimalText(help_text="Lots.")
+    leverage = fields.Whole(required=False, allow_null=True)
+
+
+class MarginPreview(APIView):
+    """Margin, value of a point and commission of an order."""
+
+    @extend_schema(request=MarginQuestion, responses=dict)
+    def post(self, request: Request) -> Response:
+        """Return what the order would take."""
+        body = fields.read(MarginQuestion, request.data)
+        account = account_of(request, body.get("account"))
+        fields.word(body["side"], Side, "side")
+        return Response(preview_margin(read_book(account.login), body))
+
+
+class SmartPreview(APIView):
+    """Money at each level of a plan, risk and reward."""
+
+    @extend_schema(request=NewSmart, responses=dict)
+    def post(self, request: Request) -> Response:
+        """Return what the plan would bring, and what is wrong with it."""
+        body = fields.read(NewSmart, request.data)
+        account = account_of(request, body.get("account"))
+        return Response(preview_smart(read_book(account.login), smart_values(body)))
