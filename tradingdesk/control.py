@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from tradingdesk import runfile
-from tradingdesk.embedded import Postgres, Redis, Service, ServiceError
+from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, wheel_programs
 from tradingdesk.parts import LogTail
 from tradingdesk.supervisor import ROOT, data_folder
 
@@ -99,8 +100,8 @@ def logs(data: Path, name: str | None, *, follow: bool, lines: int) -> int:
     return 0
 
 
-def execute(data: Path, command: list[str]) -> int:
-    """Run a command in the desk's environment; return its exit status.
+def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
+    """Run the command that is made from the desk's environment, in it; return its exit status.
 
     Without a running desk, the servers whose addresses are not given run for as long as the
     command does; their lock keeps two such commands, or a desk, from meeting in one folder.
@@ -135,7 +136,8 @@ def execute(data: Path, command: list[str]) -> int:
         run.release()
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
+def _run(make: Callable[[dict[str, str]], list[str]], environment: dict[str, str]) -> int:
+    command = make(environment)
     program = {"python": sys.executable}.get(command[0], command[0])
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command; we wait for it
     try:
@@ -143,29 +145,33 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
             [program, *command[1:]],
             env=environment,
             cwd=ROOT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+            preexec_fn=_heed_ctrl_c,
         )
         return ended.wait()
     finally:
         signal.signal(signal.SIGINT, handler)
 
 
-def psql_command() -> list[str]:
-    """Return the command of a psql prompt on the desk's database, with the wheel's own psql."""
-    code = (
-        "import os; from tradingdesk.embedded import wheel_programs; p = str(wheel_programs() / 'psql');"
-        "os.execv(p, [p, os.environ['DATABASE_URL'].replace('postgres://', 'postgresql://', 1), *__import__('sys').argv[1:]])"
-    )
-    return ["python", "-c", code]
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def psql(data: Path, words: list[str]) -> int:
+    """Open the wheel's psql on the desk's database; the words are its own options."""
+
+    def command(environment: dict[str, str]) -> list[str]:
+        return [str(wheel_programs() / "psql"), environment["DATABASE_URL"], *words]
+
+    return execute(data, command)
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["exec"] and len(words) > 1:
-        return execute(data_folder(), words[1:])
+        return execute(data_folder(), lambda environment: words[1:])
     if words[:1] == ["psql"]:
-        return execute(data_folder(), [*psql_command(), *words[1:]])
+        return psql(data_folder(), words[1:])
     parser = argparse.ArgumentParser(prog="./desk")
     parts = parser.add_subparsers(dest="command", required=True)
     parts.add_parser("down", help="stop the desk")
