@@ -1,0 +1,122 @@
+"""The scenario format: what it fills in, and that it says where a file is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenario.format import START_MS, ScenarioError, load, parse
+from scenario.runner import Clock
+
+TICK = {"tick": {"symbol": "EURUSD", "bid": "1.1", "ask": "1.2"}}
+PLACE = {"login": 1, "symbol": "EURUSD", "type": "buy", "volume": "1"}
+
+
+def scenario(steps: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a small valid scenario with these steps."""
+    return {
+        "name": "n",
+        "why": "w",
+        "symbols": [{"name": "EURUSD"}],
+        "groups": [{"name": "std"}],
+        "accounts": [{"login": 1, "group": "std"}],
+        "steps": steps or [],
+        **changes,
+    }
+
+
+def test_parse_when_keys_are_left_out_then_defaults_follow_from_the_others() -> None:
+    symbols = [{"name": "EURUSD"}, {"name": "XAUUSD", "calc_mode": "cfd_leverage", "contract_size": "100"}]
+
+    parsed = parse(scenario(symbols=symbols), "f")
+
+    forex, cfd = parsed.symbols
+    assert (forex["base_currency"], forex["profit_currency"], forex["margin_currency"]) == (
+        "EUR",
+        "USD",
+        "EUR",
+    )
+    assert (forex["conversion"], forex["margin_hedged"], forex["swap_multipliers"]) == (
+        "deal",
+        "100000",
+        [1, 1, 3, 1, 1, 0, 0],
+    )
+    assert (cfd["margin_currency"], cfd["conversion"], cfd["margin_hedged"]) == ("USD", "market", "100")
+    assert parsed.accounts[0]["balance"] == "10000"
+    assert parsed.groups[0]["timeout"] == 180
+
+
+def test_parse_when_steps_are_given_then_values_are_complete() -> None:
+    trailing = {"callback": "2"}
+    smart = {"login": 1, "symbol": "EURUSD", "side": "buy", "volume": "1", "entry": {"type": "market"}}
+
+    parsed = parse(scenario([{"smart": {**smart, "trailing": trailing, "break_even": True, "as": "s"}}]), "f")
+
+    value = parsed.steps[0].value
+    assert value["trailing"] == {"callback": "2", "activation": None}
+    assert value["break_even"] == {"offset": 0}
+    assert value["take_profits"] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (scenario(extra=1), "f: extra: unknown key"),
+        (scenario(why=""), "f: why: expected a text"),
+        (scenario(symbols=[{"name": "EURUSD", "digit": 5}]), "f: symbols[0].digit: unknown key"),
+        (scenario(symbols=[{"name": "EURUSD"}] * 2), "f: symbols[1].name: 'EURUSD' is there twice"),
+        (scenario(symbols=[{"name": "EURUSD", "contract_size": 100}]), "f: symbols[0].contract_size: expected a string"),
+        (scenario(symbols=[{"name": "us30"}]), "f: symbols[0].base_currency: is required"),
+        (scenario(symbols=[{"name": "FUT", "calc_mode": "futures"}]), "f: symbols[0].tick_size: is required for futures"),
+        (scenario(groups=[{"name": "std", "securities": {"x": {"leverage": 5}}}]), "f: groups[0].securities.x.leverage: unknown"),
+        (scenario(accounts=[{"login": 1, "group": "other"}]), "f: accounts[0].group: 'other' is not defined"),
+        (scenario(accounts=[{"login": 1, "group": "std", "agent": 9}]), "f: accounts[0].agent: 9 is not defined"),
+        (scenario([{"jump": {}}]), "f: step 1.jump: unknown action"),
+        (scenario([{"wait": 1, "tick": TICK["tick"]}]), "f: step 1: expected one action"),
+        (scenario([{"tick": {"symbol": "GBPUSD", "bid": "1", "ask": "1"}}]), "f: step 1.tick.symbol: 'GBPUSD' is not defined"),
+        (scenario([{"tick": {"symbol": "EURUSD", "bid": 1.1, "ask": "1"}}]), "f: step 1.tick.bid: expected a string"),
+        (scenario([TICK, {"place": {**PLACE, "login": 2}}]), "f: step 2.place.login: 2 is not defined"),
+        (scenario([{"place": {**PLACE, "as": "o"}}, {"place": {**PLACE, "as": "o"}}]), "f: step 2.place.as: 'o' is there twice"),
+        (scenario([{"place": {**PLACE, "type": "buy_stop"}}]), "f: step 1.place.price: is required for buy_stop"),
+        (scenario([{"place": PLACE, "error": "nope"}]), "f: step 1.error: expected one of"),
+        (scenario([{**TICK, "error": "no_money"}]), "f: step 1.error: does not belong to tick"),
+        (scenario([{**TICK, "refused": "late"}]), "f: step 1.refused: expected one of"),
+        (scenario([{**TICK, "at": "2024-01-02"}]), "f: step 1.at: expected a time"),
+        (scenario([{"close": {"login": 1, "position": "o"}}]), "f: step 1.close.position: 'o' is not defined"),
+        (scenario([{"set": {"account": 1, "values": {"balance": "5"}}}]), "f: step 1.set.values.balance: unknown key"),
+        (scenario([{"expect": {"orders": {"o": {}}}}]), "f: step 1.expect.orders.o: is not defined"),
+        (scenario([{"expect": {"accounts": {"1": {"equit": "1"}}}}]), "f: step 1.expect.accounts.1.equit: unknown key"),
+    ],
+)  # fmt: skip
+def test_parse_when_something_is_wrong_then_says_where_and_why(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse(raw, "f")
+
+    assert str(caught.value).startswith(message)
+
+
+def test_load_when_a_file_is_not_json_or_has_a_key_twice_then_says_so(tmp_path: Path) -> None:
+    broken, double = tmp_path / "broken.json", tmp_path / "double.json"
+    broken.write_text("{", encoding="utf-8")
+    double.write_text(json.dumps(scenario())[:-1] + ', "name": "again"}', encoding="utf-8")
+
+    with pytest.raises(ScenarioError, match="not JSON"):
+        load(broken)
+    with pytest.raises(ScenarioError, match="'name' is there twice"):
+        load(double)
+    with pytest.raises(ScenarioError, match="No such file"):
+        load(tmp_path / "absent.json")
+
+
+def test_clock_when_at_lies_in_the_past_then_the_step_is_old_and_the_clock_stands() -> None:
+    steps = parse(scenario([{"wait": 60}, {**TICK, "at": "2024-01-02T00:00:30Z"}, TICK]), "f").steps
+    clock = Clock()
+
+    times = [(clock.advance(step), clock.now_ms) for step in steps]
+
+    assert [(own - START_MS, now - START_MS) for own, now in times] == [
+        (60000, 60000),
+        (30000, 60000),
+        (61000, 61000),
+    ]
