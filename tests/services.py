@@ -37,6 +37,7 @@ NEEDY = {
     "services",
     "redis_db",
     "stack_env",
+    "stack",
 }
 NEEDY_MARKS = ("django_db", "stack", "browser")
 

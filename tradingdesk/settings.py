@@ -218,7 +218,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = DEBUG
+# Files straight from the sources, without collecting them first.
+WHITENOISE_USE_FINDERS = env.bool("STATIC_FINDERS", default=DEBUG)
 WHITENOISE_AUTOREFRESH = DEBUG
 LANGUAGE_CODE = "en"
 USE_I18N = True

@@ -1,0 +1,222 @@
+"""The running server for tests that look at it from outside: desk, daphne, feed, as processes.
+
+Each Stack has a database of its own on the session's PostgreSQL (copied from one that is migrated
+once a session) and a Redis of its own, so nothing of one test reaches another. The desk runs as
+`manage.py desk`, the same loop that the Celery task hosts. It promises to end all its processes,
+and no others.
+
+Fixture: `stack` (one for each test module, with desk and pages). For more freedom:
+
+    with Stack(services, feed=["simulate", "--seed", "1"], shards=2) as stack: ...
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from tests.services import SERVICES, Services
+from tradingdesk.embedded import Redis, free_port
+from tradingdesk.parts import Part, command_part
+from tradingdesk.probes import engine_ready, site_ready
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = "tradingdesk_stack_template"
+READY_LIMIT_S = 60.0
+
+
+def wait_until(done: Callable[[], Any], what: str, limit_s: float = READY_LIMIT_S) -> Any:
+    """Return what `done` returns as soon as that is true; fail with `what` after the limit."""
+    end = time.monotonic() + limit_s
+    while not (answer := done()):
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not come within {limit_s:.0f} s")
+        time.sleep(0.05)
+    return answer
+
+
+class Stack:
+    """A server of its own for a test."""
+
+    count = 0
+
+    def __init__(
+        self,
+        services: Services = SERVICES,
+        *,
+        shards: int = 1,
+        desk: bool = True,
+        web: bool = True,
+        feed: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Plan the parts; `environment` adds variables for all of them."""
+        Stack.count += 1
+        self.services = services
+        self.name = f"stack_{os.getpid()}_{Stack.count}"
+        self.folder = services.folder / self.name
+        self.shards, self.with_desk, self.with_web, self.with_feed = shards, desk, web, feed
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.parts: dict[str, Part] = {}
+        self._redis = Redis(self.folder / "redis", durable=False)
+        server = os.environ["DATABASE_URL"].rpartition("/")[0]
+        self.database_url = f"{server}/{self.name}"
+        self.env = {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self._redis.url,
+            "DESK_DATA": str(self.folder),
+            "DESK_SHARDS": str(shards),
+            "STATIC_FINDERS": "1",
+            "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            **(environment or {}),
+        }
+
+    def __enter__(self) -> Self:
+        """Start database, Redis and the parts; return when all are ready."""
+        self.services.start()
+        for name in ("logs", "static"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        try:
+            self._make_database()
+            self._redis.start()
+            if self.with_desk:
+                for shard in range(self.shards):
+                    self.start_desk(shard)
+            if self.with_web:
+                self.start_web()
+            if self.with_desk:
+                wait_until(
+                    lambda: engine_ready(self.database_url, self.shards), f"the desk ({self.log('desk-0')})"
+                )
+            if self.with_web:
+                wait_until(lambda: site_ready(self.url), f"the pages ({self.log('daphne')})")
+            if self.with_feed:
+                self.start("feed", [sys.executable, "manage.py", "feed", *self.with_feed])
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Stop everything, the feed and the pages first, and drop the database."""
+        for name in sorted(self.parts, key=lambda name: name.startswith("desk")):
+            self.stop(name)
+        self._redis.discard()
+        with self._server() as rows:
+            rows.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- parts ----
+
+    def start(self, name: str, command: list[str]) -> Part:
+        """Start one more process in this stack's environment."""
+        part = command_part(name, command, environment=self.env, folder=ROOT)
+        part.start(self.folder / "logs" / f"{name}.log")
+        self.parts[name] = part
+        return part
+
+    def start_desk(self, shard: int = 0) -> Part:
+        """Start the desk of a shard, without waiting for it."""
+        return self.start(f"desk-{shard}", [sys.executable, "manage.py", "desk", "--shard", str(shard)])
+
+    def start_web(self) -> Part:
+        """Start daphne on this stack's port, without waiting for it."""
+        words = ["-b", "127.0.0.1", "-p", str(self.port), "-v", "0", "tradingdesk.asgi:application"]
+        return self.start("daphne", [sys.executable, "-m", "daphne", *words])
+
+    def stop(self, name: str, how: signal.Signals = signal.SIGTERM, limit_s: float = 15.0) -> int | None:
+        """Signal a part and wait for its end; return its exit status. After the limit it is killed."""
+        part = self.parts.pop(name)
+        if part.process is None:
+            return None
+        if part.is_running:
+            part.process.send_signal(how)
+        try:
+            part.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            pass  # its group is killed below, and the status tells
+        part.end_group()
+        return part.process.wait()
+
+    def log(self, name: str, lines: int = 25) -> str:
+        """Return the last lines that a part said."""
+        path = self.folder / "logs" / f"{name}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+    # ---- hands ----
+
+    def manage(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run manage.py in this stack's environment; fail on a bad status unless told otherwise."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            pytest.fail(f"manage.py {' '.join(words)}: {done.stdout}{done.stderr}")
+        return done
+
+    def redis(self) -> "redis.Redis":
+        """Return a client of this stack's Redis, answers as text."""
+        return redis.Redis.from_url(self._redis.url, decode_responses=True)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what the database answers to a query with %s placeholders."""
+        with psycopg.connect(self.database_url, autocommit=True) as rows:
+            answer = rows.execute(query.encode(), values)
+            return answer.fetchall() if answer.description else []
+
+    def tick(self, symbol: str, bid: str, ask: str, time_ms: int | None = None) -> None:
+        """Write one tick to the stream and wait until every desk has committed it."""
+        when = time.time_ns() // 1_000_000 if time_ms is None else time_ms
+        with self.redis() as client:
+            entry = str(client.xadd("ticks", {"d": f"{symbol},{bid},{ask},{when}"}))
+        wait_until(lambda: self._consumed(entry), f"the commit of tick {entry} ({self.log('desk-0')})")
+
+    def _consumed(self, entry: str) -> bool:
+        wanted = tuple(map(int, entry.split("-")))
+        places = self.rows("SELECT tick_cursor FROM dealing_engineshard")
+        return len(places) >= self.shards and all(
+            tuple(map(int, place.split("-"))) >= wanted for (place,) in places
+        )
+
+    # ---- database ----
+
+    def _server(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+
+    def _make_database(self) -> None:
+        """Copy the migrated template, which the first stack of the session makes."""
+        with self._server() as rows:
+            if not rows.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+                rows.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+                address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{TEMPLATE}"
+                subprocess.run(
+                    [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+                    cwd=ROOT, env={**self.env, "DATABASE_URL": address}, check=True,
+                )  # fmt: skip
+            rows.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(self.name), sql.Identifier(TEMPLATE)
+                )
+            )
+
+
+@pytest.fixture(scope="module")
+def stack(services: Services) -> Iterator[Stack]:
+    """Return a running desk with its pages, for all tests of a module."""
+    with Stack(services) as running:
+        yield running
