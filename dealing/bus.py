@@ -37,8 +37,8 @@ def ticks_key(shard: int) -> str:
 
 
 @cache
-def client() -> "redis.Redis[Any] | Any":
-    """Return this process's client; its pool notices a fork and makes connections of its own."""
+def client() -> Any:
+    """Return this process's redis.Redis; its pool notices a fork and makes connections of its own."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         decode_responses=True,

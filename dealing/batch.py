@@ -1,0 +1,305 @@
+"""One batch: what was computed, and the one transaction that writes it.
+
+The first statement is the fence: it updates the shard's row on condition of the epoch, moves the tick cursor and
+brings back what every batch must obey. Then the apps' stores, the journal's outcomes, the outbox and the batch's
+own row follow, each in one statement. Promises: all of it or nothing; a stale epoch writes nothing.
+It does not compute trades and it does not retry: whatever it raises, memory is worth nothing afterwards.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from dealing import payloads, registry
+from dealing.changes import Changes
+from dealing.failpoints import failpoint
+from dealing.lease import Lease, LeaseLost
+from dealing.ticks import Tick
+from engine.events import AgentCommissionDue, CommandDone
+from engine.settings import currency_digits
+from engine.state import State
+
+_FENCE = """
+UPDATE dealing_engineshard s
+SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), tick_cursor = %s, tick_offset = %s, next_order = %s,
+    next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb
+FROM dealing_enginecontrol c
+WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
+RETURNING s.seq, s.drain_requested, c.halt_level
+"""
+_BEAT = """
+UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp(), published = %s
+FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
+RETURNING s.seq, s.drain_requested, c.halt_level
+"""
+_BOOK_COMMISSION = """
+INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor, status, code,
+                             message, created_at, at_ms)
+SELECT shard, login, 'BookAgentCommission', payload::jsonb, key, 0, 0, '', 'pending', '', '',
+       clock_timestamp(), at_ms
+FROM unnest(%s::smallint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
+     AS t(shard, login, payload, key, at_ms)
+ON CONFLICT (login, client_key) WHERE client_key IS NOT NULL DO NOTHING
+"""
+#: Failpoints that stand behind an app's rows.
+_AFTER_STORE = {"orders": "after_orders", "positions": "after_deals", "accounts": "after_ledger"}
+
+
+class HaltTurned(Exception):
+    """The server's kill switch was turned while the batch was computed; it must be computed anew."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """The outcome of one journal row."""
+
+    command_id: int
+    done: CommandDone
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction is going to write."""
+
+    changes: Changes
+    cursor: str
+    offset: int
+    started: float = field(default_factory=time.monotonic)
+    first_tick: str = ""
+    last_tick: str = ""
+    ticks: int = 0
+    items: list[Any] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    poison: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, reference, raw, error
+
+    def take_tick(self, tick: Tick) -> None:
+        """Move the place in the stream behind a tick."""
+        if not self.ticks:
+            self.first_tick = tick.place
+        self.last_tick = tick.place
+        self.ticks += 1
+        if tick.is_last:
+            self.cursor, self.offset = tick.entry, 0
+        else:
+            self.offset = tick.line + 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing was consumed and nothing happened."""
+        return not (self.ticks or self.answers or self.poison or self.changes.dirty)
+
+
+@dataclass(slots=True, frozen=True)
+class Committed:
+    """What the fence brought back, and the last outbox row written (0: none)."""
+
+    seq: int
+    drain_requested: bool
+    outbox_id: int
+
+
+def answer_json(done: CommandDone) -> dict[str, Any]:
+    """Return an outcome as journal rows and replies show it, code and message left out."""
+    shown: dict[str, Any] = {"ticket": done.ticket}
+    if done.level:
+        shown["level"] = done.level
+    if done.data is not None:
+        shown["data"] = done.data
+    return shown
+
+
+def commit(
+    lease: Lease, batch: Batch, state: State, *, published: int, books: Sequence[Any], state_hash: str = ""
+) -> Committed:
+    """Write a batch in one transaction.
+
+    Raises:
+        LeaseLost: somebody else has the shard; nothing was written.
+        HaltTurned: the kill switch differs from what was computed with; nothing was written.
+        psycopg.Error: OperationalError and InterfaceError mean unknown, the others that a row was refused.
+    """
+    changes = batch.changes
+    failpoint("before_fence")
+    with lease.conn.transaction():
+        cursor = lease.conn.cursor()
+        dealers = json.dumps(sorted(state.dealers))
+        cursor.execute(
+            _FENCE,
+            (
+                batch.cursor, batch.offset, state.next_order, state.next_deal, state.next_request, published,
+                state.now_ms, dealers, lease.shard, lease.epoch,
+            ),
+        )  # fmt: skip
+        row = cursor.fetchone()
+        if row is None:
+            raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
+        seq, drain_requested, halt_level = row
+        failpoint("after_fence")
+        if halt_level != state.server_halt:
+            raise HaltTurned(halt_level)
+        for name, store in registry.STORES:
+            store.record(cursor, changes)
+            if name in _AFTER_STORE:
+                failpoint(_AFTER_STORE[name])
+        for book in books:
+            book.write(cursor)
+        _write_answers(cursor, batch)
+        _write_desk_rows(cursor, lease.shard, batch)
+        outbox_id = _write_outbox(cursor, lease.shard, changes)
+        cursor.execute(
+            "INSERT INTO dealing_enginebatch (shard, seq, epoch, first_tick, last_tick, ticks, refused, commands,"
+            " deals, state_hash, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())",
+            (
+                lease.shard, seq, lease.epoch, batch.first_tick, batch.last_tick, batch.ticks,
+                json.dumps(changes.refused), len(batch.answers), len(changes.deals), state_hash,
+            ),
+        )  # fmt: skip
+        failpoint("before_commit")
+    failpoint("after_commit")
+    return Committed(seq, drain_requested, outbox_id)
+
+
+def beat(lease: Lease, *, published: int) -> tuple[bool, str]:
+    """Show that we live, and return whether to drain and the server's kill switch.
+
+    Raises:
+        LeaseLost: somebody else has the shard.
+    """
+    row = lease.conn.execute(_BEAT, (published, lease.shard, lease.epoch)).fetchone()
+    if row is None:
+        raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
+    return row[1], row[2]
+
+
+def _write_answers(cursor: "psycopg.Cursor[Any]", batch: Batch) -> None:
+    """Write the outcome of every command, all of which must still be pending."""
+    if not batch.answers:
+        return
+    answers = batch.answers
+    cursor.execute(
+        "UPDATE dealing_command c SET status = 'done', code = t.code, message = t.message,"
+        " result = t.result::jsonb, done_at = clock_timestamp()"
+        " FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t(id, code, message, result)"
+        " WHERE c.id = t.id AND c.status = 'pending'",
+        (
+            [a.command_id for a in answers],
+            [str(a.done.code) for a in answers],
+            [a.done.message for a in answers],
+            [json.dumps(answer_json(a.done)) for a in answers],
+        ),
+    )
+    if cursor.rowcount != len(answers):
+        raise LeaseLost(f"{len(answers)} commands were answered, {cursor.rowcount} of them were pending")
+
+
+def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) -> None:
+    """Write what belongs to the desk itself: counts, plugins, kill switches, poison, other shards' commands."""
+    changes = batch.changes
+    counts = {**changes.refused}
+    if changes.accepted_ticks:
+        counts["accepted"] = changes.accepted_ticks
+    if counts:
+        cursor.execute(
+            "INSERT INTO dealing_tickcount AS c (shard, cause, ticks)"
+            " SELECT %s, * FROM unnest(%s::text[], %s::bigint[]) AS t"
+            " ON CONFLICT (shard, cause) DO UPDATE SET ticks = c.ticks + EXCLUDED.ticks",
+            (shard, list(counts), list(counts.values())),
+        )
+    for name, memory in sorted(changes.plugins.items()):
+        cursor.execute(
+            "INSERT INTO dealing_pluginstate (shard, name, state) VALUES (%s, %s, %s::jsonb)"
+            " ON CONFLICT (shard, name) DO UPDATE SET state = EXCLUDED.state",
+            (shard, name, json.dumps(memory)),
+        )
+    for failure in changes.hook_failures:
+        cursor.execute(
+            "INSERT INTO dealing_hookfailure AS f (shard, plugin, point, times, last_error, last_at)"
+            " VALUES (%s, %s, %s, 1, %s, clock_timestamp()) ON CONFLICT (shard, plugin, point)"
+            " DO UPDATE SET times = f.times + 1, last_error = EXCLUDED.last_error, last_at = EXCLUDED.last_at",
+            (shard, failure.plugin, failure.point, failure.error[:4000]),
+        )
+    for (scope, key), level in changes.halts.items():
+        cursor.execute(
+            "DELETE FROM dealing_halt WHERE (shard, scope, key) = (%s, %s, %s)", (shard, scope, key)
+        )
+        if level != "normal":
+            cursor.execute(
+                "INSERT INTO dealing_halt (shard, scope, key, level, at)"
+                " VALUES (%s, %s, %s, %s, clock_timestamp())",
+                (shard, scope, key, level),
+            )
+    for kind, reference, raw, error in batch.poison:
+        cursor.execute(
+            "INSERT INTO dealing_poisonitem (shard, kind, reference, raw, error, at)"
+            " VALUES (%s, %s, %s, %s, %s, clock_timestamp())",
+            (shard, kind, reference, raw, error),
+        )
+    if changes.commissions_due:
+        _write_commissions(cursor, changes)
+
+
+def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
+    """Write a command for each agent whose account another shard serves, in its client's transaction."""
+    due = changes.commissions_due
+    cursor.execute(
+        _BOOK_COMMISSION,
+        (
+            [event.agent % changes.shards for event in due],
+            [event.agent for event in due],
+            [json.dumps(_commission_body(event)) for event in due],
+            [f"agent-{event.deal}" for event in due],
+            [changes.time_ms for _ in due],
+        ),
+    )
+
+
+def _commission_body(event: AgentCommissionDue) -> dict[str, Any]:
+    amount = payloads.scaled(event.amount, currency_digits(event.currency))
+    return {
+        "by": "system",
+        "login": event.agent,
+        "amount": amount,
+        "deal": event.deal,
+        "client": event.client,
+    }
+
+
+def _write_outbox(cursor: "psycopg.Cursor[Any]", shard: int, changes: Changes) -> int:
+    """Write the events to publish and return the number of the last."""
+    if not changes.outbox:
+        return 0
+    rows = changes.outbox
+    cursor.execute(
+        "INSERT INTO dealing_outbox (shard, login, seq, kind, time_ms, data)"
+        " SELECT %s, login, seq, kind, time_ms, data::jsonb"
+        " FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])"
+        " WITH ORDINALITY AS t(login, seq, kind, time_ms, data, place) ORDER BY place RETURNING id",
+        (
+            shard,
+            [row.login for row in rows],
+            [row.seq for row in rows],
+            [row.kind for row in rows],
+            [row.time_ms for row in rows],
+            [json.dumps(row.data) for row in rows],
+        ),
+    )
+    last: int = max(found[0] for found in cursor.fetchall())
+    return last
+
+
+def pending_commands(lease: Lease, limit: int) -> list[tuple[Any, ...]]:
+    """Return the oldest commands without an outcome, kill switches first.
+
+    Each is (id, name, payload, ticket, smart, at_ms, age in ms by the database's clock).
+    """
+    return lease.conn.execute(
+        "SELECT id, name, payload, ticket, smart, at_ms,"
+        " (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint"
+        " FROM dealing_command WHERE shard = %s AND status = 'pending'"
+        " ORDER BY (name <> 'SetHalt'), id LIMIT %s",
+        (lease.shard, limit),
+    ).fetchall()

@@ -1,0 +1,168 @@
+"""The lease of a shard: who may write its rows.
+
+An advisory lock gives instant hand-over when an owner dies; the row's epoch is the fence that a paused owner
+cannot pass, because the first statement of every batch updates that row on condition of the epoch. Promises: at
+most one process commits for an epoch; a lease does not survive its connection. The connection is its own, opened
+where the desk runs (after a fork) and straight to PostgreSQL, because a pooler would share the lock.
+"""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import structlog
+from django.db import connections
+
+from dealing.failpoints import failpoint
+
+log = structlog.get_logger(__name__)
+#: First key of the advisory locks, so that they meet nobody else's.
+LOCK_SPACE = 0x7D35
+HEARTBEAT_LIMIT_S = 5  # an owner silent for longer is ended, by the database's clock
+SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer stops by itself
+LOAD_LIMIT_S = 60  # how long a new owner may load before its silence counts
+
+
+class LeaseLost(Exception):
+    """Somebody else may hold the shard by now; nothing in memory is to be trusted."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A shard that is ours until our connection ends or a later epoch begins."""
+
+    conn: "psycopg.Connection[Any]"
+    shard: int
+    epoch: int
+    row: dict[str, Any]
+
+    def release(self) -> None:
+        """Give the shard back, so that the next owner need not wait, and close the connection."""
+        try:
+            self.conn.execute(
+                "UPDATE dealing_engineshard SET owner = '', heartbeat_at = NULL, drain_requested = false"
+                " WHERE shard = %s AND epoch = %s",
+                (self.shard, self.epoch),
+            )
+        except psycopg.Error as error:
+            log.warning("the lease was not given back, it ends with the connection", error=str(error))
+        self.close()
+
+    def close(self) -> None:
+        """End the connection, and with it the lease."""
+        try:
+            self.conn.close()
+        except psycopg.Error as error:
+            log.warning("closing the connection failed", error=str(error))
+
+
+def owner_name() -> str:
+    """Return who we are, for the row: machine and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_session() -> "psycopg.Connection[Any]":
+    """Return a connection of our own with the limits of a desk.
+
+    Raises:
+        psycopg.OperationalError: PostgreSQL does not answer.
+    """
+    told = connections["default"].settings_dict
+    conn: psycopg.Connection[Any] = psycopg.connect(
+        host=told["HOST"] or None,
+        port=told["PORT"] or None,
+        user=told["USER"] or None,
+        password=told["PASSWORD"] or None,
+        dbname=told["NAME"],
+        autocommit=True,
+        connect_timeout=3,
+        keepalives=1,
+        keepalives_idle=2,
+        keepalives_interval=1,
+        keepalives_count=2,
+        application_name="tradingdesk-desk",
+        options="-c lock_timeout=1500 -c idle_in_transaction_session_timeout=3000"
+        " -c statement_timeout=30000 -c timezone=UTC",
+    )
+    return conn
+
+
+def take(shard: int, *, build_id: str = "") -> Lease | None:
+    """Return the shard's lease, or None while a living owner has it.
+
+    Raises:
+        psycopg.OperationalError: PostgreSQL does not answer, or an old owner still holds the row.
+    """
+    conn = open_session()
+    try:
+        lease = _take_with(conn, shard, build_id)
+    except BaseException:
+        conn.close()
+        raise
+    if lease is None:
+        conn.close()
+    else:
+        failpoint("after_lease")
+    return lease
+
+
+def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Lease | None:
+    conn.execute(
+        "INSERT INTO dealing_engineshard (shard, epoch, seq, owner, build_id, backend_pid, tick_cursor,"
+        " tick_offset, drain_requested, next_order, next_deal, next_request, published, clock_ms, dealers)"
+        " VALUES (%s, 0, 0, '', '', 0, '0-0', 0, false, 1, 1, 1, 0, 0, '[]') ON CONFLICT DO NOTHING",
+        (shard,),
+    )
+    if not _lock(conn, shard) and not (_end_silent_owner(conn, shard) and _lock(conn, shard)):
+        return None
+    expected = conn.execute("SELECT expected_build FROM dealing_enginecontrol WHERE id = 1").fetchone()
+    if expected and expected[0] and build_id and expected[0] != build_id:
+        log.error("another build is expected", expected=expected[0], ours=build_id)
+        return None
+    cursor = conn.cursor(row_factory=psycopg.rows.dict_row)
+    cursor.execute(
+        "UPDATE dealing_engineshard SET epoch = epoch + 1, owner = %s, build_id = %s,"
+        " backend_pid = pg_backend_pid(), heartbeat_at = clock_timestamp() + make_interval(secs => %s),"
+        " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+        " WHERE shard = %s RETURNING *",
+        (owner_name(), build_id, LOAD_LIMIT_S, shard),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise LeaseLost(f"the row of shard {shard} is gone")
+    return Lease(conn, shard, row["epoch"], row)
+
+
+def _lock(conn: "psycopg.Connection[Any]", shard: int) -> bool:
+    row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_SPACE, shard)).fetchone()
+    return bool(row and row[0])
+
+
+def _end_silent_owner(conn: "psycopg.Connection[Any]", shard: int) -> bool:
+    """End the backend of an owner that has been silent for too long; return whether there was one."""
+    row = conn.execute(
+        "SELECT pg_terminate_backend(a.pid) FROM dealing_engineshard s JOIN pg_stat_activity a"
+        " ON a.pid = s.backend_pid AND a.backend_start = s.backend_start"
+        " WHERE s.shard = %s AND s.heartbeat_at < clock_timestamp() - make_interval(secs => %s)",
+        (shard, HEARTBEAT_LIMIT_S),
+    ).fetchone()
+    if not row:
+        return False
+    log.warning("a silent owner was ended", shard=shard)
+    time.sleep(0.1)  # its lock goes with its backend, a moment later
+    return True
+
+
+def is_held(conn_cursor: Any, shard: int) -> bool:
+    """Return whether a living desk has the shard: it beats, and a backend holds the lock."""
+    conn_cursor.execute(
+        "SELECT 1 FROM dealing_engineshard s JOIN pg_locks l ON l.locktype = 'advisory'"
+        " AND l.classid = %s AND l.objid = %s AND l.granted"
+        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " WHERE s.shard = %s AND s.heartbeat_at > clock_timestamp() - make_interval(secs => %s)",
+        (LOCK_SPACE, shard, shard, HEARTBEAT_LIMIT_S),
+    )
+    return conn_cursor.fetchone() is not None

@@ -1,0 +1,48 @@
+"""`manage.py desk`: the desk of one shard in the foreground, without Celery.
+
+The same loop that the Celery task runs, for tests and for those who host it themselves. SIGTERM and Ctrl-C drain.
+Exit status 0: drained or idle; 1: another desk has the shard, or the lease was lost.
+"""
+
+import signal
+import sys
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dealing.desk import Desk
+
+
+class Command(BaseCommand):
+    """Run the desk of a shard."""
+
+    help = "Run the desk of one shard in the foreground."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add --shard, --until-idle and --clock."""
+        parser.add_argument("--shard", type=int, default=0, help="number of the shard, from 0")
+        parser.add_argument("--until-idle", action="store_true", help="end when nothing waits any more")
+        parser.add_argument("--clock", choices=["wall", "events"], help="what time the engine goes by")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until stopped."""
+        stopped: list[int] = []
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            stopped.append(number)
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        changed: dict[str, Any] = {"clock": options["clock"]} if options["clock"] else {}
+        desk = Desk.from_settings(
+            options["shard"],
+            should_stop=lambda: bool(stopped),
+            until_idle=options["until_idle"],
+            **changed,
+        )
+        ended = desk.run()
+        self.stdout.write(f"shard {options['shard']}: {ended}")
+        if ended in ("held", "lost"):
+            sys.exit(1)

@@ -1,0 +1,245 @@
+"""What the desk shows through Redis: trade events at once, quotes and live values a few times a second.
+
+Events come from the outbox, after their commit, and are sent again from the last published one after a restart
+(clients drop what they have seen by its number). Everything else is coalesced: only the newest counts.
+Promises: nothing is shown that is not in the database; a Redis that does not answer delays events and loses only
+what is out of date anyway. It is never the record.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import redis
+import structlog
+
+from dealing import bus, payloads
+from dealing.batch import Answer, Batch, Committed, answer_json
+from dealing.book import Book
+
+log = structlog.get_logger(__name__)
+RETRY_S = 1.0
+QUOTES_EVERY_S = 0.2
+LIVE_EVERY_S = 0.25
+ACCOUNT_EVERY_S = 2.0
+SLICE_EVERY_S = 0.1
+SLICE_MAX = 200  # accounts shown in one slice, so that showing never holds trading up
+HEALTH_EVERY_S = 1.0
+RESUME_ROWS = 1000
+DONE_KEPT_S = 30
+
+
+class Publisher:
+    """Publishes for one shard, in the desk's own thread, between batches."""
+
+    def __init__(self, book: Book, shard: int, epoch: int) -> None:
+        self.book = book
+        self.shard = shard
+        self.epoch = epoch
+        self.published: int = book.row["published"]
+        self.counts = dict(book.tick_counts)
+        self._behind = True  # the outbox holds rows that were not published
+        self._down_until = 0.0
+        self._due: dict[str, float] = {}
+        self._quotes: set[str] = set(book.state.quotes)
+        self._moved: set[str] = set()  # symbols that ticked since the last live values
+        self._touched: set[int] = set()
+        self._shown: set[int] = set()
+        self._round: list[int] = []
+        self._started = time.monotonic()
+        self._ticks = 0
+
+    # After a commit
+
+    def batch_committed(self, batch: Batch, committed: Committed) -> None:
+        """Publish a batch's events and hand its outcomes to whoever waits."""
+        changes = batch.changes
+        self._ticks += batch.ticks
+        for cause, ticks in changes.refused.items():
+            self.counts[cause] = self.counts.get(cause, 0) + ticks
+        if changes.accepted_ticks:
+            self.counts["accepted"] = self.counts.get("accepted", 0) + changes.accepted_ticks
+        self._quotes.update(changes.quotes)
+        self._moved.update(changes.quotes)
+        self._touched.update(changes.accounts)
+        if self._is_down():
+            self._behind = self._behind or bool(committed.outbox_id)
+            return
+        pipe = bus.client().pipeline(transaction=False)
+        if not self._behind:
+            for row in changes.outbox:
+                event = {"login": row.login, "seq": row.seq, "kind": row.kind,
+                         "time_ms": row.time_ms, "data": row.data}  # fmt: skip
+                pipe.publish(bus.EVENTS, json.dumps(event))
+        self._hand_over(pipe, batch.answers)
+        for shard in {due.agent % changes.shards for due in changes.commissions_due}:
+            pipe.xadd(bus.wake_key(shard), {"w": "1"}, maxlen=100, approximate=True)
+        if self.counts and batch.ticks:
+            pipe.hset(bus.ticks_key(self.shard), mapping=self.counts)
+        if self._send(pipe):
+            if committed.outbox_id and not self._behind:
+                self.published = committed.outbox_id
+        else:
+            self._behind = self._behind or bool(committed.outbox_id)
+
+    def _hand_over(self, pipe: Any, answers: list[Answer]) -> None:
+        for answer in answers:
+            told = {"code": answer.done.code, "message": answer.done.message, **answer_json(answer.done)}
+            key = bus.done_key(answer.command_id)
+            pipe.lpush(key, json.dumps(told))
+            pipe.expire(key, DONE_KEPT_S)
+
+    def resume(self, conn: "psycopg.Connection[Any]") -> None:
+        """Publish what the outbox holds beyond the last published row, after a start or an outage of Redis."""
+        if not self._behind or self._is_down():
+            return
+        rows = conn.execute(
+            "SELECT id, login, seq, kind, time_ms, data FROM dealing_outbox WHERE shard = %s AND id > %s"
+            " ORDER BY id LIMIT %s",
+            (self.shard, self.published, RESUME_ROWS),
+        ).fetchall()
+        pipe = bus.client().pipeline(transaction=False)
+        for _, login, seq, kind, time_ms, data in rows:
+            event = {"login": login, "seq": seq, "kind": kind, "time_ms": time_ms, "data": data}
+            pipe.publish(bus.EVENTS, json.dumps(event))
+        if rows and self._send(pipe):
+            self.published = rows[-1][0]
+        self._behind = len(rows) == RESUME_ROWS or self._is_down()
+
+    # Between batches
+
+    def show(self, lag: dict[str, Any]) -> None:
+        """Show quotes, watched accounts, all accounts with positions in turn, and health; each when it is due."""
+        if self._is_down():
+            return
+        pipe = bus.client().pipeline(transaction=False)
+        due: list[tuple[str, float, Callable[[Any], None]]] = [
+            ("accounts", SLICE_EVERY_S, self._show_accounts),
+            ("health", HEALTH_EVERY_S, lambda p: self._show_health(p, lag)),
+        ]
+        if self.shard == 0:
+            due.append(("quotes", QUOTES_EVERY_S, self._show_quotes))
+        now = time.monotonic()
+        for name, every_s, show in due:
+            if self._due.get(name, 0.0) <= now:
+                self._due[name] = now + every_s
+                show(pipe)
+        if self._due.get("live", 0.0) <= now and (self._moved or self._touched):
+            self._due["live"] = now + LIVE_EVERY_S
+            self._show_live(pipe)
+        if len(pipe):
+            self._send(pipe)
+
+    def _show_quotes(self, pipe: Any) -> None:
+        if not self._quotes:
+            return
+        shown = {}
+        for name in sorted(self._quotes):
+            quote, symbol = self.book.state.quotes.get(name), self.book.state.symbols.get(name)
+            if quote is not None and symbol is not None:
+                bid = payloads.scaled(quote.bid, symbol.digits)
+                shown[name] = [bid, payloads.scaled(quote.ask, symbol.digits), quote.time_ms]
+        self._quotes.clear()
+        if shown:
+            pipe.publish(bus.QUOTES, json.dumps(shown))
+            pipe.hset(bus.QUOTES, mapping={name: json.dumps(quote) for name, quote in shown.items()})
+
+    def _show_live(self, pipe: Any) -> None:
+        self._moved.clear()
+        self._touched.clear()
+        try:
+            watched = bus.client().zrangebyscore(bus.WATCHED, time.time(), "+inf")
+        except redis.RedisError as error:
+            self._failed(error)
+            return
+        shown = {}
+        for text in watched:
+            login = int(text)
+            if login in self.book.state.accounts:
+                shown[str(login)] = account_live(self.book, login)
+        if shown:
+            pipe.publish(bus.LIVE, json.dumps({"accounts": shown}))
+
+    def _show_accounts(self, pipe: Any) -> None:
+        """Show the next accounts of the round, so that each one comes about every two seconds."""
+        if not self._round:
+            if self._due.get("round", 0.0) > time.monotonic():
+                return
+            self._due["round"] = time.monotonic() + ACCOUNT_EVERY_S
+            self._round = sorted(self.book.engine.accounts_with_positions(), reverse=True)
+            gone = self._shown.difference(self._round)
+            self._shown = set(self._round)
+            if gone:
+                pipe.hdel(bus.ACCOUNTS, *[str(login) for login in gone])
+        share = min(SLICE_MAX, max(1, int(len(self._shown) * SLICE_EVERY_S / ACCOUNT_EVERY_S) + 1))
+        mapping = {}
+        for _ in range(min(share, len(self._round))):
+            login = self._round.pop()
+            view = {**self.book.engine.account_view(login), "time_ms": self.book.state.now_ms}
+            mapping[str(login)] = json.dumps(view)
+        if mapping:
+            pipe.hset(bus.ACCOUNTS, mapping=mapping)
+
+    def _show_health(self, pipe: Any, lag: dict[str, Any]) -> None:
+        elapsed = max(time.monotonic() - self._started, 0.001)
+        state = self.book.state
+        health = {
+            "shard": self.shard, "epoch": self.epoch, "at_ms": int(time.time() * 1000),
+            "clock_ms": state.now_ms, "ticks_per_s": round(self._ticks / elapsed), "orders": len(state.orders),
+            "positions": len(state.positions), "smart_orders": len(state.smarts),
+            "requests": len(state.requests), "dealers": sorted(state.dealers), "halt": state.server_halt,
+            "counts": self.counts, **lag,
+        }  # fmt: skip
+        self._started, self._ticks = time.monotonic(), 0
+        pipe.hset(bus.HEALTH, str(self.shard), json.dumps(health))
+
+    def answer(self, questions: list[str]) -> None:
+        """Answer questions about live accounts: {"logins": [...], "reply": key} on the wake stream."""
+        if self._is_down():
+            return
+        pipe = bus.client().pipeline(transaction=False)
+        for text in questions:
+            try:
+                asked = json.loads(text)
+                logins = [int(login) for login in asked["logins"]]
+                reply = str(asked["reply"])
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("a question that cannot be read", text=text[:200], error=str(error))
+                continue
+            known = self.book.state.accounts
+            told = {str(login): account_live(self.book, login) for login in logins if login in known}
+            pipe.lpush(reply, json.dumps({"accounts": told}))
+            pipe.expire(reply, DONE_KEPT_S)
+        if len(pipe):
+            self._send(pipe)
+
+    # Redis may be away
+
+    def _is_down(self) -> bool:
+        return time.monotonic() < self._down_until
+
+    def _send(self, pipe: Any) -> bool:
+        try:
+            pipe.execute()
+        except redis.RedisError as error:
+            self._failed(error)
+            return False
+        return True
+
+    def _failed(self, error: redis.RedisError) -> None:
+        log.warning("publishing failed, it is tried again", error=str(error))
+        self._down_until = time.monotonic() + RETRY_S
+
+
+def account_live(book: Book, login: int) -> dict[str, Any]:
+    """Return an account's money and its positions' and smart orders' live values, as decimal text."""
+    owned = book.state.book(login)
+    engine = book.engine
+    return {
+        "account": engine.account_view(login),
+        "positions": {str(ticket): engine.position_view(ticket) for ticket in owned.positions},
+        "smart": {str(number): engine.smart_view(number) for number in owned.smarts},
+        "time_ms": book.state.now_ms,
+    }

@@ -1,0 +1,110 @@
+"""Celery's part: desks as long-lived tasks, kept alive by beat; day ends; housekeeping.
+
+A message is a hint, the lease is the truth: a desk's task leaves at once where another one holds the shard.
+Messages of the queue `engine` are acknowledged before they run and expire after 2 s, because beat sends the
+next one; a desk is never restarted by redelivery. Promises: any shard without a living desk gets one within
+seconds; a worker that is told to stop drains its desks in about a second.
+"""
+
+import multiprocessing
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from celery import shared_task, signals
+from django.conf import settings
+from django.db import connection
+
+from dealing import journal, services
+from dealing.desk import Desk
+from dealing.lease import is_held
+
+log = structlog.get_logger(__name__)
+EXPIRES_S = 2
+DAY = timedelta(days=1)
+OUTBOX_KEPT = timedelta(hours=24)
+#: Made at import, before the worker forks: the desks in its children see what its signal handler sets.
+_stopping = multiprocessing.Value("b", 0)
+
+
+@signals.worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    _stopping.value = 1
+
+
+@signals.worker_ready.connect
+def _start_at_once(**_: Any) -> None:
+    ensure_shards.apply_async(queue="engine", expires=EXPIRES_S)
+
+
+@shared_task(name="dealing.tasks.engine_shard", acks_late=False, ignore_result=True)
+def engine_shard(shard: int) -> str:
+    """Run the desk of a shard until the worker stops, or leave at once where it has one."""
+    desk = Desk.from_settings(shard, should_stop=lambda: bool(_stopping.value))
+    ended = desk.run()
+    if ended != "held":
+        log.info("the desk ended", shard=shard, why=ended)
+    return ended
+
+
+@shared_task(name="dealing.tasks.ensure_shards", acks_late=False, ignore_result=True)
+def ensure_shards() -> None:
+    """Ask for a desk for every shard that has no living one."""
+    if _stopping.value:
+        return
+    with connection.cursor() as cursor:
+        missing = [shard for shard in range(settings.DESK_SHARDS) if not is_held(cursor, shard)]
+    for shard in missing:
+        engine_shard.apply_async((shard,), queue="engine", expires=EXPIRES_S)
+
+
+@shared_task(name="dealing.tasks.end_of_day", ignore_result=True)
+def end_of_day() -> None:
+    """End every trading day that has closed since the last one that was ended, in order.
+
+    A day's key makes it end once, however often this runs; days that passed while nothing ran are made up for.
+    The first run of a new server only notes where it begins.
+    """
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(client_key) FROM dealing_command WHERE login IS NULL AND name = 'EndDay'")
+        row = cursor.fetchone()
+    if row is None or row[0] is None:
+        _note_first_day(midnight)
+        return
+    last = datetime.strptime(row[0].partition("/")[0], "day-%Y-%m-%d").replace(tzinfo=UTC)
+    while last < midnight:
+        last += DAY
+        outcome = services.end_day(
+            time_ms=int(last.timestamp()) * 1000, client_key=f"day-{last:%Y-%m-%d}", wait_s=0
+        )
+        log.info("day end asked for", day=f"{last:%Y-%m-%d}", state=outcome.state)
+
+
+def _note_first_day(midnight: datetime) -> None:
+    """Write the last midnight as ended, so that the days to come count from it."""
+    with connection.cursor() as cursor:
+        for shard in range(journal.shards()):
+            cursor.execute(
+                "INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor,"
+                " status, code, message, result, created_at, done_at)"
+                " VALUES (%s, NULL, 'EndDay', '{}', %s, 0, 0, '', 'done', '', 'the server begins here', NULL,"
+                " clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING",
+                (shard, f"day-{midnight:%Y-%m-%d}/{shard}"),
+            )
+
+
+@shared_task(name="dealing.tasks.sweep", ignore_result=True)
+def sweep() -> None:
+    """Delete published events that are too old for anybody to ask for; never a trading row."""
+    now = datetime.now(UTC)
+    started = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM dealing_outbox o USING dealing_engineshard s WHERE s.shard = o.shard"
+            " AND o.id <= s.published AND o.time_ms < %s",
+            (int((now - OUTBOX_KEPT).timestamp() * 1000),),
+        )
+        events = cursor.rowcount
+    log.info("swept", events=events, seconds=round(time.monotonic() - started, 2))
