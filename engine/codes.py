@@ -75,7 +75,9 @@ CODES: dict[Code, CodeInfo] = {
     Code.INVALID_VOLUME: CodeInfo(400, "The volume is not positive, out of range, or off its step."),
     Code.INVALID_LEVERAGE: CodeInfo(400, "The leverage asked for is not within the account's."),
     Code.INVALID_PRICE: CodeInfo(400, "The price is on the wrong side, too near, or off the grid."),
-    Code.INVALID_STOPS: CodeInfo(400, "Stop loss or take profit is on the wrong side, too near, or off the grid."),
+    Code.INVALID_STOPS: CodeInfo(
+        400, "Stop loss or take profit is on the wrong side, too near, or off the grid."
+    ),
     Code.INVALID_LEVELS: CodeInfo(400, "The levels of the smart order do not make an exit plan."),
     Code.INVALID_EXPIRATION: CodeInfo(400, "The expiry is not in the future."),
     Code.LIMIT_REACHED: CodeInfo(409, "The account has as many positions and orders as its group allows."),

@@ -206,6 +206,7 @@ class SmartOrder:
     offset: int = 0
     break_even_stop: int | None = None
     break_even_triggered: bool = False
+    trail_floor: int | None = None  # stop that a wider callback may not loosen
     mark: int | None = None  # high-water mark (low-water for sells), points, as of quote number `mark_seq`
     mark_seq: int = 0
     remaining: int = 0

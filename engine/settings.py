@@ -23,9 +23,11 @@ from engine.enums import (
     StopOutMode,
     StopOutUnit,
     SwapMode,
+    Tier,
     TradeMode,
 )
 from engine.records import VOLUME_SCALE
+from engine.rounding import parse_decimal
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MS = 86_400_000
@@ -221,7 +223,6 @@ class Group:
     timeout_s: int
     ttl_s: int
     max_orders: int
-    limits: dict[str, str]
     halt: HaltLevel
     default_terms: Terms
     securities: dict[str, Terms] = field(default_factory=dict)
@@ -255,7 +256,6 @@ class Group:
             timeout_s=read.whole("timeout", 180),
             ttl_s=read.whole("ttl", 10),
             max_orders=read.whole("max_orders", 0),
-            limits=read.mapping("limits"),
             halt=HaltLevel(read.word("halt", HaltLevel, "normal")),
             default_terms=terms,
             securities=read.securities("securities", terms),
@@ -266,6 +266,32 @@ class Group:
     def terms(self, security: str) -> Terms:
         """Return what the group grants on this security."""
         return self.securities.get(security, self.default_terms)
+
+
+def read_account(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an account that these values name, checked; money and numbers are not settings.
+
+    Raises:
+        SettingError: a value is malformed, out of range or unknown.
+    """
+    read = _Reader(values)
+    known: dict[str, Any] = {}
+    for key in ("group", "currency"):
+        if key in values:
+            known[key] = read.text(key)
+    for key in ("leverage", "agent"):
+        if key in values:
+            known[key] = 0 if values[key] is None else read.whole(key, 0, high=10**12)
+            read.seen.add(key)
+    for key in ("enabled", "read_only", "close_only"):
+        if key in values:
+            known[key] = read.flag(key, False)
+    if "tier" in values:
+        known["tier"] = read.word("tier", Tier, "PRO")
+    if "halt" in values:
+        known["halt"] = read.word("halt", HaltLevel, "normal")
+    read.finish()
+    return known
 
 
 class _Reader:
@@ -334,15 +360,10 @@ class _Reader:
         return value.numerator
 
     def _number(self, key: str, value: Any) -> Fraction:
-        if isinstance(value, (bool, float)) or not isinstance(value, (str, int)):
+        number = None if isinstance(value, bool) else parse_decimal(value)
+        if number is None:
             raise self.fail(key, f"decimal text is needed, not {value!r}")
-        try:
-            text = str(value)
-            if "/" in text or "_" in text or len(text) > 60:
-                raise ValueError(text)
-            return Fraction(text)
-        except (ValueError, ZeroDivisionError):
-            raise self.fail(key, f"{value!r} is not a decimal number") from None
+        return number
 
     def multipliers(self, key: str) -> tuple[int, ...]:
         value = self._get(key, [1, 1, 3, 1, 1, 0, 0])
@@ -373,12 +394,6 @@ class _Reader:
         for text in self._get(key, None) or []:
             from_text.append(_day_number(self, key, text))
         return frozenset(from_text)
-
-    def mapping(self, key: str) -> dict[str, str]:
-        value = self._get(key, None) or {}
-        if not isinstance(value, Mapping):
-            raise self.fail(key, "a mapping is needed")
-        return {str(k): str(v) for k, v in value.items() if v is not None}
 
     def commission(self, key: str, default: Commission | None) -> Commission | None:
         if key not in self.values:

@@ -1,0 +1,289 @@
+"""The engine's workbench: state, outgoing events, armed levels. What every stage and handler is given.
+
+Promises: whatever is armed follows from the records, so `arm_everything` after a restart gives the same
+engine. It decides nothing; rules are in the stages, handlers and formulas.
+"""
+
+from collections.abc import Iterable
+from heapq import heappush
+
+from engine.enums import BUY_TYPES, LIMIT_TYPES, OrderStatus, PositionStatus, Side
+from engine.events import Event, ExtremesChanged, OrderChanged, PositionChanged, SmartChanged
+from engine.hooks import Hooks, Plugin, Registration
+from engine.lifecycle import LIVE_SMART
+from engine.plans import fixed_stop, next_level
+from engine.records import Order, Position, Quote, SmartOrder
+from engine.state import Extremes, State
+from engine.trailing import TrailBook
+from engine.triggers import Cross, Ladder
+from engine.watch import Watch
+
+TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
+
+
+class Core:
+    """State plus everything that is armed on it."""
+
+    def __init__(
+        self, state: State, plugins: Iterable[Registration | Plugin] = (), *, shard: int = 0, shards: int = 1
+    ) -> None:
+        self.state = state
+        self.out: list[Event] = []
+        self.hooks = Hooks.of(plugins, self.out)
+        self.shard = shard
+        self.shards = shards
+        self.pendings: dict[str, Ladder] = {}
+        self.exits: dict[str, Ladder] = {}
+        self.activations: dict[str, Ladder] = {}
+        self.trails: dict[str, dict[tuple[Side, int], TrailBook]] = {}
+        self.watch = Watch(state)
+        self.expiries: list[tuple[int, int, int]] = []  # (time, kind, number): 0 orders, 1 requests
+        self.touched: set[int] = set()  # smart orders whose version rises when this call ends
+        self.newborn: set[int] = set()  # smart orders made in this call: version 1
+
+    # Numbers
+
+    def new_order_ticket(self) -> int:
+        """Return a ticket for an order that the engine makes by itself."""
+        self.state.next_order += 1
+        return (self.state.next_order - 1) * TICKETS_PER_STEP + self.shard + 1
+
+    def new_deal_ticket(self) -> int:
+        """Return a ticket for a deal."""
+        self.state.next_deal += 1
+        return (self.state.next_deal - 1) * TICKETS_PER_STEP + self.shard + 1
+
+    def new_request_id(self) -> int:
+        """Return a number for the dealers' queue."""
+        self.state.next_request += 1
+        return (self.state.next_request - 1) * TICKETS_PER_STEP + self.shard + 1
+
+    # Events
+
+    def emit(self, event: Event) -> None:
+        """Add an event to what this call returns."""
+        self.out.append(event)
+
+    def save_order(self, order: Order) -> None:
+        """Stamp the order, keep it while it is alive, emit its event."""
+        order.modified_ms = self.state.now_ms
+        book = self.state.book(order.login)
+        if order.status is OrderStatus.PENDING:
+            self.state.orders[order.ticket] = order
+            book.orders[order.ticket] = order
+        else:
+            order.gen += 1
+            self.state.orders.pop(order.ticket, None)
+            book.orders.pop(order.ticket, None)
+        self.out.append(OrderChanged(order))
+
+    def save_position(self, position: Position) -> None:
+        """Stamp the position, keep it while it is open, emit its event."""
+        position.modified_ms = self.state.now_ms
+        book = self.state.book(position.login)
+        book.margin = None
+        if position.status is PositionStatus.OPEN:
+            self.state.positions[position.ticket] = position
+            book.positions[position.ticket] = position
+        else:
+            position.gen += 1
+            self.state.positions.pop(position.ticket, None)
+            book.positions.pop(position.ticket, None)
+        self.watch.touch(position.login, position.symbol)
+        self.out.append(PositionChanged(position))
+
+    def save_smart(
+        self, smart: SmartOrder, what: str, data: dict[str, object] | None = None, *, quietly: bool = False
+    ) -> None:
+        """Stamp the smart order, keep it while it lives, emit a line of its timeline.
+
+        The version rises when the call ends, unless the change is one of the mark alone (`quietly`).
+        """
+        smart.modified_ms = self.state.now_ms
+        if not quietly:
+            self.touched.add(smart.id)
+        self.sync_mark(smart)
+        book = self.state.book(smart.login)
+        if smart.state in LIVE_SMART:
+            self.state.smarts[smart.id] = smart
+            book.smarts[smart.id] = smart
+        else:
+            smart.gen += 1
+            smart.group = None
+            self.state.smarts.pop(smart.id, None)
+            book.smarts.pop(smart.id, None)
+        self.out.append(SmartChanged(smart, what, self.state.now_ms, dict(data or {})))
+
+    def finish(self) -> None:
+        """Close one call: raise the versions of the smart orders it changed, keep what plugins remember."""
+        for number in sorted(self.touched - self.newborn):
+            for event in reversed(self.out):
+                if isinstance(event, SmartChanged) and event.smart.id == number:
+                    event.smart.version += 1
+                    break
+        self.touched.clear()
+        self.newborn.clear()
+        self.hooks.flush()
+
+    # Arming
+
+    def _ladder(self, ladders: dict[str, Ladder], symbol: str) -> Ladder:
+        ladder = ladders.get(symbol)
+        if ladder is None:
+            if ladders is self.pendings:
+                live = self._order_is_live
+            elif ladders is self.exits:
+                live = self._position_is_live
+            else:
+                live = self._smart_is_live
+            ladder = ladders[symbol] = Ladder(live)
+        return ladder
+
+    def _order_is_live(self, ticket: int, gen: int) -> bool:
+        order = self.state.orders.get(ticket)
+        return order is not None and order.gen == gen
+
+    def _position_is_live(self, ticket: int, gen: int) -> bool:
+        position = self.state.positions.get(ticket)
+        return position is not None and position.gen == gen
+
+    def _smart_is_live(self, number: int, gen: int) -> bool:
+        smart = self.state.smarts.get(number)
+        return smart is not None and smart.gen == gen
+
+    def offsets(self, login: int, symbol: str) -> tuple[int, int]:
+        """Return how far below the market bid, and above the ask, this account sees the symbol, in points."""
+        state = self.state
+        diff = state.terms_for(state.group_of(login), state.symbols[symbol]).spread_diff
+        return diff // 2, diff - diff // 2
+
+    def arm_order(self, order: Order) -> None:
+        """Arm a pending order's price and expiry; older entries of it die."""
+        order.gen += 1
+        if (
+            order.status is not OrderStatus.PENDING
+            or order.price is None
+            or order.symbol not in self.state.symbols
+        ):
+            return
+        below, above = self.offsets(order.login, order.symbol)
+        ladder = self._ladder(self.pendings, order.symbol)
+        limit = order.type in LIMIT_TYPES
+        if order.type in BUY_TYPES:
+            ladder.arm(
+                Cross.ASK_DOWN if limit else Cross.ASK_UP, order.price - above, order.ticket, order.gen
+            )
+        else:
+            ladder.arm(
+                Cross.BID_UP if limit else Cross.BID_DOWN, order.price + below, order.ticket, order.gen
+            )
+        if order.expires_ms:
+            heappush(self.expiries, (order.expires_ms, 0, order.ticket))
+
+    def arm_position(self, position: Position) -> None:
+        """Arm a position's stop loss and take profit, or what its smart order has in their place."""
+        position.gen += 1
+        if position.status is not PositionStatus.OPEN:
+            return
+        stop, profit = position.sl, position.tp
+        if position.smart:
+            smart = self.state.smarts[position.smart]
+            level = next_level(smart)
+            stop, profit = fixed_stop(smart), level.price if level is not None else None
+        below, above = self.offsets(position.login, position.symbol)
+        ladder = self._ladder(self.exits, position.symbol)
+        buy = position.side is Side.BUY
+        shift = below if buy else -above
+        if profit is not None:
+            ladder.arm(Cross.BID_UP if buy else Cross.ASK_DOWN, profit + shift, position.ticket, position.gen)
+        if stop is not None:
+            ladder.arm(Cross.BID_DOWN if buy else Cross.ASK_UP, stop + shift, position.ticket, position.gen)
+
+    def arm_trailing(self, smart: SmartOrder) -> None:
+        """Arm a smart order's trailing stop, or the activation price it waits for; older entries die."""
+        self.sync_mark(smart)
+        smart.gen += 1
+        smart.group = None
+        if (
+            smart.callback is None
+            or smart.mark is None
+            or not smart.position
+            or smart.state not in LIVE_SMART
+        ):
+            return
+        if smart.activation is not None and not smart.activated:
+            below, above = self.offsets(smart.login, smart.symbol)
+            buy = smart.side is Side.BUY
+            level = smart.activation + below if buy else smart.activation - above
+            cross = Cross.BID_UP if buy else Cross.ASK_DOWN
+            self._ladder(self.activations, smart.symbol).arm(cross, level, smart.id, smart.gen)
+            return
+        self.trail_book(smart).add(smart, smart.mark)
+
+    def trail_book(self, smart: SmartOrder) -> TrailBook:
+        """Return the book of trailing stops that this order belongs to."""
+        below, above = self.offsets(smart.login, smart.symbol)
+        key = (smart.side, below if smart.side is Side.BUY else above)
+        books = self.trails.setdefault(smart.symbol, {})
+        book = books.get(key)
+        if book is None:
+            book = books[key] = TrailBook(smart.side)
+        return book
+
+    def sync_mark(self, smart: SmartOrder) -> None:
+        """Bring the record's high-water mark up to date with its trailing group."""
+        if smart.group is None:
+            return
+        mark = smart.group.mark
+        smart.mark = mark if smart.side is Side.BUY else -mark
+        # The tick being processed may not have moved the marks yet; counting it twice does no harm.
+        smart.mark_seq = max(smart.mark_seq, self.state.quotes[smart.symbol].seq - 1)
+
+    def note_extremes(self, symbol: str, quote: Quote) -> None:
+        """Keep a quote that moves trailing marks, so that they can be recovered from rows."""
+        if not any(book.groups for book in self.trails.get(symbol, {}).values()):
+            if self.state.extremes.pop(symbol, None) is not None:
+                self.out.append(ExtremesChanged(symbol))
+            return
+        extremes = self.state.extremes.get(symbol)
+        if extremes is None:
+            extremes = self.state.extremes[symbol] = Extremes()
+        extremes.add(quote.seq, quote.bid, quote.ask)
+        self.out.append(ExtremesChanged(symbol))
+
+    def recover_marks(self) -> None:
+        """Bring trailing marks that came from rows up to the extremes since they were written."""
+        for smart in self.state.smarts.values():
+            extremes = self.state.extremes.get(smart.symbol)
+            waiting = smart.activation is not None and not smart.activated
+            if extremes is None or smart.mark is None or smart.callback is None or waiting:
+                continue
+            below, above = self.offsets(smart.login, smart.symbol)
+            if smart.side is Side.BUY:
+                best = extremes.highest_bid_since(smart.mark_seq)
+                if best is not None:
+                    smart.mark = max(smart.mark, best - below)
+            else:
+                best = extremes.lowest_ask_since(smart.mark_seq)
+                if best is not None:
+                    smart.mark = min(smart.mark, best + above)
+
+    def arm_everything(self) -> None:
+        """Arm all records anew: after loading them, or after a change of settings that moves levels."""
+        self.pendings.clear()
+        self.exits.clear()
+        self.activations.clear()
+        self.expiries.clear()
+        for smart in self.state.smarts.values():
+            self.sync_mark(smart)
+            smart.group = None
+        self.trails.clear()
+        for order in self.state.orders.values():
+            self.arm_order(order)
+        for position in self.state.positions.values():
+            self.arm_position(position)
+        for smart in self.state.smarts.values():
+            self.arm_trailing(smart)
+        for request in self.state.requests.values():
+            heappush(self.expiries, (request.expires_ms + 1, 1, request.id))
+        self.watch.touch_all()

@@ -1,0 +1,281 @@
+"""The engine's two doors: ticks and commands in, events out.
+
+Engine owns a State and everything armed on it. It has no clock: time comes with every call and never goes
+back. It does no I/O and returns everything that happened as events, in order. An exception out of a door
+means that memory can no longer be trusted: drop the engine and load it anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from fractions import Fraction
+from heapq import heappop
+from typing import Any
+
+from engine import commands as c
+from engine import pipeline, plans
+from engine.codes import Code
+from engine.core import Core
+from engine.enums import By, OrderReason, OrderStatus, PositionStatus, Refusal
+from engine.events import CommandDone, Event, TickAccepted, TickRefused
+from engine.handlers import closing, dealers, desk, orders, smart
+from engine.hooks import Plugin, Registration
+from engine.profit import floating_profit
+from engine.queue import cancel_order, drop_request
+from engine.rates import close_price, group_quote
+from engine.rounding import fraction_text, to_text
+from engine.settings import currency_digits
+from engine.stages import quotes
+from engine.stages.triggered import Tick
+from engine.state import State
+from engine.valuation import account_state
+
+HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
+    c.PlaceOrder: orders.place,
+    c.ModifyOrder: orders.modify,
+    c.CancelOrder: orders.cancel,
+    c.ClosePosition: closing.close,
+    c.CloseBy: closing.close_by,
+    c.ModifyPosition: closing.modify,
+    c.PlaceSmart: smart.place,
+    c.ModifySmart: smart.modify,
+    c.CancelSmart: smart.cancel,
+    c.BalanceOperation: desk.balance,
+    c.BookAgentCommission: desk.agent_commission,
+    c.ChangeSettings: desk.change_settings,
+    c.SetHalt: desk.set_halt,
+    c.EndDay: desk.end_day,
+    c.ConfigurePlugin: desk.configure_plugin,
+    c.SetDealers: dealers.set_dealers,
+    c.TakeRequest: dealers.take,
+    c.AnswerRequest: dealers.answer,
+}
+
+_TRANSIENT = frozenset({"gen", "last_rate", "mark_seq", "modified_ms"})
+
+
+class InvariantError(AssertionError):
+    """The book is wrong; a wrong book is worse than no book."""
+
+
+class Engine:
+    """All accounts of one shard, under one writer."""
+
+    def __init__(
+        self, state: State, plugins: Iterable[Registration | Plugin] = (), *, shard: int = 0, shards: int = 1
+    ) -> None:
+        self.state = state
+        self.core = Core(state, plugins, shard=shard, shards=shards)
+        state.index()
+
+    # Doors
+
+    def on_tick(self, symbol_name: str, bid: str, ask: str, time_ms: int) -> list[Event]:
+        """Take a tick: prices as decimal text. The first event says whether it was accepted."""
+        core = self.core
+        symbol = self.state.symbols.get(symbol_name)
+        if symbol is None:
+            return [TickRefused(symbol_name, Refusal.UNKNOWN.value)]
+        first = symbol_name not in self.state.quotes
+        quote = quotes.accept(core, symbol, bid, ask, time_ms)
+        if isinstance(quote, Refusal):
+            return [TickRefused(symbol_name, quote.value)]
+        core.emit(TickAccepted(symbol_name, quote))
+        self._advance(time_ms)
+        core.hooks.on_tick(symbol_name, bid, ask, time_ms)
+        if first:  # conversions may have found a rate or a shorter path
+            core.watch.touch_all()
+        pipeline.run(core, Tick(symbol, quote))
+        core.finish()
+        return self._drain()
+
+    def on_command(self, command: c.Command, time_ms: int) -> list[Event]:
+        """Take a command; exactly one CommandDone is among the events, the last of them."""
+        core = self.core
+        self._advance(time_ms)
+        if isinstance(command, c.AdvanceTime):
+            self._advance(command.time_ms)
+            done = CommandDone("")
+        elif command.by is By.CLIENT and not core.hooks.accepts(command, self.state.now_ms):
+            done = CommandDone(Code.REJECTED, "a plugin rejected it", login=getattr(command, "login", 0))
+        else:
+            done = HANDLERS[type(command)](core, command)
+        core.emit(done)
+        core.finish()
+        return self._drain()
+
+    def on_time(self, time_ms: int) -> list[Event]:
+        """Let the clock act: orders expire, requests of the dealers' queue time out."""
+        self._advance(time_ms)
+        self.core.finish()
+        return self._drain()
+
+    def _drain(self) -> list[Event]:
+        events = self.core.out[:]
+        self.core.out.clear()
+        return events
+
+    def _advance(self, time_ms: int) -> None:
+        core, state = self.core, self.state
+        state.now_ms = max(state.now_ms, time_ms)
+        expiries = core.expiries
+        while expiries and expiries[0][0] <= state.now_ms:
+            at, kind, number = heappop(expiries)
+            if kind == 0:
+                order = state.orders.get(number)
+                if order is not None and order.expires_ms == at:
+                    cancel_order(core, order, reason=OrderReason.EXPIRATION)
+                    core.watch.touch(order.login)
+            else:
+                request = state.requests.get(number)
+                if request is not None:
+                    drop_request(core, request, Code.TIMEOUT.value)
+
+    # Recovery
+
+    def recover(self) -> None:
+        """Arm everything from loaded records; call once after filling the state."""
+        self.state.index()
+        self.core.hooks.remember(self.state.plugin_states)
+        self.core.recover_marks()
+        self.core.arm_everything()
+
+    def check(self) -> None:
+        """Assert what must hold between two calls.
+
+        Raises:
+            InvariantError: the first thing found wrong.
+        """
+        state = self.state
+        for position in state.positions.values():
+            name = f"position {position.ticket}"
+            _must(
+                position.volume > 0 and position.status is PositionStatus.OPEN,
+                f"{name} is open without volume",
+            )
+            _must(position.login in state.accounts, f"{name} has no account")
+            _must(position.symbol in state.symbols, f"{name} has no symbol")
+            if position.smart:
+                plan = state.smarts.get(position.smart)
+                owned = plan is not None and plan.position == position.ticket
+                _must(owned, f"{name} is owned by smart order {position.smart}, which does not know it")
+        for login, book in state.books.items():
+            if book.positions and state.is_netting(login):
+                names = [p.symbol for p in book.positions.values()]
+                _must(
+                    len(names) == len(set(names)), f"netting account {login} has two positions of one symbol"
+                )
+        for order in state.orders.values():
+            _must(order.status is OrderStatus.PENDING, f"order {order.ticket} is live but {order.status}")
+        for plan in state.smarts.values():
+            position = state.positions.get(plan.position)
+            if plan.position:
+                _must(position is not None, f"smart order {plan.id} lost its position")
+                fits = position is not None and plan.remaining <= position.volume
+                _must(fits, f"smart order {plan.id} would close more than its position has")
+            open_volume = plans.open_levels_volume(plan)
+            _must(open_volume <= plan.remaining, f"smart order {plan.id} has levels above what remains")
+
+    def state_hash(self) -> str:
+        """Return a digest of all trading state, equal for equal states whatever their history in memory."""
+        state = self.state
+        for plan in state.smarts.values():
+            self.core.sync_mark(plan)
+        parts = {
+            "accounts": [_plain(a) for a in sorted(state.accounts.values(), key=lambda a: a.login)],
+            "orders": [_plain(o) for o in sorted(state.orders.values(), key=lambda o: o.ticket)],
+            "positions": [_plain(p) for p in sorted(state.positions.values(), key=lambda p: p.ticket)],
+            "smarts": [_plain(s) for s in sorted(state.smarts.values(), key=lambda s: s.id)],
+            "requests": [_plain(r) for r in sorted(state.requests.values(), key=lambda r: r.id)],
+            "quotes": {name: _plain(q) for name, q in sorted(state.quotes.items())},
+            "counters": [state.next_order, state.next_deal, state.next_request],
+        }
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    # Views: decimal text for those who look
+
+    def accounts_with_positions(self) -> list[int]:
+        """Return the logins that have open positions."""
+        return [login for login, book in self.state.books.items() if book.positions]
+
+    def account_view(self, login: int) -> dict[str, Any]:
+        """Return balance, credit, equity, margin, free margin, level and floating profit as decimal text."""
+        figures = account_state(self.state, login)
+        account = self.state.accounts[login]
+        digits = currency_digits(account.currency)
+        return {
+            "login": login,
+            "currency": account.currency,
+            "balance": to_text(figures.balance, digits),
+            "credit": to_text(figures.credit, digits),
+            "equity": to_text(figures.equity, digits),
+            "margin": to_text(figures.margin, digits),
+            "free_margin": to_text(figures.free_margin, digits),
+            "margin_level": figures.level_text,
+            "floating": to_text(figures.floating, digits),
+            "margin_call": account.margin_call,
+        }
+
+    def position_view(self, ticket: int) -> dict[str, Any]:
+        """Return an open position with its live profit and the stop that its smart order stands for."""
+        state = self.state
+        position = state.positions[ticket]
+        digits = currency_digits(state.accounts[position.login].currency)
+        view = group_quote(state, state.group_of(position.login), state.symbols[position.symbol])
+        plan = state.smarts.get(position.smart)
+        stop = plans.shown_stop(position, plan)
+        price = None if view is None else close_price(view, position.side)
+        return {
+            "ticket": ticket,
+            "symbol": position.symbol,
+            "side": position.side.value,
+            "open_price": fraction_text(position.open_price / 10**position.digits, position.digits),
+            "price": None if price is None else to_text(price, position.digits),
+            "profit": to_text(floating_profit(state, position), digits),
+            "fees": to_text(position.fees, digits),
+            "swap": to_text(position.swap, digits),
+            "sl": to_text(stop, position.digits) if stop is not None else None,
+            "tp": to_text(position.tp, position.digits) if position.tp is not None else None,
+        }
+
+    def smart_view(self, number: int) -> dict[str, Any]:
+        """Return what moves of a live smart order: effective stop, what makes it, mark, open profit."""
+        plan = self.state.smarts[number]
+        stop, mark = plans.effective_stop(plan), plans.current_mark(plan)
+        position = self.state.positions.get(plan.position)
+        digits = currency_digits(self.state.accounts[plan.login].currency)
+        profit = 0 if position is None else floating_profit(self.state, position)
+        return {
+            "id": number,
+            "state": plan.state.value,
+            "version": plan.version,
+            "effective_stop": None if stop is None else to_text(stop, plan.digits),
+            "stop_source": plans.stop_source(plan),
+            "high_water_mark": None if mark is None or plan.callback is None else to_text(mark, plan.digits),
+            "open_profit": to_text(profit, digits),
+        }
+
+
+def _must(holds: bool, what: str) -> None:
+    if not holds:
+        raise InvariantError(what)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """Return a record as JSON values, without what only memory has."""
+    plain: dict[str, Any] = {}
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if f.name in _TRANSIENT or (f.name == "group" and not isinstance(value, str)):
+            continue
+        if isinstance(value, Fraction):
+            value = f"{value.numerator}/{value.denominator}"
+        elif isinstance(value, list):
+            value = [_plain(item) for item in value]
+        plain[f.name] = value
+    return plain
+
+
+__all__ = ["Engine", "InvariantError"]

@@ -1,0 +1,203 @@
+"""Closing positions, closing them against each other, and modifying their stops."""
+
+from engine import checks
+from engine.checks import first_failure
+from engine.codes import Code
+from engine.commands import CloseBy, ClosePosition, ModifyPosition
+from engine.core import Core
+from engine.enums import By, OrderStatus, RequestKind, Side
+from engine.events import CommandDone
+from engine.execution import MARKET_OF, Fill, close_deal, complete
+from engine.handlers.orders import reason_of, refusal_text
+from engine.plans import nearest_point
+from engine.queue import executes_by_itself, fail_order, queue_order
+from engine.records import Order, Position
+from engine.settings import Symbol
+
+
+def close(core: Core, command: ClosePosition) -> CommandDone:
+    """Close a position or part of it, at once or through the dealers' queue."""
+    if command.login not in core.state.accounts:
+        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    position = core.state.book(command.login).positions.get(command.position)
+    units = _close_units(command, position)
+    order = _closing_order(core, command, position, units or 0)
+    code = _close_failure(core, command, position, units)
+    price = None if code or position is None else _close_price(core, command, position)
+    if code is None and price is None:
+        code = Code.INVALID_PRICE
+    order.requested_price = price
+    core.save_order(order)
+    if code is not None:
+        fail_order(core, order, code)
+        what = f"position {command.position}"
+        return CommandDone(code, refusal_text(code, what), order.ticket, command.login)
+    assert position is not None and units is not None and price is not None
+    if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+        queue_order(core, order, RequestKind.CLOSE, side=position.side.opposite)
+    else:
+        close_deal(
+            core, position, units, order, Fill(price=price, requested_price=price, reason=order.reason)
+        )
+        complete(core, order, position.ticket, price)
+    return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _close_units(command: ClosePosition, position: Position | None) -> int | None:
+    if command.volume is None:
+        return position.volume if position is not None else None
+    return checks.read_volume(command.volume)
+
+
+def _close_price(core: Core, command: ClosePosition, position: Position) -> int | None:
+    symbol = core.state.symbols[position.symbol]
+    if command.price is not None and command.by is not By.CLIENT:
+        return checks.read_price(symbol, command.price)
+    view = checks.view_of(core, command.login, symbol)
+    assert view is not None
+    return checks.market_price(view, position.side, opening=False)
+
+
+def _closing_order(
+    core: Core, command: ClosePosition | CloseBy, position: Position | None, units: int
+) -> Order:
+    now = core.state.now_ms
+    side = position.side.opposite if position is not None else Side.SELL
+    return Order(
+        ticket=command.ticket or core.new_order_ticket(), login=command.login,
+        symbol=position.symbol if position is not None else "", type=MARKET_OF[side], volume=units,
+        status=OrderStatus.PENDING, reason=reason_of(command.by), created_ms=now, modified_ms=now,
+        position=command.position, comment=command.comment, actor=command.actor,
+        digits=position.digits if position is not None else 5,
+    )  # fmt: skip
+
+
+def _close_failure(
+    core: Core, command: ClosePosition, position: Position | None, units: int | None
+) -> Code | None:
+    account = core.state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code
+    if position is None:
+        return Code.POSITION_NOT_FOUND
+    symbol = core.state.symbols[position.symbol]
+    return first_failure(
+        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
+        lambda: checks.trade_mode_check(symbol, position.side, opening=False),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: checks.quote_check(core, symbol, fresh=True),
+        lambda: _volume_failure(symbol, position, units),
+        lambda: checks.fifo_check(core, position, command.by),
+    )
+
+
+def _volume_failure(symbol: Symbol, position: Position, units: int | None) -> Code | None:
+    if units is not None and units > position.volume:
+        return Code.INVALID_VOLUME
+    return checks.volume_check(symbol, units, whole=position.volume)
+
+
+def close_by(core: Core, command: CloseBy) -> CommandDone:
+    """Close two opposite positions of one symbol against each other for the smaller volume."""
+    if command.login not in core.state.accounts:
+        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    book = core.state.book(command.login)
+    first, second = book.positions.get(command.position), book.positions.get(command.opposite)
+    code = _close_by_failure(core, command, first, second)
+    volume = min(first.volume, second.volume) if first is not None and second is not None else 0
+    order = _closing_order(core, command, first, volume)
+    if first is not None and second is not None:
+        order.requested_price = nearest_point(second.open_price)
+    core.save_order(order)
+    if code is not None:
+        fail_order(core, order, code)
+        what = f"positions {command.position} and {command.opposite}"
+        return CommandDone(code, refusal_text(code, what), order.ticket, command.login)
+    assert first is not None and second is not None
+    if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+        queue_order(core, order, RequestKind.CLOSE_BY, side=first.side.opposite, opposite=second.ticket)
+    else:
+        execute_close_by(core, order, first, second)
+    return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def execute_close_by(core: Core, order: Order, first: Position, second: Position) -> None:
+    """Make the two deals: each at the other's open price, all profit on the first."""
+    volume = min(first.volume, second.volume)
+    first_at, second_at = second.open_price, first.open_price
+    for position, at, profit in ((first, first_at, None), (second, second_at, 0)):
+        price = nearest_point(at)
+        fill = Fill(price=price, requested_price=price, reason=order.reason)
+        close_deal(core, position, volume, order, fill, close_points=at, profit=profit)
+    complete(core, order, first.ticket, nearest_point(first_at))
+
+
+def _close_by_failure(
+    core: Core, command: CloseBy, first: Position | None, second: Position | None
+) -> Code | None:
+    account = core.state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code
+    if first is None or second is None:
+        return Code.POSITION_NOT_FOUND
+    symbol = core.state.symbols[first.symbol]
+    other = core.state.symbols[second.symbol]
+    opposite = first.symbol == second.symbol and first.side is not second.side
+    return first_failure(
+        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
+        lambda: checks.trade_mode_check(symbol, first.side, opening=False),
+        lambda: checks.trade_mode_check(other, second.side, opening=False),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: checks.session_check(core, other, command.by),
+        lambda: None if opposite else Code.INVALID_CLOSE_BY,
+        lambda: checks.fifo_check(core, first, command.by),
+        lambda: checks.fifo_check(core, second, command.by),
+    )
+
+
+def modify(core: Core, command: ModifyPosition) -> CommandDone:
+    """Change SL and TP of a position; only the levels given are checked."""
+    code = _modify_failure(core, command)
+    what = f"position {command.position}"
+    if code is not None:
+        return CommandDone(code, refusal_text(code, what), command.position, command.login)
+    position = core.state.positions[command.position]
+    symbol = core.state.symbols[position.symbol]
+    if command.sl is not None:
+        position.sl = checks.read_stop(symbol, command.sl) or None
+    if command.tp is not None:
+        position.tp = checks.read_stop(symbol, command.tp) or None
+    core.save_position(position)
+    core.arm_position(position)
+    return CommandDone("", ticket=position.ticket, login=position.login)
+
+
+def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:
+    account = core.state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code
+    position = core.state.book(command.login).positions.get(command.position)
+    if position is None:
+        return Code.POSITION_NOT_FOUND
+    if position.smart:
+        return Code.MANAGED_BY_SMART_ORDER
+    symbol = core.state.symbols[position.symbol]
+    code = first_failure(
+        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=False),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: checks.quote_check(core, symbol, fresh=True),
+    )
+    if code is not None:
+        return code
+    view = checks.view_of(core, command.login, symbol)
+    assert view is not None
+    market = checks.market_price(view, position.side, opening=False)
+    return first_failure(
+        lambda: checks.frozen_check(
+            core, command.login, symbol, command.by, [(position.sl, market), (position.tp, market)]
+        ),
+        lambda: checks.stops_check(symbol, position.side, market, command.by, sl=command.sl, tp=command.tp),
+    )

@@ -1,0 +1,199 @@
+"""Commands of the back office: money, settings, kill switches, day end, plugins."""
+
+from engine.codes import Code
+from engine.commands import (
+    BalanceOperation,
+    BookAgentCommission,
+    ChangeSettings,
+    ConfigurePlugin,
+    EndDay,
+    SetHalt,
+)
+from engine.core import Core
+from engine.enums import OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind, OrderReason
+from engine.events import AccountChanged, CommandDone, DayEnded, HaltChanged, SettingsChanged
+from engine.execution import book_money
+from engine.profit import swap_of_day
+from engine.queue import cancel_order
+from engine.records import Account
+from engine.rounding import on_grid
+from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits, read_account
+from engine.valuation import account_state
+
+
+def balance(core: Core, command: BalanceOperation) -> CommandDone:
+    """Move money: what takes it may not leave balance, credit or free margin below 0, unless overridden."""
+    account = core.state.accounts.get(command.login)
+    if account is None:
+        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    amount = on_grid(command.amount, currency_digits(account.currency))
+    if amount is None or command.kind not in OPERATION_KINDS:
+        text = f"{command.amount} is no amount of {account.currency} for a {command.kind}"
+        return CommandDone(Code.INVALID_AMOUNT, text, login=command.login)
+    if amount <= 0 and (command.kind is not LedgerKind.CORRECTION or amount == 0):
+        return CommandDone(Code.INVALID_AMOUNT, "the amount must be above 0", login=command.login)
+    if command.kind in TAKING_KINDS:
+        code = _taking_failure(core, command, account, amount)
+        if code is not None:
+            return CommandDone(
+                code, f"{command.kind} of {command.amount}: not enough money", login=command.login
+            )
+        amount = -amount
+    book_money(core, account, command.kind, amount, comment=command.comment, actor=command.actor)
+    return CommandDone("", login=command.login)
+
+
+def _taking_failure(core: Core, command: BalanceOperation, account: Account, amount: int) -> Code | None:
+    if command.kind is LedgerKind.CREDIT_OUT and account.credit < amount:
+        return Code.NO_MONEY
+    if command.override:
+        return None
+    if command.kind is not LedgerKind.CREDIT_OUT and account.balance < amount:
+        return Code.NO_MONEY
+    if account_state(core.state, account.login).free_margin < amount:
+        return Code.NO_MONEY
+    return None
+
+
+def agent_commission(core: Core, command: BookAgentCommission) -> CommandDone:
+    """Pay an agent for a close on another shard."""
+    account = core.state.accounts.get(command.login)
+    if account is None:
+        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    amount = on_grid(command.amount, currency_digits(account.currency))
+    if amount is None or amount <= 0:
+        return CommandDone(Code.INVALID_AMOUNT, command.amount, login=command.login)
+    book_money(
+        core,
+        account,
+        LedgerKind.AGENT_COMMISSION,
+        amount,
+        deal=command.deal,
+        comment=f"agent of {command.client}",
+    )
+    return CommandDone("", login=command.login)
+
+
+def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
+    """Replace the settings of a symbol or group, or change those of an account; all acts from now on."""
+    try:
+        if command.kind == "symbol":
+            rearm = _change_symbol(core, command)
+        elif command.kind == "group":
+            rearm = _change_group(core, command)
+        elif command.kind == "account":
+            rearm = _change_account(core, command)
+        else:
+            raise SettingError("kind", f"{command.kind!r} is none of symbol, group, account")
+    except SettingError as error:
+        return CommandDone(Code.INVALID_SETTING, str(error))
+    core.state.index_settings()
+    for book in core.state.books.values():
+        book.margin = None
+    if rearm:
+        core.arm_everything()
+    else:
+        core.watch.touch_all()
+    core.emit(SettingsChanged(command.kind, command.key))
+    return CommandDone("")
+
+
+def _change_symbol(core: Core, command: ChangeSettings) -> bool:
+    state = core.state
+    old = state.symbols.get(command.key)
+    index = old.index if old is not None else max((s.index for s in state.symbols.values()), default=-1) + 1
+    new = Symbol.from_values({"name": command.key, **command.values}, index=index)
+    if old is not None and new.digits != old.digits and _in_use(core, command.key):
+        raise SettingError("digits", "cannot change while positions or orders are open")
+    state.symbols[command.key] = new
+    return old is None or new.security != old.security
+
+
+def _in_use(core: Core, symbol: str) -> bool:
+    records = [*core.state.positions.values(), *core.state.orders.values()]
+    return any(record.symbol == symbol for record in records)
+
+
+def _change_group(core: Core, command: ChangeSettings) -> bool:
+    state = core.state
+    old = state.groups.get(command.key)
+    new = Group.from_values({"name": command.key, **command.values})
+    if old is not None and new.currency != old.currency:
+        if any(account.group == command.key for account in state.accounts.values()):
+            raise SettingError("currency", "cannot change while the group has accounts")
+    state.groups[command.key] = new
+    if old is None:
+        return False
+    spreads = (old.default_terms.spread_diff, {k: v.spread_diff for k, v in old.securities.items()})
+    return spreads != (new.default_terms.spread_diff, {k: v.spread_diff for k, v in new.securities.items()})
+
+
+def _change_account(core: Core, command: ChangeSettings) -> bool:
+    state = core.state
+    values = read_account(command.values)
+    login = int(command.key)
+    account = state.accounts.get(login)
+    group = state.groups.get(values.get("group", account.group if account is not None else ""))
+    if group is None:
+        raise SettingError("group", f"there is no group {values.get('group')!r}")
+    if values.get("currency", group.currency) != group.currency:
+        raise SettingError("currency", f"group {group.name} keeps {group.currency}")
+    if account is None:
+        account = state.accounts[login] = Account(login=login, group=group.name, currency=group.currency)
+    if account.currency != group.currency:
+        raise SettingError(
+            "group", f"group {group.name} keeps {group.currency}, the account {account.currency}"
+        )
+    moved = account.group != group.name
+    for key, value in values.items():
+        setattr(account, key, value)
+    core.emit(AccountChanged(account))
+    return moved
+
+
+def set_halt(core: Core, command: SetHalt) -> CommandDone:
+    """Turn a kill switch; it is obeyed from the next item on."""
+    state = core.state
+    if command.scope is HaltScope.SERVER:
+        state.server_halt = command.level.value
+    elif command.scope is HaltScope.GROUP and command.key in state.groups:
+        state.groups[command.key].halt = command.level
+    elif command.scope is HaltScope.SYMBOL and command.key in state.symbols:
+        state.symbols[command.key].halt = command.level
+    elif command.scope is HaltScope.ACCOUNT and command.key.isdigit() and int(command.key) in state.accounts:
+        account = state.accounts[int(command.key)]
+        account.halt = command.level.value
+        core.emit(AccountChanged(account))
+    else:
+        return CommandDone(Code.INVALID_SETTING, f"there is no {command.scope} {command.key!r}")
+    core.emit(HaltChanged(command.scope.value, command.key, command.level.value))
+    return CommandDone("")
+
+
+def end_day(core: Core, command: EndDay) -> CommandDone:
+    """Accrue the swap of the day that ends at this instant on every open position; day orders expire.
+
+    00:00 belongs to the day that ends: the weekday is that of the instant just before.
+    """
+    state = core.state
+    at = command.time_ms or state.now_ms
+    weekday = ((at - 1) // DAY_MS + 3) % 7
+    for position in sorted(state.positions.values(), key=lambda p: (p.login, p.ticket)):
+        if state.group_of(position.login).swap_free:
+            continue
+        swap = swap_of_day(state, position, state.symbols[position.symbol].swap_multipliers[weekday])
+        if swap:
+            position.swap += swap
+            core.save_position(position)
+    for order in sorted(state.orders.values(), key=lambda o: (o.login, o.ticket)):
+        if order.expires_day:
+            cancel_order(core, order, reason=OrderReason.EXPIRATION)
+            core.watch.touch(order.login)
+    core.emit(DayEnded(at))
+    return CommandDone("")
+
+
+def configure_plugin(core: Core, command: ConfigurePlugin) -> CommandDone:
+    """Hand options to a plugin."""
+    wrong = core.hooks.configure(command.plugin, command.values)
+    return CommandDone(Code.INVALID_SETTING if wrong else "", wrong)

@@ -1,0 +1,305 @@
+"""Placing, modifying and cancelling orders.
+
+A refused placement leaves an order with status FAILED and its code; a refused change leaves everything as
+it was.
+"""
+
+from engine import checks
+from engine.checks import first_failure
+from engine.codes import Code
+from engine.commands import CancelOrder, ModifyOrder, PlaceOrder
+from engine.core import Core
+from engine.enums import (
+    MARKET_TYPES,
+    STOP_LIMIT_TYPES,
+    By,
+    OrderReason,
+    OrderStatus,
+    OrderType,
+    RequestKind,
+    side_of,
+)
+from engine.events import CommandDone
+from engine.execution import Fill, open_deal
+from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
+from engine.records import Order
+from engine.rounding import to_text
+from engine.settings import Symbol
+
+
+def reason_of(by: By) -> OrderReason:
+    """Return the reason that an order of this authority carries."""
+    return OrderReason.CLIENT if by is By.CLIENT else OrderReason.MANAGER
+
+
+def place(core: Core, command: PlaceOrder) -> CommandDone:
+    """Check and execute, queue or arm one order."""
+    state = core.state
+    if command.login not in state.accounts:
+        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    symbol = state.symbols.get(command.symbol)
+    order = _new_order(core, command, symbol)
+    code = placing_failure(core, command, order)
+    core.save_order(order)
+    if code is not None:
+        fail_order(core, order, code)
+        return CommandDone(code, refusal_text(code, command.symbol), order.ticket, command.login)
+    assert symbol is not None
+    if order.type not in MARKET_TYPES:
+        core.arm_order(order)
+    elif command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+        queue_order(core, order, RequestKind.MARKET, side=side_of(order.type))
+    else:
+        price = order.requested_price
+        assert price is not None
+        position = open_deal(core, order, Fill(price=price, requested_price=price, reason=order.reason))
+        if command.open_time_ms and position.ticket == order.ticket:
+            position.opened_ms = command.open_time_ms
+    return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def refusal_text(code: str, what: str) -> str:
+    """Return one line for people about a refusal."""
+    return f"{code.replace('_', ' ')}: {what}"
+
+
+def _new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
+    now = core.state.now_ms
+    order = Order(
+        ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
+        type=command.type, volume=checks.read_volume(command.volume) or 0, status=OrderStatus.PENDING,
+        reason=reason_of(command.by), created_ms=now, modified_ms=now, leverage=command.leverage,
+        comment=command.comment, client_id=command.client_id, actor=command.actor,
+    )  # fmt: skip
+    expiry = checks.read_expiry(core, command.expires)
+    if isinstance(expiry, tuple):
+        order.expires_ms, order.expires_day = expiry
+    if symbol is None:
+        return order
+    order.digits = symbol.digits
+    order.sl = checks.read_stop(symbol, command.sl)
+    order.tp = checks.read_stop(symbol, command.tp)
+    view = checks.view_of(core, command.login, symbol)
+    if command.type not in MARKET_TYPES:
+        order.price = checks.read_price(symbol, command.price)
+        order.limit_price = checks.read_price(symbol, command.limit_price)
+        order.requested_price = order.price
+    elif command.open_price is not None and command.by is not By.CLIENT:
+        order.requested_price = checks.read_price(symbol, command.open_price)
+    elif view is not None:
+        order.requested_price = checks.market_price(view, side_of(command.type), opening=True)
+    return order
+
+
+def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
+    """Return the first rule of section 4 that the order breaks, None where it may be placed."""
+    state = core.state
+    account, symbol = state.accounts[command.login], state.symbols.get(command.symbol)
+    side = side_of(command.type)
+    units = checks.read_volume(command.volume)
+    market = command.type in MARKET_TYPES
+    reduces = checks.counts_as_close(core, command.login, command.symbol, side, units) if market else None
+    opening = reduces is None
+    early = first_failure(
+        lambda: checks.account_check(account, command.by, opening=opening),
+        lambda: checks.halt_check(
+            core, command.login, symbol, command.by, opening=opening, closing=not opening
+        ),
+        lambda: Code.SYMBOL_NOT_FOUND if symbol is None else None,
+    )
+    if early is not None or symbol is None:
+        return early
+    late = market and bool(command.valid_until_ms) and state.now_ms > command.valid_until_ms
+    return first_failure(
+        lambda: checks.trade_mode_check(symbol, side, opening=opening),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: Code.TIMEOUT if late else None,
+        lambda: checks.quote_check(core, symbol, fresh=market),
+        lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
+        lambda: checks.volume_check(symbol, units, whole=reduces.volume if reduces else None),
+        lambda: checks.leverage_check(core, command.login, command.leverage),
+        lambda: _price_failure(core, command, order, symbol),
+        lambda: _stops_failure(core, command, order, symbol),
+        lambda: _expiry_failure(core, command),
+        lambda: checks.limit_check(core, command.login) if opening else None,
+        lambda: checks.hedge_check(core, command.login, command.symbol, side) if market else None,
+        lambda: _room_failure(core, command, order),
+    )
+
+
+def _price_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
+    if command.type in MARKET_TYPES:
+        return Code.INVALID_PRICE if order.requested_price is None else None
+    view = checks.view_of(core, command.login, symbol)
+    assert view is not None
+    return checks.pending_price_check(symbol, command.type, order.price, order.limit_price, view, command.by)
+
+
+def _stops_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
+    view = checks.view_of(core, command.login, symbol)
+    assert view is not None
+    side = side_of(command.type)
+    base = (
+        stops_base(order)
+        if command.type not in MARKET_TYPES
+        else checks.market_price(view, side, opening=False)
+    )
+    return checks.stops_check(symbol, side, base, command.by, sl=command.sl, tp=command.tp)
+
+
+def stops_base(order: Order) -> int:
+    """Return the price that SL and TP of a pending order are measured from: a stop-limit's is its limit."""
+    price = order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
+    assert price is not None
+    return price
+
+
+def _expiry_failure(core: Core, command: PlaceOrder) -> Code | None:
+    expiry = checks.read_expiry(core, command.expires)
+    return expiry if isinstance(expiry, Code) else None
+
+
+def _room_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
+    if command.by is not By.CLIENT and not command.check_margin:
+        return None
+    if command.type not in MARKET_TYPES:
+        return checks.reservation_check(core, order)
+    assert order.requested_price is not None
+    return checks.margin_check(core, order, order.requested_price)
+
+
+def _pending(core: Core, login: int, ticket: int) -> Order | None:
+    order = core.state.book(login).orders.get(ticket)
+    return order if order is not None and order.type not in MARKET_TYPES else None
+
+
+def modify(core: Core, command: ModifyOrder) -> CommandDone:
+    """Change price, stops or expiry of a pending order; all of them are checked where the price is given."""
+    code = _modify_failure(core, command)
+    if code is not None:
+        return CommandDone(code, refusal_text(code, f"order {command.order}"), command.order, command.login)
+    order = core.state.orders[command.order]
+    symbol = core.state.symbols[order.symbol]
+    if command.price is not None:
+        order.price = order.requested_price = checks.read_price(symbol, command.price)
+    if command.limit_price is not None:
+        order.limit_price = checks.read_price(symbol, command.limit_price)
+    if command.sl is not None:
+        order.sl = checks.read_stop(symbol, command.sl) or None
+    if command.tp is not None:
+        order.tp = checks.read_stop(symbol, command.tp) or None
+    if command.expires is not None:
+        expiry = checks.read_expiry(core, command.expires)
+        assert isinstance(expiry, tuple)
+        order.expires_ms, order.expires_day = expiry
+    core.save_order(order)
+    core.arm_order(order)
+    core.watch.touch(order.login)
+    return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
+    state = core.state
+    account = state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code
+    order = _pending(core, command.login, command.order)
+    if order is None:
+        return Code.ORDER_NOT_FOUND
+    if order.smart:
+        return Code.MANAGED_BY_SMART_ORDER
+    symbol = state.symbols[order.symbol]
+    code = first_failure(
+        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=False),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: checks.quote_check(core, symbol, fresh=False),
+    )
+    if code is not None:
+        return code
+    return first_failure(
+        lambda: _order_frozen(core, order, symbol, command.by),
+        lambda: _modified_price_failure(core, command, order, symbol),
+        lambda: _modified_stops_failure(command, order, symbol),
+        lambda: _modified_expiry_failure(core, command),
+    )
+
+
+def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
+    view = checks.view_of(core, order.login, symbol)
+    if view is None:
+        return None
+    market = checks.market_price(view, side_of(order.type), opening=True)
+    return checks.frozen_check(core, order.login, symbol, by, [(order.price, market)])
+
+
+def _modified_price_failure(core: Core, command: ModifyOrder, order: Order, symbol: Symbol) -> Code | None:
+    if command.price is None and command.limit_price is None:
+        return None
+    view = checks.view_of(core, order.login, symbol)
+    assert view is not None
+    price = order.price if command.price is None else checks.read_price(symbol, command.price)
+    limit = order.limit_price
+    if command.limit_price is not None:
+        limit = checks.read_price(symbol, command.limit_price)
+    if command.price is None:  # only the limit price is given: only it is judged
+        fits = price is not None and limit is not None and order.type in STOP_LIMIT_TYPES
+        buy = order.type is OrderType.BUY_STOP_LIMIT
+        if not fits or (limit >= price if buy else limit <= price):  # type: ignore[operator]
+            return Code.INVALID_PRICE
+        return None
+    return checks.pending_price_check(symbol, order.type, price, limit, view, command.by)
+
+
+def _modified_stops_failure(command: ModifyOrder, order: Order, symbol: Symbol) -> Code | None:
+    moved = command.price is not None or command.limit_price is not None
+    price = order.price if command.price is None else checks.read_price(symbol, command.price)
+    limit = (
+        order.limit_price if command.limit_price is None else checks.read_price(symbol, command.limit_price)
+    )
+    base = limit if order.type in STOP_LIMIT_TYPES else price
+    assert base is not None
+    sl, tp = command.sl, command.tp
+    if moved:
+        sl = sl if sl is not None else points_text(order.sl, symbol)
+        tp = tp if tp is not None else points_text(order.tp, symbol)
+    return checks.stops_check(symbol, side_of(order.type), base, command.by, sl=sl, tp=tp)
+
+
+def points_text(points: int | None, symbol: Symbol) -> str | None:
+    """Return a standing level as the text that a command would carry."""
+    return to_text(points, symbol.digits) if points else None
+
+
+def _modified_expiry_failure(core: Core, command: ModifyOrder) -> Code | None:
+    if command.expires is None:
+        return None
+    expiry = checks.read_expiry(core, command.expires)
+    return expiry if isinstance(expiry, Code) else None
+
+
+def cancel(core: Core, command: CancelOrder) -> CommandDone:
+    """Delete a pending order."""
+    code = _cancel_failure(core, command)
+    if code is not None:
+        return CommandDone(code, refusal_text(code, f"order {command.order}"), command.order, command.login)
+    order = core.state.orders[command.order]
+    cancel_order(core, order, comment=command.comment)
+    core.watch.touch(order.login)
+    return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _cancel_failure(core: Core, command: CancelOrder) -> Code | None:
+    account = core.state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code
+    order = _pending(core, command.login, command.order)
+    if order is None:
+        return Code.ORDER_NOT_FOUND
+    symbol = core.state.symbols[order.symbol]
+    return first_failure(
+        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: _order_frozen(core, order, symbol, command.by),
+    )

@@ -1,0 +1,463 @@
+"""Creating, modifying, cancelling and closing smart orders (rules sections 9 and 11)."""
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from engine import checks, plans, smart_life
+from engine.checks import first_failure
+from engine.codes import Code
+from engine.commands import CancelSmart, ClosePosition, ModifySmart, PlaceSmart
+from engine.core import Core
+from engine.enums import (
+    By,
+    EntryType,
+    LevelStatus,
+    OrderReason,
+    OrderStatus,
+    OrderType,
+    RequestKind,
+    Side,
+    SmartState,
+    Tier,
+)
+from engine.events import CommandDone
+from engine.execution import Fill, netting_position, open_deal
+from engine.handlers import closing
+from engine.handlers.orders import refusal_text
+from engine.queue import cancel_order, executes_by_itself, queue_order
+from engine.records import Level, Order, Position, SmartOrder
+from engine.rounding import parse_decimal
+from engine.settings import Symbol
+
+_ENTRY_TYPES = {
+    (EntryType.MARKET, Side.BUY): OrderType.BUY,
+    (EntryType.MARKET, Side.SELL): OrderType.SELL,
+    (EntryType.LIMIT, Side.BUY): OrderType.BUY_LIMIT,
+    (EntryType.LIMIT, Side.SELL): OrderType.SELL_LIMIT,
+    (EntryType.STOP, Side.BUY): OrderType.BUY_STOP,
+    (EntryType.STOP, Side.SELL): OrderType.SELL_STOP,
+}
+_TIERS = {tier: rank for rank, tier in enumerate(Tier)}
+_OPEN = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan as it was read: prices in points, None where the text was no price."""
+
+    symbol: Symbol
+    units: int | None
+    price: int | None
+    level_prices: list[int | None] = field(default_factory=list)
+    percents: list[Fraction] = field(default_factory=list)
+    volumes: list[int] = field(default_factory=list)
+    stop_loss: int | None = None
+    callback: Fraction | None = None
+    activation: int | None = None
+    fault: int | None = None  # number of the level that is at fault
+
+
+def read_draft(symbol: Symbol, command: PlaceSmart) -> Draft:
+    """Return the plan of a command with its texts read and its level volumes computed."""
+    units = checks.read_volume(command.volume)
+    draft = Draft(symbol, units, checks.read_price(symbol, command.price))
+    for price, percent in command.take_profits:
+        draft.level_prices.append(checks.read_price(symbol, price))
+        draft.percents.append(parse_decimal(percent) or Fraction(0))
+    if units is not None:
+        draft.volumes = plans.level_volumes(units, symbol.volume_step, draft.percents)
+    draft.stop_loss = checks.read_stop(symbol, command.stop_loss) or None
+    if command.callback is not None:
+        draft.callback = parse_decimal(command.callback)
+    draft.activation = checks.read_price(symbol, command.activation)
+    return draft
+
+
+def place(core: Core, command: PlaceSmart) -> CommandDone:
+    """Check a plan, then take over a position, execute its entry, queue it or arm it."""
+    state = core.state
+    code, draft = _placing_failure(core, command)
+    if code is not None or draft is None:
+        level = draft.fault if draft is not None and code is Code.INVALID_LEVELS else None
+        text = refusal_text(code or "", command.symbol) + (f", level {level}" if level else "")
+        return CommandDone(code or "", text, login=command.login, level=level or 0)
+    smart = _new_smart(core, command, draft)
+    core.newborn.add(smart.id)
+    core.save_smart(smart, "created", {"entry": command.entry.value})
+    if command.entry is EntryType.POSITION:
+        position = state.positions[command.position or 0]
+        smart_life.start_plan(core, smart, position, position.open_price)
+        return _done(smart)
+    order = _entry_order(core, command, smart, draft)
+    smart.order = order.ticket
+    core.save_order(order)
+    if command.entry is not EntryType.MARKET:
+        core.arm_order(order)
+    elif command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+        queue_order(core, order, RequestKind.MARKET, side=smart.side)
+    else:
+        assert order.requested_price is not None
+        price = order.requested_price
+        open_deal(core, order, Fill(price=price, requested_price=price, reason=order.reason))
+    return _done(smart)
+
+
+def _done(smart: SmartOrder) -> CommandDone:
+    return CommandDone("", ticket=smart.order or smart.position, login=smart.login, data={"smart": smart.id})
+
+
+def _new_smart(core: Core, command: PlaceSmart, draft: Draft) -> SmartOrder:
+    now = core.state.now_ms
+    assert draft.units is not None
+    smart = SmartOrder(
+        id=command.smart or core.new_order_ticket(), login=command.login, symbol=command.symbol,
+        side=command.side, volume=draft.units, entry=command.entry, state=SmartState.PENDING, created_ms=now,
+        modified_ms=now, stop_loss=draft.stop_loss, callback=draft.callback, activation=draft.activation,
+        break_even=command.break_even, offset=command.offset, remaining=draft.units,
+        digits=draft.symbol.digits, client_id=command.client_id, comment=command.comment,
+    )  # fmt: skip
+    for number, price in enumerate(draft.level_prices, start=1):
+        assert price is not None
+        smart.levels.append(Level(number, price, draft.percents[number - 1], draft.volumes[number - 1]))
+    return smart
+
+
+def _entry_order(core: Core, command: PlaceSmart, smart: SmartOrder, draft: Draft) -> Order:
+    order_type = _ENTRY_TYPES[command.entry, command.side]
+    now = core.state.now_ms
+    order = Order(
+        ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
+        type=order_type, volume=smart.volume, status=OrderStatus.PENDING, reason=OrderReason.SMART_ORDER,
+        created_ms=now, modified_ms=now, smart=smart.id, comment=command.comment, actor=command.actor,
+        digits=smart.digits,
+    )  # fmt: skip
+    if command.entry is EntryType.MARKET:
+        view = checks.view_of(core, command.login, draft.symbol)
+        assert view is not None
+        order.requested_price = checks.market_price(view, command.side, opening=True)
+    else:
+        order.price = order.requested_price = draft.price
+    return order
+
+
+def _placing_failure(core: Core, command: PlaceSmart) -> tuple[Code | None, Draft | None]:
+    state = core.state
+    account = state.accounts.get(command.login)
+    takes_over = command.entry is EntryType.POSITION
+    code = checks.account_check(account, command.by, opening=not takes_over)
+    if code is not None or account is None:
+        return code, None
+    if _TIERS[Tier(account.tier)] < _TIERS[Tier.PRO]:
+        return Code.SUBSCRIPTION_REQUIRED, None
+    symbol = state.symbols.get(command.symbol)
+    code = checks.halt_check(
+        core, command.login, symbol, command.by, opening=not takes_over, closing=takes_over
+    )
+    if code is not None:
+        return code, None
+    if symbol is None:
+        return Code.SYMBOL_NOT_FOUND, None
+    position = state.book(command.login).positions.get(command.position or 0) if takes_over else None
+    if takes_over:
+        code = _takeover_failure(command, position)
+        if code is not None:
+            return code, None
+    draft = read_draft(symbol, command)
+    return _draft_failure(core, command, draft, position), draft
+
+
+def _takeover_failure(command: PlaceSmart, position: Position | None) -> Code | None:
+    if position is None or position.symbol != command.symbol or position.side is not command.side:
+        return Code.POSITION_NOT_FOUND
+    return Code.MANAGED_BY_SMART_ORDER if position.smart else None
+
+
+def _draft_failure(core: Core, command: PlaceSmart, draft: Draft, position: Position | None) -> Code | None:
+    symbol, side = draft.symbol, command.side
+    market = command.entry is EntryType.MARKET
+    opens = position is None
+    late = market and bool(command.valid_until_ms) and core.state.now_ms > command.valid_until_ms
+    return first_failure(
+        lambda: checks.trade_mode_check(symbol, side, opening=opens),
+        lambda: checks.session_check(core, symbol, command.by),
+        lambda: Code.TIMEOUT if late else None,
+        lambda: checks.quote_check(core, symbol, fresh=market or not opens),
+        lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
+        lambda: _volume_failure(draft, position),
+        lambda: _entry_price_failure(core, command, draft),
+        lambda: _exits_failure(core, command, draft),
+        lambda: _levels_failure(command, draft),
+        lambda: checks.limit_check(core, command.login) if opens else None,
+        lambda: _exists_failure(core, command) if opens else None,
+        lambda: checks.hedge_check(core, command.login, symbol.name, side) if market else None,
+        lambda: _room_failure(core, command, draft) if opens else None,
+    )
+
+
+def _volume_failure(draft: Draft, position: Position | None) -> Code | None:
+    if position is not None:
+        return None if draft.units == position.volume else Code.INVALID_VOLUME
+    return checks.volume_check(draft.symbol, draft.units)
+
+
+def _entry_price_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
+    if command.entry in (EntryType.MARKET, EntryType.POSITION):
+        return None
+    view = checks.view_of(core, command.login, draft.symbol)
+    assert view is not None
+    order_type = _ENTRY_TYPES[command.entry, command.side]
+    return checks.pending_price_check(draft.symbol, order_type, draft.price, None, view, command.by)
+
+
+def _exits_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
+    """Stop loss, levels and activation on their sides of the market or of the entry price."""
+    if command.entry in (EntryType.LIMIT, EntryType.STOP):
+        base = draft.price
+    else:
+        view = checks.view_of(core, command.login, draft.symbol)
+        assert view is not None
+        base = checks.market_price(view, command.side, opening=False)
+    assert base is not None
+    if command.callback is not None and (draft.callback is None or not 0 < draft.callback < 100):
+        return Code.INVALID_STOPS
+    if command.activation is not None and not _is_ahead(command.side, draft.activation, base):
+        return Code.INVALID_STOPS
+    if command.offset < 0:
+        return Code.INVALID_STOPS
+    return exit_prices_failure(
+        draft.symbol,
+        command.side,
+        base,
+        command.by,
+        command.stop_loss,
+        [price for price, _ in command.take_profits],
+    )
+
+
+def _is_ahead(side: Side, price: int | None, base: int) -> bool:
+    if price is None:
+        return False
+    return price > base if side is Side.BUY else price < base
+
+
+def exit_prices_failure(
+    symbol: Symbol, side: Side, base: int, by: By, stop_loss: str | None, levels: list[str]
+) -> Code | None:
+    """Judge a stop loss and level prices like the SL and TP of an order at `base`."""
+    code = checks.stops_check(symbol, side, base, by, sl=stop_loss, tp=None)
+    for price in levels:
+        if code is not None:
+            return code
+        if checks.read_price(symbol, price) is None:
+            return Code.INVALID_STOPS
+        code = checks.stops_check(symbol, side, base, by, sl=None, tp=price)
+    return code
+
+
+def _levels_failure(command: PlaceSmart, draft: Draft) -> Code | None:
+    has_stop = draft.stop_loss is not None or draft.callback is not None
+    prices = [price for price in draft.level_prices if price is not None]
+    draft.fault = plans.faulty_level(
+        draft.symbol, command.side, prices, draft.percents, draft.volumes, has_stop=has_stop
+    )
+    return None if draft.fault is None else Code.INVALID_LEVELS
+
+
+def _exists_failure(core: Core, command: PlaceSmart) -> Code | None:
+    if not core.state.is_netting(command.login):
+        return None
+    standing = netting_position(core, command.login, command.symbol)
+    return Code.POSITION_EXISTS if standing is not None else None
+
+
+def _room_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
+    probe = SmartOrder(
+        id=0, login=command.login, symbol=command.symbol, side=command.side, volume=draft.units or 0,
+        entry=command.entry, state=SmartState.PENDING, created_ms=0, modified_ms=0, digits=draft.symbol.digits,
+    )  # fmt: skip
+    # A ticket, so that the probe does not use up one of the engine's own numbers.
+    order = _entry_order(core, replace(command, ticket=command.ticket or -1), probe, draft)
+    if command.entry is not EntryType.MARKET:
+        return checks.reservation_check(core, order)
+    assert order.requested_price is not None
+    return checks.margin_check(core, order, order.requested_price)
+
+
+# Standing plans
+
+
+def _standing_failure(
+    core: Core, command: ModifySmart | CancelSmart
+) -> tuple[Code | None, SmartOrder | None]:
+    account = core.state.accounts.get(command.login)
+    code = checks.account_check(account, command.by, opening=False)
+    if code is not None:
+        return code, None
+    smart = core.state.book(command.login).smarts.get(command.smart)
+    if smart is None:
+        return Code.SMART_NOT_FOUND, None
+    if command.version is not None and command.version != smart.version:
+        return Code.CONFLICT, smart
+    symbol = core.state.symbols[smart.symbol]
+    closing_ = isinstance(command, CancelSmart)
+    return checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=closing_), smart
+
+
+def _refused(code: Code, command: ModifySmart | CancelSmart, level: int = 0) -> CommandDone:
+    text = refusal_text(code, f"smart order {command.smart}") + (f", level {level}" if level else "")
+    return CommandDone(code, text, login=command.login, level=level)
+
+
+def modify(core: Core, command: ModifySmart) -> CommandDone:
+    """Change stop, callback, break-even or open levels; an explicit change may loosen the fixed stop only."""
+    code, smart = _standing_failure(core, command)
+    if code is not None or smart is None:
+        return _refused(code or Code.SMART_NOT_FOUND, command)
+    symbol = core.state.symbols[smart.symbol]
+    levels = None
+    code = _modified_exits_failure(core, command, smart, symbol)
+    if code is None and command.levels is not None:
+        levels, fault = _modified_levels(command, smart, symbol)
+        if fault is not None:
+            return _refused(Code.INVALID_LEVELS, command, fault)
+    if code is None and not _still_exits(command, smart, levels):
+        code = Code.INVALID_LEVELS
+    if code is not None:
+        return _refused(code, command)
+    _apply_modification(core, command, smart, symbol, levels)
+    return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})
+
+
+def _base_price(core: Core, smart: SmartOrder, symbol: Symbol) -> int | None:
+    if smart.state is SmartState.PENDING:
+        order = core.state.orders.get(smart.order)
+        if order is not None and order.price is not None:
+            return order.price
+    view = checks.view_of(core, smart.login, symbol)
+    return None if view is None else checks.market_price(view, smart.side, opening=False)
+
+
+def _modified_exits_failure(
+    core: Core, command: ModifySmart, smart: SmartOrder, symbol: Symbol
+) -> Code | None:
+    base = _base_price(core, smart, symbol)
+    if base is None:
+        return Code.OFF_QUOTES
+    callback = parse_decimal(command.callback) if command.callback is not None else None
+    if command.callback is not None and (callback is None or not 0 <= callback < 100):
+        return Code.INVALID_STOPS
+    if command.offset is not None and command.offset < 0:
+        return Code.INVALID_STOPS
+    prices = [price for price, _ in command.levels or []]
+    return exit_prices_failure(symbol, smart.side, base, command.by, command.stop_loss, prices)
+
+
+def _modified_levels(
+    command: ModifySmart, smart: SmartOrder, symbol: Symbol
+) -> tuple[list[Level], int | None]:
+    """Return the levels after the change (those done are kept) and the number of a faulty one."""
+    kept = [level for level in smart.levels if level.status not in _OPEN]
+    percents = [level.percent for level in kept if level.status is LevelStatus.FILLED]
+    prices = [level.price for level in kept if level.status is LevelStatus.FILLED]
+    new_prices, new_percents = [], []
+    for price, percent in command.levels or []:
+        points = checks.read_price(symbol, price)
+        assert points is not None
+        new_prices.append(points)
+        new_percents.append(parse_decimal(percent) or Fraction(0))
+    volumes = plans.level_volumes(smart.volume, symbol.volume_step, percents + new_percents)
+    fault = plans.faulty_level(
+        symbol, smart.side, prices + new_prices, percents + new_percents, volumes,
+        has_stop=_has_stop(command, smart),
+    )  # fmt: skip
+    if fault is not None:
+        return [], fault
+    first = max((level.number for level in kept), default=0) + 1
+    fresh = [
+        Level(first + i, new_prices[i], new_percents[i], volumes[len(percents) + i])
+        for i in range(len(new_prices))
+    ]
+    return kept + fresh, None
+
+
+def _has_stop(command: ModifySmart, smart: SmartOrder) -> bool:
+    stop = smart.stop_loss is not None if command.stop_loss is None else parse_decimal(command.stop_loss) != 0
+    trails = smart.callback is not None if command.callback is None else parse_decimal(command.callback) != 0
+    return stop or trails or smart.break_even_stop is not None or smart.trail_floor is not None
+
+
+def _still_exits(command: ModifySmart, smart: SmartOrder, levels: list[Level] | None) -> bool:
+    """Return whether the changed plan still has an exit for all of its volume."""
+    if _has_stop(command, smart):
+        return True
+    standing = smart.levels if levels is None else levels
+    covered = sum(level.percent for level in standing if level.status is not LevelStatus.CANCELLED)
+    return any(level.status in _OPEN for level in standing) and covered >= plans.HUNDRED
+
+
+def _apply_modification(
+    core: Core, command: ModifySmart, smart: SmartOrder, symbol: Symbol, levels: list[Level] | None
+) -> None:
+    core.sync_mark(smart)
+    if command.stop_loss is not None:
+        smart.stop_loss = checks.read_stop(symbol, command.stop_loss) or None
+    if command.callback is not None:
+        _change_callback(core, smart, parse_decimal(command.callback) or None)
+    if command.offset is not None:
+        smart.offset = command.offset
+    if command.break_even is not None:
+        smart.break_even = command.break_even
+    if levels is not None:
+        smart.levels = levels
+        plans.cut_levels(smart)
+    core.save_smart(smart, "modified", _changed(command))
+    smart_life.move_to_break_even(core, smart)
+    position = core.state.positions.get(smart.position)
+    if position is not None and smart.position:
+        core.save_position(position)
+        core.arm_position(position)
+    core.arm_trailing(smart)
+
+
+def _changed(command: ModifySmart) -> dict[str, object]:
+    names = ("stop_loss", "callback", "break_even", "offset", "levels")
+    return {name: getattr(command, name) for name in names if getattr(command, name) is not None}
+
+
+def _change_callback(core: Core, smart: SmartOrder, callback: Fraction | None) -> None:
+    """Change the callback rate: a wider one, or none, never loosens the stop that stands."""
+    standing = plans.trailing_stop(smart)
+    had = smart.callback is not None
+    smart.trail_floor = plans.tighter(smart.side, smart.trail_floor, standing)
+    smart.callback = callback
+    if callback is not None and not had:
+        smart_life.start_mark(core, smart)
+    if callback is None:
+        core.arm_trailing(smart)  # leaves its trailing group
+        smart.mark = None
+
+
+def cancel(core: Core, command: CancelSmart) -> CommandDone:
+    """End a plan by hand: the position stays open, unmanaged, unless `close` is asked for."""
+    code, smart = _standing_failure(core, command)
+    if code is not None or smart is None:
+        return _refused(code or Code.SMART_NOT_FOUND, command)
+    if smart.state is SmartState.PENDING:
+        order = core.state.orders.get(smart.order)
+        if order is not None:
+            cancel_order(core, order, comment=command.comment)
+        smart_life.entry_ended(core, smart.id, "cancelled")
+        return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})
+    if command.close:
+        position = core.state.positions[smart.position]
+        part = smart.remaining < position.volume
+        return closing.close(
+            core,
+            ClosePosition(
+                login=smart.login, position=smart.position, by=command.by, actor=command.actor,
+                ticket=command.ticket, comment=command.comment or f"smart order {smart.id}: closed",
+                volume=checks.lots_text(smart.remaining) if part else None,
+            ),
+        )  # fmt: skip
+    smart_life.end_plan(core, smart, SmartState.CANCELLED, "cancelled", {"by": command.by.value})
+    return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})

@@ -1,0 +1,159 @@
+"""Margin of legs, symbols and accounts (rules section 7).
+
+A leg is some volume of one side with the margin of one lot in account currency before the margin rate.
+Amounts are whole minor units; one margin component is rounded at a time, then components are added.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.enums import CalcMode, Side, side_of
+from engine.rates import margin_conversion
+from engine.records import VOLUME_SCALE, Order, Position
+from engine.rounding import round_half_up
+from engine.settings import Group, Symbol, currency_digits
+from engine.state import State
+
+
+@dataclass(slots=True, frozen=True)
+class Leg:
+    """Volume of one side at `lot_margin` account currency a lot, before the margin rate."""
+
+    side: Side
+    volume: int
+    lot_margin: Fraction
+
+
+def lot_margin(
+    symbol: Symbol, *, price_points: Fraction | int, leverage: Fraction | int, rate: Fraction, opened: bool
+) -> Fraction:
+    """Return the margin of one lot in account currency, before the margin rate.
+
+    forex: contract / leverage; forex_no_leverage: contract; cfd: contract x price; cfd_leverage: the same /
+    leverage; futures: initial margin for new lots, maintenance for open ones; margin_initial per lot where a
+    symbol sets it. `rate` converts the margin currency.
+    """
+    mode = symbol.calc_mode
+    if mode is CalcMode.FUTURES:
+        per_lot = (
+            symbol.margin_initial
+            if not opened or symbol.margin_maintenance is None
+            else symbol.margin_maintenance
+        )
+        return (per_lot or 0) * rate
+    if symbol.margin_initial is not None:
+        return symbol.margin_initial * rate
+    amount = symbol.contract_size * rate
+    if mode in (CalcMode.CFD, CalcMode.CFD_LEVERAGE):
+        amount = amount * price_points / 10**symbol.digits
+    if mode in (CalcMode.FOREX, CalcMode.CFD_LEVERAGE):
+        amount = amount / leverage
+    return amount
+
+
+def position_leg(symbol: Symbol, position: Position) -> Leg:
+    """Return an open position as a leg: its price, leverage and conversion rate are kept from its opening."""
+    amount = lot_margin(
+        symbol, price_points=position.open_price, leverage=position.leverage,
+        rate=position.margin_rate, opened=True,
+    )  # fmt: skip
+    return Leg(position.side, position.volume, amount)
+
+
+def symbol_margin(symbol: Symbol, group: Group, legs: Iterable[Leg], digits: int) -> int:
+    """Return the margin of all legs of one symbol in minor units of `digits` decimals."""
+    volume = {Side.BUY: 0, Side.SELL: 0}
+    weighted = {Side.BUY: Fraction(0), Side.SELL: Fraction(0)}
+    for leg in legs:
+        volume[leg.side] += leg.volume
+        weighted[leg.side] += leg.volume * leg.lot_margin
+    scale = Fraction(10**digits, VOLUME_SCALE)
+    buy = weighted[Side.BUY] * symbol.margin_rate_buy * scale
+    sell = weighted[Side.SELL] * symbol.margin_rate_sell * scale
+    long, short = volume[Side.BUY], volume[Side.SELL]
+    if not long or not short:
+        return round_half_up(buy + sell)
+    if group.hedge_larger_leg:
+        return max(round_half_up(buy), round_half_up(sell))
+    larger = buy / long if long >= short else sell / short
+    uncovered = round_half_up(abs(long - short) * larger) if long != short else 0
+    covered_rate = (weighted[Side.BUY] + weighted[Side.SELL]) / (long + short) * scale
+    mean_rate = (symbol.margin_rate_buy + symbol.margin_rate_sell) / 2
+    hedged = symbol.margin_hedged / symbol.contract_size
+    return uncovered + round_half_up(min(long, short) * covered_rate * hedged * mean_rate)
+
+
+def order_leverage(state: State, login: int, asked: int | None) -> Fraction:
+    """Return the leverage an order of this account gets: asked for, else the account's, else its group's."""
+    account = state.accounts[login]
+    return Fraction(asked or account.leverage or state.groups[account.group].leverage)
+
+
+def reservation(state: State, order: Order, rate: Fraction | None = None) -> int:
+    """Return the margin that a pending order reserves: its leg at its own price x pending_margin_rate.
+
+    The conversion is that of the moment unless `rate` is given. Nothing is reserved while there is no rate.
+    """
+    symbol = state.symbols.get(order.symbol)
+    if symbol is None or not symbol.pending_margin_rate or order.price is None:
+        return 0
+    account = state.accounts[order.login]
+    side = side_of(order.type)
+    if rate is None:
+        rate = margin_conversion(state, state.groups[account.group], symbol, side, account.currency)
+        if rate is None:
+            return 0
+    per_lot = lot_margin(
+        symbol, price_points=order.price, leverage=order_leverage(state, order.login, order.leverage),
+        rate=rate, opened=False,
+    )  # fmt: skip
+    amount = per_lot * order.volume / VOLUME_SCALE * symbol.margin_rate(side is Side.BUY)
+    scale = 10 ** currency_digits(account.currency)
+    return round_half_up(amount * symbol.pending_margin_rate * scale)
+
+
+def reserving_orders(state: State, login: int) -> list[Order]:
+    """Return the account's pending orders that reserve margin, by ticket."""
+    orders = state.book(login).orders.values()
+    return [o for o in orders if o.price is not None and _reserves(state, o)]
+
+
+def _reserves(state: State, order: Order) -> bool:
+    symbol = state.symbols.get(order.symbol)
+    return symbol is not None and bool(symbol.pending_margin_rate)
+
+
+def positions_margin(
+    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None
+) -> int:
+    """Return the margin of the account's positions; `legs` replaces those of one symbol ("what if")."""
+    book = state.book(login)
+    if legs is None and book.margin is not None:
+        return book.margin
+    account = state.accounts[login]
+    group = state.groups[account.group]
+    digits = currency_digits(account.currency)
+    by_symbol: dict[str, list[Leg]] = {}
+    for position in book.positions.values():
+        if legs is not None and position.symbol == symbol_name:
+            continue
+        leg = position_leg(state.symbols[position.symbol], position)
+        by_symbol.setdefault(position.symbol, []).append(leg)
+    if legs is not None:
+        by_symbol[symbol_name] = legs
+    total = sum(symbol_margin(state.symbols[name], group, some, digits) for name, some in by_symbol.items())
+    if legs is None:
+        book.margin = total
+    return total
+
+
+def account_margin(
+    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None, without: int = 0
+) -> int:
+    """Return the account's margin, reservations of pending orders included except order `without`."""
+    total = positions_margin(state, login, symbol_name=symbol_name, legs=legs)
+    for order in reserving_orders(state, login):
+        if order.ticket != without:
+            total += reservation(state, order)
+    return total

@@ -1,0 +1,125 @@
+"""The dealers' queue: what waits for a dealer, and what becomes of it (rules sections 5 and 11).
+
+A request is one market order, close, close by, or trigger. A trigger that leaves the queue unexecuted stays
+armed. Confirming executes; rates, hedge and margin of openings are checked again then.
+"""
+
+from heapq import heappush
+
+from engine.core import Core
+from engine.enums import Execution, OrderReason, OrderStatus, RequestKind, Side
+from engine.events import RequestChanged
+from engine.execution import leave_queue
+from engine.lifecycle import advance
+from engine.records import Order, Position, Request
+from engine.smart_life import entry_ended
+
+ORDER_KINDS = frozenset({RequestKind.MARKET, RequestKind.CLOSE, RequestKind.CLOSE_BY})
+
+
+def executes_by_itself(core: Core, login: int, symbol: str) -> bool:
+    """Return whether this account's orders of the symbol execute without a dealer now."""
+    state = core.state
+    execution = state.terms_for(state.group_of(login), state.symbols[symbol]).execution
+    if execution is Execution.AUTO:
+        return True
+    return execution is Execution.MANUAL_UNLESS_NO_DEALERS and not state.dealers
+
+
+def is_manual(core: Core, login: int, symbol: str) -> bool:
+    """Return whether execution is `manual`, dealers or not."""
+    state = core.state
+    return state.terms_for(state.group_of(login), state.symbols[symbol]).execution is Execution.MANUAL
+
+
+def queue_order(core: Core, order: Order, kind: RequestKind, *, side: Side, opposite: int = 0) -> Request:
+    """Put an order into the queue; it stays PENDING until it is answered or times out."""
+    request = _enqueue(
+        core, kind, login=order.login, symbol=order.symbol, side=side, volume=order.volume,
+        price=order.requested_price, order=order.ticket, position=order.position, digits=order.digits,
+    )  # fmt: skip
+    request.opposite = opposite
+    order.request = request.id
+    core.save_order(order)
+    return request
+
+
+def queue_pending(core: Core, order: Order, side: Side, context: dict[str, object]) -> None:
+    """Put a reached pending order into the queue, unless it waits there already."""
+    if order.request in core.state.requests:
+        return
+    request = _enqueue(
+        core, RequestKind.PENDING, login=order.login, symbol=order.symbol, side=side, volume=order.volume,
+        price=order.price, order=order.ticket, digits=order.digits,
+    )  # fmt: skip
+    request.context = dict(context)
+    order.request = request.id
+    core.save_order(order)
+
+
+def queue_trigger(
+    core: Core, position: Position, kind: RequestKind, *, volume: int, price: int | None, level: int = 0,
+    context: dict[str, object],
+) -> None:  # fmt: skip
+    """Put a position's trigger or stop-out into the queue, unless one of it waits there already."""
+    if position.request in core.state.requests:
+        return
+    request = _enqueue(
+        core, kind, login=position.login, symbol=position.symbol, side=position.side.opposite, volume=volume,
+        price=price, position=position.ticket, digits=position.digits,
+    )  # fmt: skip
+    request.smart = position.smart
+    request.level = level
+    request.context = dict(context)
+    position.request = request.id
+    core.save_position(position)
+
+
+def _enqueue(
+    core: Core, kind: RequestKind, *, login: int, symbol: str, side: Side, volume: int, price: int | None,
+    digits: int, order: int = 0, position: int = 0,
+) -> Request:  # fmt: skip
+    now = core.state.now_ms
+    expires = now + core.state.group_of(login).timeout_s * 1000
+    request = Request(
+        id=core.new_request_id(), kind=kind, login=login, symbol=symbol, side=side, volume=volume, price=price,
+        created_ms=now, expires_ms=expires, order=order, position=position, requested_price=price, digits=digits,
+    )  # fmt: skip
+    core.state.requests[request.id] = request
+    heappush(core.expiries, (expires + 1, 1, request.id))  # unanswered for more than the timeout
+    core.emit(RequestChanged(request, open=True))
+    return request
+
+
+def drop_request(core: Core, request: Request, outcome: str) -> None:
+    """End a request unexecuted: an order fails with the outcome as its error, a trigger stays armed."""
+    leave_queue(core, request, outcome)
+    if request.kind not in ORDER_KINDS:
+        return
+    order = core.state.orders.get(request.order)
+    if order is not None:
+        fail_order(core, order, outcome)
+
+
+def fail_order(core: Core, order: Order, error: str) -> None:
+    """End an order as FAILED with its code."""
+    order.error = error
+    advance(order, "status", OrderStatus.FAILED)
+    core.save_order(order)
+    if order.smart:
+        entry_ended(core, order.smart, error)
+
+
+def cancel_order(core: Core, order: Order, *, comment: str = "", reason: OrderReason | None = None) -> None:
+    """End a pending order as CANCELED; one that waits for a dealer leaves the queue."""
+    request = core.state.requests.get(order.request)
+    if request is not None:
+        leave_queue(core, request, "canceled")
+    if comment:
+        order.comment = comment
+    if reason is not None:
+        order.reason = reason
+    advance(order, "status", OrderStatus.CANCELED)
+    core.save_order(order)
+    if order.smart:
+        entry_ended(core, order.smart, comment or (reason.value if reason else "canceled"))

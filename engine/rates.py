@@ -1,0 +1,111 @@
+"""Quotes as a group sees them, and conversion between currencies (rules sections 2 and 7).
+
+All rates are exact Fractions of target currency for one unit of source currency. Nothing here changes state.
+"""
+
+from fractions import Fraction
+
+from engine.enums import Conversion, Side
+from engine.settings import Group, Symbol
+from engine.state import State
+
+ONE = Fraction(1)
+USD = "USD"
+
+
+def widen(bid: int, ask: int, spread_diff: int) -> tuple[int, int]:
+    """Return a quote in points widened for a group: bid - floor(diff/2), ask + ceil(diff/2)."""
+    half = spread_diff // 2
+    return bid - half, ask + spread_diff - half
+
+
+def group_quote(state: State, group: Group, symbol: Symbol) -> tuple[int, int] | None:
+    """Return (bid, ask) in points as the group sees them, None before the first tick."""
+    quote = state.quotes.get(symbol.name)
+    if quote is None:
+        return None
+    diff = state.terms_for(group, symbol).spread_diff
+    return widen(quote.bid, quote.ask, diff) if diff else (quote.bid, quote.ask)
+
+
+def open_price(bid_ask: tuple[int, int], side: Side) -> int:
+    """Return the price at which this side opens: buyers at ask, sellers at bid."""
+    return bid_ask[1] if side is Side.BUY else bid_ask[0]
+
+
+def close_price(bid_ask: tuple[int, int], side: Side) -> int:
+    """Return the price at which this side closes: buyers at bid, sellers at ask."""
+    return bid_ask[0] if side is Side.BUY else bid_ask[1]
+
+
+def conversion_rate(state: State, group: Group, source: str, target: str, *, ask: bool) -> Fraction | None:
+    """Return the rate of source in target currency: direct pair, else inverse, else through USD.
+
+    Through USD both legs use the same side. None: there is no rate yet.
+    """
+    if source == target:
+        return ONE
+    rate = _pair_rate(state, group, source, target, ask)
+    if rate is not None:
+        return rate
+    if USD in (source, target):
+        return None
+    first = _pair_rate(state, group, source, USD, ask)
+    second = _pair_rate(state, group, USD, target, ask)
+    return first * second if first is not None and second is not None else None
+
+
+def conversion_path(state: State, source: str, target: str) -> list[tuple[str, bool]] | None:
+    """Return the symbols that `conversion_rate` would use, each with whether it is inverse; None: no rate."""
+    if source == target:
+        return []
+    step = _pair_symbol(state, source, target)
+    if step is not None:
+        return [step]
+    if USD in (source, target):
+        return None
+    first, second = _pair_symbol(state, source, USD), _pair_symbol(state, USD, target)
+    return [first, second] if first is not None and second is not None else None
+
+
+def _pair_symbol(state: State, source: str, target: str) -> tuple[str, bool] | None:
+    for inverse, key in ((False, (source, target)), (True, (target, source))):
+        for name in state.pairs.get(key, ()):
+            quote = state.quotes.get(name)
+            if quote is not None and quote.bid > 0:
+                return name, inverse
+    return None
+
+
+def _pair_rate(state: State, group: Group, source: str, target: str, ask: bool) -> Fraction | None:
+    found = _pair_symbol(state, source, target)
+    if found is None:
+        return None
+    name, inverse = found
+    symbol = state.symbols[name]
+    view = group_quote(state, group, symbol)
+    if view is None:
+        return None
+    scale = 10**symbol.digits
+    if inverse:  # the ask of the inverse pair is 1 / bid of the pair
+        price = view[0] if ask else view[1]
+        return Fraction(scale, price) if price > 0 else None
+    return Fraction(view[1] if ask else view[0], scale)
+
+
+def profit_rate(
+    state: State, group: Group, symbol: Symbol, side: Side, *, gain: bool, currency: str
+) -> Fraction | None:
+    """Return the rate that turns profit of a position of this side into account currency.
+
+    `conversion = deal`: a buy uses the ask, a sell the bid. `market`: a gain uses the bid, a loss the ask.
+    """
+    ask = side is Side.BUY if symbol.conversion is Conversion.DEAL else not gain
+    return conversion_rate(state, group, symbol.profit_currency, currency, ask=ask)
+
+
+def margin_conversion(
+    state: State, group: Group, symbol: Symbol, side: Side, currency: str
+) -> Fraction | None:
+    """Return the rate that turns margin of a new leg into account currency: ask for buys, bid for sells."""
+    return conversion_rate(state, group, symbol.margin_currency, currency, ask=side is Side.BUY)

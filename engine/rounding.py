@@ -1,0 +1,57 @@
+"""Exact numbers: reading decimal text, rounding half up, printing.
+
+Everything is int or Fraction. Rounding is half up with ties away from zero (rules section 1), once, at the
+moment when an amount becomes money.
+"""
+
+import re
+from fractions import Fraction
+
+_DECIMAL = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?", re.ASCII)
+
+
+def parse_decimal(text: object) -> Fraction | None:
+    """Return the number that this decimal text (or int) holds, None where it is not one.
+
+    Exponents, infinities and more than 25 digits on a side are not taken.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return Fraction(text)
+    if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        return None
+    return Fraction(text)
+
+
+def on_grid(text: object, digits: int) -> int | None:
+    """Return decimal text as a whole number of 10^-digits, None where it is no such number."""
+    number = parse_decimal(text)
+    if number is None:
+        return None
+    scaled = number * 10**digits
+    return scaled.numerator if scaled.denominator == 1 else None
+
+
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """Return numerator / denominator rounded half up, ties away from zero; denominator > 0."""
+    if numerator >= 0:
+        return (2 * numerator + denominator) // (2 * denominator)
+    return -((-2 * numerator + denominator) // (2 * denominator))
+
+
+def round_half_up(value: Fraction) -> int:
+    """Return the value rounded to a whole number, ties away from zero."""
+    return divide_half_up(value.numerator, value.denominator)
+
+
+def to_text(number: int, digits: int) -> str:
+    """Return a whole number of 10^-digits as decimal text with exactly `digits` decimals."""
+    if digits == 0:
+        return str(number)
+    sign = "-" if number < 0 else ""
+    whole, part = divmod(abs(number), 10**digits)
+    return f"{sign}{whole}.{part:0{digits}d}"
+
+
+def fraction_text(value: Fraction, digits: int) -> str:
+    """Return a Fraction printed half up with `digits` decimals."""
+    return to_text(round_half_up(value * 10**digits), digits)

@@ -1,0 +1,1 @@
+"""A tick's stages, one file each; pipeline.py has their order."""

@@ -1,0 +1,158 @@
+"""Stages 2 and 4: pending orders are collected when their price is reached, and activated later in the tick.
+
+Between the two, positions are checked for SL and TP; a position opened here is looked at from the next tick.
+"""
+
+from engine import checks
+from engine.codes import Code
+from engine.core import Core
+from engine.enums import (
+    LIMIT_TYPES,
+    STOP_LIMIT_TYPES,
+    Answer,
+    HaltLevel,
+    HookPoint,
+    OrderStatus,
+    OrderType,
+    TradeMode,
+    side_of,
+)
+from engine.execution import Fill, has_rates, leave_queue, open_deal
+from engine.hooks import Context
+from engine.queue import cancel_order, executes_by_itself, is_manual, queue_pending
+from engine.records import Order
+from engine.stages.triggered import Tick, context, evidence
+
+_LIMIT_OF = {OrderType.BUY_STOP_LIMIT: OrderType.BUY_LIMIT, OrderType.SELL_STOP_LIMIT: OrderType.SELL_LIMIT}
+
+Collected = tuple[Order, dict[str, str]]  # the order and its hooks' answers so far
+
+
+def collect(core: Core, tick: Tick) -> list[Collected]:
+    """Return the orders that this tick reaches and that may be activated, by login and ticket.
+
+    `pendings_filter` is asked; unless it says OK, an order of a `manual` group goes to the dealers instead.
+    A reached stop-limit becomes its limit order and is looked at from the next tick on.
+    """
+    ladder = core.pendings.get(tick.symbol.name)
+    if ladder is None:
+        return []
+    reached = [core.state.orders[ticket] for ticket in ladder.due(tick.bid, tick.ask)]
+    reached.sort(key=lambda order: (order.login, order.ticket))
+    collected: list[Collected] = []
+    for order in reached:
+        if order.type in STOP_LIMIT_TYPES:
+            _become_limit(core, order)
+            continue
+        core.arm_order(order)  # it stays armed until it has executed
+        if _is_held(core, order):
+            continue
+        hooks: dict[str, str] = {}
+        answer = core.hooks.filter(HookPoint.PENDINGS_FILTER, _context(core, tick, order), hooks)
+        if answer is Answer.OK or not is_manual(core, order.login, order.symbol):
+            collected.append((order, hooks))
+        else:
+            _queue(core, tick, order, hooks)
+    return collected
+
+
+def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
+    """Activate collected orders that are still pending: filter again, the three deletions, apply."""
+    for order, hooks in collected:
+        if order.status is not OrderStatus.PENDING:
+            continue
+        answer = core.hooks.filter(HookPoint.PENDINGS_FILTER, _context(core, tick, order), hooks)
+        if answer is not Answer.OK and not executes_by_itself(core, order.login, order.symbol):
+            _queue(core, tick, order, hooks)
+            continue
+        view = tick.view(core, order.login)
+        price = fill_price(core, order, view)
+        if _deleted(core, order, price):
+            continue
+        verdict = core.hooks.apply(HookPoint.PENDINGS_APPLY, _context(core, tick, order), hooks)
+        if verdict.answer is not Answer.OK:
+            continue
+        if verdict.price is not None:
+            price = checks.hook_price(tick.symbol, verdict.price, price)
+        _open(core, order, price, _evidence(core, tick, order, hooks))
+
+
+def execute(core: Core, order: Order, price: int, found: dict[str, object]) -> None:
+    """Activate an order that a dealer confirmed at a price; the deletions are checked again."""
+    if not _deleted(core, order, price):
+        _open(core, order, price, found)
+
+
+def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
+    """Return the price in points: a limit's own (the tick's under positive_slippage), a stop's the tick's."""
+    market = checks.market_price(view, side_of(order.type), opening=True)
+    assert order.price is not None
+    if order.type in LIMIT_TYPES and not core.state.group_of(order.login).positive_slippage:
+        return order.price
+    return market
+
+
+def _become_limit(core: Core, order: Order) -> None:
+    order.type = _LIMIT_OF[order.type]
+    order.price = order.requested_price = order.limit_price
+    core.save_order(order)
+    core.arm_order(order)
+    core.watch.touch(order.login)
+
+
+def _is_held(core: Core, order: Order) -> bool:
+    """Return whether a kill switch, or a missing rate, lets the order wait."""
+    symbol = core.state.symbols[order.symbol]
+    if checks.halt_level(core, order.login, symbol) is not HaltLevel.NORMAL:
+        return True
+    return not has_rates(core, order.login, symbol, side_of(order.type))
+
+
+def _context(core: Core, tick: Tick, order: Order) -> Context:
+    view = tick.view(core, order.login)
+    return context(
+        core, tick.symbol, view, login=order.login, ticket=order.ticket, side=side_of(order.type),
+        volume=order.volume, reason=order.reason, level=order.price, price=fill_price(core, order, view),
+    )  # fmt: skip
+
+
+def _evidence(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> dict[str, object]:
+    view = tick.view(core, order.login)
+    return evidence(
+        tick.symbol, view, tick.quote.time_ms, trigger=order.type.value, level=order.price, hooks=hooks
+    )
+
+
+def _queue(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> None:
+    queue_pending(core, order, side_of(order.type), _evidence(core, tick, order, hooks))
+
+
+def _deleted(core: Core, order: Order, price: int) -> bool:
+    """Delete an order that may not open: by trade mode, margin, or hedge prohibition, in this order."""
+    symbol = core.state.symbols[order.symbol]
+    side = side_of(order.type)
+    reduces = checks.counts_as_close(core, order.login, order.symbol, side, order.volume) is not None
+    closed = symbol.trade_mode is not TradeMode.DISABLED and reduces
+    if not closed and checks.trade_mode_check(symbol, side, opening=True) is not None:
+        comment = "deleted [close only]"
+    elif checks.margin_check(core, order, price) is Code.NO_MONEY:
+        comment = "deleted [no money]"
+    elif checks.hedge_check(core, order.login, order.symbol, side) is not None:
+        comment = "deleted [hedge is prohibited]"
+    else:
+        return False
+    cancel_order(core, order, comment=comment)
+    core.watch.touch(order.login)
+    return True
+
+
+def _open(core: Core, order: Order, price: int, found: dict[str, object]) -> None:
+    request = core.state.requests.get(order.request)
+    if request is not None:
+        leave_queue(core, request, "executed")
+    assert order.price is not None
+    fill = Fill(
+        price=price, requested_price=order.price, reason=order.reason,
+        trigger_key=f"order:{order.ticket}:activation", evidence=found,
+    )  # fmt: skip
+    open_deal(core, order, fill)

@@ -1,0 +1,61 @@
+"""Stage 1: is the tick a quote? Refusals in their order, rounding, the deviation filter (rules section 2)."""
+
+from fractions import Fraction
+
+from engine.core import Core
+from engine.enums import Refusal
+from engine.records import Quote
+from engine.rounding import parse_decimal, round_half_up
+from engine.settings import Symbol
+
+Price = int | Fraction
+_ZEROS = "0000000000"
+
+
+def read_points(text: str, digits: int) -> Price | None:
+    """Return a price in points, exact (a Fraction where it is off the grid); None: not a number."""
+    whole, dot, part = text.partition(".")
+    if len(part) <= digits and whole.isdigit() and (part.isdigit() or not dot) and text.isascii():
+        return int(whole + part + _ZEROS[: digits - len(part)])
+    number = parse_decimal(text)
+    if number is None:
+        return None
+    scaled = number * 10**digits
+    return scaled.numerator if scaled.denominator == 1 else scaled
+
+
+def accept(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
+    """Return the new quote of the symbol, or why the tick is refused; a refused tick changes nothing.
+
+    Causes in order: invalid, crossed, stale, filtered. A deviating tick counts in the row of its direction.
+    """
+    digits = symbol.digits
+    bid, ask = read_points(bid_text, digits), read_points(ask_text, digits)
+    if bid is None or ask is None or ((bid <= 0 or ask <= 0) and not symbol.allow_negative):
+        return Refusal.INVALID
+    if ask < bid:
+        return Refusal.CROSSED
+    last = core.state.quotes.get(symbol.name)
+    if last is not None:
+        if time_ms < last.time_ms:
+            return Refusal.STALE
+        if symbol.filter_points and not _passes_filter(symbol, last, bid + ask):
+            return Refusal.FILTERED
+    low = bid if type(bid) is int else round_half_up(Fraction(bid))
+    high = ask if type(ask) is int else round_half_up(Fraction(ask))
+    if last is None:
+        quote = core.state.quotes[symbol.name] = Quote(low, high, time_ms, 1)
+        return quote
+    last.bid, last.ask, last.time_ms, last.deviating = low, high, time_ms, 0
+    last.seq += 1
+    return last
+
+
+def _passes_filter(symbol: Symbol, last: Quote, doubled_mid: Price) -> bool:
+    """Return whether the mid is near the last one, or enough consecutive ticks deviate the same way."""
+    move = doubled_mid - (last.bid + last.ask)
+    if abs(move) <= 2 * symbol.filter_points:
+        return True
+    way = 1 if move > 0 else -1
+    last.deviating = last.deviating + way if last.deviating * way > 0 else way
+    return abs(last.deviating) >= symbol.filter_ticks

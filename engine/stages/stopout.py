@@ -1,0 +1,234 @@
+"""Stage 5: margin calls and stop-outs of the accounts that hold the ticked symbol (rules section 8).
+
+Only accounts that the watch calls due are computed; the answer is the same as computing all of them. An
+account that reached its limit and could not be helped stays due.
+"""
+
+from typing import Any
+
+from engine import checks
+from engine.core import Core
+from engine.enums import Answer, HaltLevel, HookPoint, LedgerKind, OrderReason, RequestKind, Side, StopOutMode
+from engine.events import AccountChanged, MarginCallChanged
+from engine.execution import Fill, book_money, close_deal, closing_order, complete, leave_queue
+from engine.margin import position_leg, reservation, reserving_orders
+from engine.profit import floating_profit
+from engine.queue import cancel_order, executes_by_itself, queue_trigger
+from engine.records import VOLUME_SCALE, Order, Position, Request
+from engine.rounding import divide_half_up, round_half_up, to_text
+from engine.settings import currency_digits
+from engine.smart_steps import fewest_steps
+from engine.stages.triggered import Tick, context, tick_evidence
+from engine.valuation import AccountState, account_state, is_margin_called, is_stopped_out
+
+
+def run(core: Core, tick: Tick) -> None:
+    """Look at every due account that has a position on the symbol, by login."""
+    name = tick.symbol.name
+    core.watch.crossed(name, tick.bid, tick.ask)
+    due = core.watch.due.get(name)
+    if not due:
+        return
+    for login in sorted(due):
+        if not any(p.symbol == name for p in core.state.book(login).positions.values()):
+            due.discard(login)
+            continue
+        _look(core, tick, login)
+
+
+def _look(core: Core, tick: Tick, login: int) -> None:
+    figures = account_state(core.state, login)
+    _margin_call(core, login, figures)
+    account = core.state.accounts[login]
+    group = core.state.groups[account.group]
+    if is_stopped_out(group, account.currency, figures.equity, figures.margin):
+        _stop_out(core, tick, login)
+        figures = account_state(core.state, login)
+        _margin_call(core, login, figures)
+        if is_stopped_out(group, account.currency, figures.equity, figures.margin):
+            return
+    core.watch.settle(login)
+
+
+def _margin_call(core: Core, login: int, figures: AccountState) -> None:
+    account = core.state.accounts[login]
+    called = is_margin_called(core.state.groups[account.group], figures.equity, figures.margin)
+    if called is not account.margin_call:
+        account.margin_call = called
+        core.emit(MarginCallChanged(account, figures.level_text))
+        core.emit(AccountChanged(account))
+
+
+def _stop_out(core: Core, tick: Tick, login: int) -> None:
+    """Close victims until the account is above its limit or nothing is left to close."""
+    account = core.state.accounts[login]
+    group = core.state.groups[account.group]
+    skipped: set[int] = set()
+    closed = False
+    while True:
+        figures = account_state(core.state, login)
+        if not is_stopped_out(group, account.currency, figures.equity, figures.margin):
+            break
+        if group.stop_out_mode is StopOutMode.MT5 and _delete_reserving(core, login, figures):
+            continue
+        victim = _victim(core, login, skipped)
+        if victim is None:
+            break
+        outcome = _close_victim(core, tick, victim, figures)
+        if outcome is None:  # it waits for a dealer, and the account with it
+            break
+        if outcome:
+            closed = True
+        else:
+            skipped.add(victim.ticket)
+    if closed:
+        compensate(core, login)
+
+
+def _delete_reserving(core: Core, login: int, figures: AccountState) -> bool:
+    """Delete the pending order that reserves most margin, if any does; ties go to the lower ticket."""
+    ranked = [
+        (-reservation(core.state, order), order.ticket, order)
+        for order in reserving_orders(core.state, login)
+    ]
+    ranked = [entry for entry in ranked if entry[0] < 0]
+    if not ranked:
+        return False
+    order: Order = min(ranked, key=lambda entry: entry[:2])[2]
+    cancel_order(core, order, comment=stop_out_comment(core, login, figures), reason=OrderReason.FORCED_CLOSE)
+    core.watch.touch(login)
+    return True
+
+
+def _victim(core: Core, login: int, skipped: set[int]) -> Position | None:
+    """Return the position that the group's mode closes next, the oldest of its kind under FIFO."""
+    state = core.state
+    group = state.group_of(login)
+    while True:
+        candidates = [
+            position
+            for position in state.book(login).positions.values()
+            if position.ticket not in skipped and _can_close(core, position)
+        ]
+        if not candidates:
+            return None
+        if group.stop_out_mode is StopOutMode.SMART:
+            chosen = min(candidates, key=lambda p: (-own_margin(core, p), p.ticket))
+        else:
+            chosen = min(candidates, key=lambda p: (floating_profit(state, p), p.ticket))
+        if not group.close_fifo:
+            return chosen
+        oldest = checks.oldest_of(core, chosen)
+        if oldest.ticket not in skipped:
+            return oldest
+        skipped.add(chosen.ticket)
+
+
+def _can_close(core: Core, position: Position) -> bool:
+    """Return whether the symbol is quoted, in session, not a gateway's and not halted."""
+    symbol = core.state.symbols[position.symbol]
+    if symbol.gateway or position.symbol not in core.state.quotes or not symbol.in_session(core.state.now_ms):
+        return False
+    return checks.halt_level(core, position.login, symbol) is not HaltLevel.HALT
+
+
+def own_margin(core: Core, position: Position) -> int:
+    """Return a position's unhedged margin in account minor units."""
+    symbol = core.state.symbols[position.symbol]
+    leg = position_leg(symbol, position)
+    digits = currency_digits(core.state.accounts[position.login].currency)
+    amount = leg.lot_margin * leg.volume / VOLUME_SCALE * symbol.margin_rate(position.side is Side.BUY)
+    return round_half_up(amount * 10**digits)
+
+
+def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountState) -> bool | None:
+    """Close a victim; False: a hook skips it; None: it was queued for a dealer."""
+    state = core.state
+    symbol = state.symbols[victim.symbol]
+    view = checks.view_of(core, victim.login, symbol)
+    assert view is not None
+    price = checks.market_price(view, victim.side, opening=False)
+    volume = _victim_volume(core, victim)
+    hooks: dict[str, str] = {}
+    told = context(
+        core, symbol, view, login=victim.login, ticket=victim.ticket, side=victim.side.opposite, volume=volume,
+        reason=OrderReason.FORCED_CLOSE, level=None, price=price,
+    )  # fmt: skip
+    answer = core.hooks.filter(HookPoint.STOPOUTS_FILTER, told, hooks)
+    found: dict[str, Any] = {
+        "tick": tick_evidence(tick.symbol, tick.view(core, victim.login), tick.quote.time_ms),
+        "trigger": "stop_out",
+        "level": None,
+        "hooks": hooks,
+        "before": _figures(core, victim.login, figures),
+    }
+    if answer is not Answer.OK and not executes_by_itself(core, victim.login, victim.symbol):
+        queue_trigger(core, victim, RequestKind.STOP_OUT, volume=volume, price=price, context=found)
+        return None
+    verdict = core.hooks.apply(HookPoint.STOPOUTS_APPLY, told, hooks)
+    if verdict.answer is not Answer.OK:
+        return False
+    at = price if verdict.price is None else checks.hook_price(symbol, verdict.price, price)
+    _force_close(core, victim, volume, at, price, figures, found)
+    return True
+
+
+def _victim_volume(core: Core, victim: Position) -> int:
+    group = core.state.group_of(victim.login)
+    if group.stop_out_mode is not StopOutMode.SMART:
+        return victim.volume
+    return fewest_steps(core, victim)
+
+
+def _force_close(
+    core: Core,
+    victim: Position,
+    volume: int,
+    price: int,
+    requested: int,
+    figures: AccountState,
+    found: dict[str, Any],
+) -> None:
+    request = core.state.requests.get(victim.request)
+    if request is not None:
+        leave_queue(core, request, "executed")
+    order = closing_order(core, victim, volume, OrderReason.FORCED_CLOSE, requested)
+    order.comment = stop_out_comment(core, victim.login, figures)
+    fill = Fill(price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=found)
+    close_deal(core, victim, volume, order, fill)
+    complete(core, order, victim.ticket, price)
+    found["after"] = _figures(core, victim.login, account_state(core.state, victim.login))
+
+
+def confirm(core: Core, request: Request, victim: Position, price: int, found: dict[str, Any]) -> None:
+    """Close a victim that a dealer confirmed; the account is looked at again by the next tick."""
+    figures = account_state(core.state, victim.login)
+    volume = min(request.volume, victim.volume)
+    requested = request.price if request.price is not None else price
+    _force_close(core, victim, volume, price, requested, figures, found)
+    compensate(core, victim.login)
+
+
+def compensate(core: Core, login: int) -> None:
+    """Bring a negative balance to 0 after a stop-out that left no position, where the group protects it."""
+    account = core.state.accounts[login]
+    group = core.state.groups[account.group]
+    if group.negative_balance_protection and account.balance < 0 and not core.state.book(login).positions:
+        book_money(core, account, LedgerKind.SO_COMPENSATION, -account.balance)
+
+
+def _figures(core: Core, login: int, figures: AccountState) -> dict[str, str | None]:
+    digits = currency_digits(core.state.accounts[login].currency)
+    return {
+        "equity": to_text(figures.equity, digits),
+        "margin": to_text(figures.margin, digits),
+        "level": figures.level_text,
+    }
+
+
+def stop_out_comment(core: Core, login: int, figures: AccountState) -> str:
+    """Return `so: LEVEL%/EQUITY/MARGIN`, each with two decimals."""
+    scale = 10 ** currency_digits(core.state.accounts[login].currency)
+    equity = to_text(divide_half_up(figures.equity * 100, scale), 2)
+    margin = to_text(divide_half_up(figures.margin * 100, scale), 2)
+    return f"so: {figures.level_text or '0.00'}%/{equity}/{margin}"

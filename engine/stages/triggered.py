@@ -1,0 +1,84 @@
+"""What all triggered executions share: the tick, the hook context, the evidence, the trigger keys."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.checks import lots_text
+from engine.core import Core
+from engine.enums import OrderReason, Side
+from engine.hooks import Context
+from engine.rates import widen
+from engine.records import Position, Quote
+from engine.rounding import to_text
+from engine.settings import Symbol
+
+
+@dataclass(slots=True, frozen=True)
+class Tick:
+    """An accepted tick on its way through the stages; prices in raw points."""
+
+    symbol: Symbol
+    quote: Quote
+
+    @property
+    def bid(self) -> int:
+        """Return the raw bid in points."""
+        return self.quote.bid
+
+    @property
+    def ask(self) -> int:
+        """Return the raw ask in points."""
+        return self.quote.ask
+
+    def view(self, core: Core, login: int) -> tuple[int, int]:
+        """Return (bid, ask) in points as the account's group sees them."""
+        diff = core.state.terms_for(core.state.group_of(login), self.symbol).spread_diff
+        return widen(self.quote.bid, self.quote.ask, diff) if diff else (self.quote.bid, self.quote.ask)
+
+
+def tick_evidence(symbol: Symbol, view: tuple[int, int], time_ms: int) -> dict[str, Any]:
+    """Return the tick part of a deal's evidence, as the account saw it."""
+    digits = symbol.digits
+    return {
+        "symbol": symbol.name,
+        "bid": to_text(view[0], digits),
+        "ask": to_text(view[1], digits),
+        "time_ms": time_ms,
+    }
+
+
+def evidence(
+    symbol: Symbol,
+    view: tuple[int, int],
+    time_ms: int,
+    *,
+    trigger: str,
+    level: int | None,
+    hooks: dict[str, str],
+) -> dict[str, Any]:
+    """Return what a triggered deal keeps: tick, trigger, level and the hooks' answers."""
+    return {
+        "tick": tick_evidence(symbol, view, time_ms),
+        "trigger": trigger,
+        "level": None if level is None else to_text(level, symbol.digits),
+        "hooks": dict(hooks),
+    }
+
+
+def context(
+    core: Core, symbol: Symbol, view: tuple[int, int], *, login: int, ticket: int, side: Side, volume: int,
+    reason: OrderReason, level: int | None, price: int,
+) -> Context:  # fmt: skip
+    """Return what the hooks of a trigger are told."""
+    digits = symbol.digits
+    return Context(
+        symbol=symbol.name, group=core.state.accounts[login].group, login=login,
+        bid=to_text(view[0], digits), ask=to_text(view[1], digits), time_ms=core.state.now_ms, ticket=ticket,
+        side=side, volume=lots_text(volume), reason=reason,
+        level="" if level is None else to_text(level, digits), price=to_text(price, digits),
+    )  # fmt: skip
+
+
+def trigger_key(position: Position, reason: OrderReason) -> str:
+    """Return the unique key of a position's stop loss or take profit: it can execute once."""
+    return f"position:{position.ticket}:{reason.value}"

@@ -1,0 +1,212 @@
+"""Which accounts a tick can bring to their stop-out or margin call: price bounds instead of recomputing all.
+
+For an account that is safe, an interval around each quote that its equity depends on is found such that
+equity stays on the safe side anywhere inside all intervals. The intervals' ends stand in heaps by symbol: a
+tick looks only at the nearest ends. A crossed end, or any change of the account, makes the account "due" for
+every symbol it holds; the stop-out stage then computes it exactly. So the answers are those of computing
+every account on every tick, at a cost that does not grow with the number of accounts.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from heapq import heapify, heappop, heappush
+
+from engine.margin import positions_margin, reservation, reserving_orders
+from engine.profit import in_money, raw_profit
+from engine.rates import close_price, conversion_path, widen
+from engine.records import Position
+from engine.settings import Group, Symbol, currency_digits
+from engine.state import Book, State
+from engine.valuation import is_margin_called, is_stopped_out
+
+MIN_SHIFT, MAX_SHIFT = 3, 24
+_SWEEP_AT = 4096
+
+Bound = tuple[int, int, int]  # (signed price, login, generation)
+Intervals = dict[str, tuple[int, int]]
+
+
+class Unsafe(Exception):
+    """The intervals are too wide for a safe answer."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Price bounds of all accounts, and those that are due for an exact look."""
+
+    state: State
+    lows: dict[str, list[Bound]] = field(default_factory=dict)  # (-low, ...): crossed when bid < low
+    highs: dict[str, list[Bound]] = field(default_factory=dict)  # (high, ...): crossed when ask > high
+    limits: dict[tuple[str, bool], int] = field(default_factory=dict)
+    due: dict[str, set[int]] = field(default_factory=dict)
+
+    def touch(self, login: int, symbol: str = "") -> None:
+        """Make the account due: something of it changed. `symbol` is one that it has just left or joined."""
+        book = self.state.book(login)
+        book.watch_gen += 1
+        for held in {position.symbol for position in book.positions.values()}:
+            self.due.setdefault(held, set()).add(login)
+        if symbol and login in self.due.get(symbol, ()) and not self._holds(book, symbol):
+            self.due[symbol].discard(login)
+
+    def touch_all(self) -> None:
+        """Make every account with positions due."""
+        self.lows.clear()
+        self.highs.clear()
+        self.limits.clear()
+        self.due.clear()
+        for login, book in self.state.books.items():
+            if book.positions:
+                self.touch(login)
+
+    def crossed(self, symbol: str, bid: int, ask: int) -> None:
+        """Make those accounts due whose bounds this quote, in raw points, has left."""
+        self._pop(self.lows.get(symbol), -bid)
+        self._pop(self.highs.get(symbol), ask)
+
+    def _pop(self, heap: list[Bound] | None, price: int) -> None:
+        while heap and heap[0][0] < price:
+            _, login, gen = heappop(heap)
+            if self.state.book(login).watch_gen == gen:
+                self.touch(login)
+
+    def settle(self, login: int) -> None:
+        """Arm bounds for an account that was found safe; it stays due where no safe interval exists."""
+        book = self.state.book(login)
+        held = {position.symbol for position in book.positions.values()}
+        if not held:
+            return
+        account = self.state.accounts[login]
+        group = self.state.groups[account.group]
+        symbols = self._dependencies(login, held, account.currency)
+        if symbols is None:
+            return
+        shift = max(MIN_SHIFT, book.watch_shift - 2)
+        while shift <= MAX_SHIFT:
+            intervals = self._intervals(symbols, shift)
+            if self._is_safe(login, group, intervals):
+                book.watch_shift = shift
+                self._arm(login, book, intervals)
+                for name in held:
+                    self.due.get(name, set()).discard(login)
+                return
+            shift += 2
+
+    def _arm(self, login: int, book: Book, intervals: Intervals) -> None:
+        book.watch_gen += 1
+        for name, (low, high) in intervals.items():
+            self._push(name, False, (-low, login, book.watch_gen))
+            self._push(name, True, (high, login, book.watch_gen))
+
+    def _push(self, symbol: str, above: bool, bound: Bound) -> None:
+        heap = (self.highs if above else self.lows).setdefault(symbol, [])
+        heappush(heap, bound)
+        if len(heap) > self.limits.get((symbol, above), _SWEEP_AT):
+            books = self.state.books
+            heap[:] = [b for b in heap if books[b[1]].watch_gen == b[2]]
+            heapify(heap)
+            self.limits[symbol, above] = max(_SWEEP_AT, 2 * len(heap))
+
+    def _holds(self, book: Book, symbol: str) -> bool:
+        return any(position.symbol == symbol for position in book.positions.values())
+
+    def _dependencies(self, login: int, held: set[str], currency: str) -> set[str] | None:
+        """Return the symbols whose quotes move the account's equity or margin; None: a quote is missing."""
+        found = set(held)
+        sources = {self.state.symbols[name].profit_currency for name in held}
+        sources |= {
+            self.state.symbols[order.symbol].margin_currency for order in reserving_orders(self.state, login)
+        }
+        for source in sources:
+            path = conversion_path(self.state, source, currency)
+            if path is None:
+                return None
+            found.update(name for name, _ in path)
+        return None if any(name not in self.state.quotes for name in found) else found
+
+    def _intervals(self, symbols: set[str], shift: int) -> Intervals:
+        intervals = {}
+        for name in symbols:
+            quote = self.state.quotes[name]
+            intervals[name] = (quote.bid - (abs(quote.bid) >> shift), quote.ask + (abs(quote.ask) >> shift))
+        return intervals
+
+    def _is_safe(self, login: int, group: Group, intervals: Intervals) -> bool:
+        """Return whether neither stop-out nor a change of margin call is possible inside the intervals."""
+        try:
+            worst, best = self._equity_range(login, group, intervals)
+            low_margin, high_margin = self._margin_range(login, group, intervals)
+        except Unsafe:
+            return False
+        account = self.state.accounts[login]
+        if any(is_stopped_out(group, account.currency, worst, m) for m in (low_margin, high_margin)):
+            return False
+        if account.margin_call:
+            return is_margin_called(group, best, low_margin)
+        return not is_margin_called(group, worst, high_margin)
+
+    def _equity_range(self, login: int, group: Group, intervals: Intervals) -> tuple[int, int]:
+        state = self.state
+        account = state.accounts[login]
+        digits = currency_digits(account.currency)
+        worst = best = account.balance + account.credit
+        rates: dict[str, tuple[Fraction, Fraction]] = {}
+        for position in state.book(login).positions.values():
+            symbol = state.symbols[position.symbol]
+            source = symbol.profit_currency
+            if source not in rates:
+                rates[source] = self._rate_range(group, source, account.currency, intervals)
+            low, high = _profit_range(
+                symbol, position, self._view(group, symbol, intervals), rates[source], digits
+            )
+            worst += low + position.swap + position.fees
+            best += high + position.swap + position.fees
+        return worst, best
+
+    def _margin_range(self, login: int, group: Group, intervals: Intervals) -> tuple[int, int]:
+        margin = positions_margin(self.state, login)
+        low = high = margin
+        account = self.state.accounts[login]
+        for order in reserving_orders(self.state, login):
+            symbol = self.state.symbols[order.symbol]
+            rates = self._rate_range(group, symbol.margin_currency, account.currency, intervals)
+            low += reservation(self.state, order, rates[0])
+            high += reservation(self.state, order, rates[1])
+        return low, high
+
+    def _view(self, group: Group, symbol: Symbol, intervals: Intervals) -> tuple[int, int]:
+        low, high = intervals[symbol.name]
+        return widen(low, high, self.state.terms_for(group, symbol).spread_diff)
+
+    def _rate_range(
+        self, group: Group, source: str, target: str, intervals: Intervals
+    ) -> tuple[Fraction, Fraction]:
+        path = conversion_path(self.state, source, target)
+        if path is None:
+            raise Unsafe
+        low = high = Fraction(1)
+        for name, inverse in path:
+            symbol = self.state.symbols[name]
+            bid, ask = self._view(group, symbol, intervals)
+            if bid <= 0:
+                raise Unsafe
+            scale = 10**symbol.digits
+            if inverse:
+                low, high = low * Fraction(scale, ask), high * Fraction(scale, bid)
+            else:
+                low, high = low * Fraction(bid, scale), high * Fraction(ask, scale)
+        return low, high
+
+
+def _profit_range(
+    symbol: Symbol, position: Position, view: tuple[int, int], rates: tuple[Fraction, Fraction], digits: int
+) -> tuple[int, int]:
+    """Return the least and the greatest profit of a position inside a price and a rate interval."""
+    side = position.side
+    bad = close_price(view, side)
+    good = close_price((view[1], view[0]), side)
+    worst = raw_profit(symbol, side, position.open_price, bad, position.volume)
+    best = raw_profit(symbol, side, position.open_price, good, position.volume)
+    low = in_money(worst, rates[0] if worst[0] >= 0 else rates[1], digits)
+    high = in_money(best, rates[1] if best[0] >= 0 else rates[0], digits)
+    return low, high
