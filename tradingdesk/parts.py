@@ -94,20 +94,29 @@ def command_part(
     stop_signal: signal.Signals = signal.SIGTERM,
     stop_limit_s: float = 10.0,
     once: bool = False,
+    answer: Path | None = None,
 ) -> Part:
-    """Return a part that runs a command in a session of its own, which ends when we end."""
+    """Return a part that runs a command in a session of its own, which ends when we end.
+
+    answer: a file for its standard output, when that is not a log.
+    """
 
     def launch(output: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=dies_with_parent(stop_signal),
-        )
+        told = answer.open("wb") if answer else None
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=told or output,
+                stderr=output,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=dies_with_parent(stop_signal),
+            )
+        finally:
+            if told:
+                told.close()
 
     return Part(name, launch, stop_signal, stop_limit_s, once)
 

@@ -28,6 +28,7 @@ from tradingdesk.probes import engine_ready, port_owner, quotes_ready, site_read
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2
+DEMO_LIMIT_S = 120
 # What takes work in goes first, what does it next, what keeps it last.
 STOP_ORDER = (("feed", "demo", "prepare", "daphne", "beat"), ("engine", "worker"), ("redis", "postgres"))
 
@@ -210,17 +211,19 @@ class Supervisor:
         if not self.arguments.demo:
             return
         begun = time.monotonic()
-        log = self.logs / "demo.log"
-        log.unlink(missing_ok=True)
-        part = self._command(
-            "demo", [sys.executable, "manage.py", "demo"], environment, once=True, show=False
-        )
-        self._wait("demo", lambda: not part.is_running, limit_s=120)
-        said = log.read_text(errors="replace").strip()
+        answer = self.data / "run" / "demo.txt"
+        answer.touch(mode=0o600)  # it will hold passwords
+        command = [sys.executable, "manage.py", "demo"]
+        part = self._command("demo", command, environment, once=True, answer=answer)
+        try:
+            self._wait("demo", lambda: not part.is_running, limit_s=DEMO_LIMIT_S)
+            told = answer.read_text(errors="replace").rstrip()
+        finally:
+            answer.unlink(missing_ok=True)
         if part.process is None or part.process.returncode:
-            self.console.error(f"the demo could not be loaded (the desk runs without it):\n{said}")
+            self.console.error("the demo could not be loaded, see above; the desk runs without it")
             return
-        self.run.state.logins = said
+        self.run.state.logins = told
         self.console.ready("demo", time.monotonic() - begun)
 
     def _greet(self, seconds: float) -> None:
@@ -236,19 +239,31 @@ class Supervisor:
     # ---- watching ----
 
     def _command(
-        self, name: str, command: list[str], environment: dict[str, str], *, stop_limit_s: float = 10.0,
-        once: bool = False, show: bool = True,
-    ) -> Part:  # fmt: skip
-        part = command_part(
-            name, command, environment=environment, folder=ROOT, stop_limit_s=stop_limit_s, once=once
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        *,
+        stop_limit_s: float = 10.0,
+        once: bool = False,
+        answer: Path | None = None,
+    ) -> Part:
+        return self._add(
+            command_part(
+                name,
+                command,
+                environment=environment,
+                folder=ROOT,
+                stop_limit_s=stop_limit_s,
+                once=once,
+                answer=answer,
+            )
         )
-        return self._add(part, show=show)
 
-    def _add(self, part: Part, *, show: bool = True) -> Part:
+    def _add(self, part: Part) -> Part:
         """Start a part, and from now on watch it and show what it says."""
         log = self.logs / f"{part.name}.log"
-        if show:
-            self.tails[part.name] = LogTail(log)
+        self.tails[part.name] = LogTail(log)
         self.parts[part.name] = part
         self.run.state.parts[part.name] = part.state
         part.start(log)
