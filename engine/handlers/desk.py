@@ -103,6 +103,8 @@ def _change_symbol(core: Core, command: ChangeSettings) -> bool:
     old = state.symbols.get(command.key)
     index = old.index if old is not None else max((s.index for s in state.symbols.values()), default=-1) + 1
     new = Symbol.from_values({"name": command.key, **command.values}, index=index)
+    if old is not None and "halt" not in command.values:
+        new.halt = old.halt  # a kill switch is turned by SetHalt, not by an edit of something else
     if old is not None and new.digits != old.digits and _in_use(core, command.key):
         raise SettingError("digits", "cannot change while positions or orders are open")
     state.symbols[command.key] = new
@@ -118,6 +120,8 @@ def _change_group(core: Core, command: ChangeSettings) -> bool:
     state = core.state
     old = state.groups.get(command.key)
     new = Group.from_values({"name": command.key, **command.values})
+    if old is not None and "halt" not in command.values:
+        new.halt = old.halt
     if old is not None and new.currency != old.currency:
         if any(account.group == command.key for account in state.accounts.values()):
             raise SettingError("currency", "cannot change while the group has accounts")
