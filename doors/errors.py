@@ -89,11 +89,12 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
         return None
     headers = {}
     if isinstance(exception, exceptions.Throttled):
-        headers["Retry-After"] = str(max(1, int(exception.wait or 1)))
+        headers["Retry-After"] = str(max(1, int(getattr(exception, "wait", None) or 1)))
     elif refused.http_status == status.HTTP_503_SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if isinstance(exception, exceptions.APIException) and getattr(exception, "auth_header", None):
-        headers["WWW-Authenticate"] = exception.auth_header
+    challenge = getattr(exception, "auth_header", None)
+    if challenge:
+        headers["WWW-Authenticate"] = challenge
     view = context.get("view")
     if getattr(view, "plain_errors", False):
         return Response(plain_body(refused), status=refused.http_status, headers=headers)

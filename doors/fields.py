@@ -37,10 +37,10 @@ class StrictSerializer(serializers.Serializer[Any]):
             ValidationError: not an object, an unknown field, or a field of another type.
         """
         if not isinstance(data, Mapping):
-            raise serializers.ValidationError("a JSON object is needed")
+            raise serializers.ValidationError({"non_field_errors": ["a JSON object is needed"]})
         for key in data:
             if key not in self.fields:
-                raise serializers.ValidationError({str(key)[:MAX_TEXT_CHARS]: "unknown field"})
+                raise serializers.ValidationError({str(key)[:MAX_TEXT_CHARS]: ["unknown field"]})
         return super().to_internal_value(data)
 
 

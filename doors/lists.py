@@ -14,16 +14,10 @@ MAX_ROWS = 200
 USUAL_ROWS = 50
 
 
-def page(
-    request: Request,
-    rows: QuerySet[Any],
-    show: Callable[[Any], dict[str, Any]],
-    *,
-    key: str = "ticket",
-    usual: int = USUAL_ROWS,
-    most: int = MAX_ROWS,
-) -> dict[str, Any]:
-    """Return `{"results", "next"}`: rows of a falling key, from `?cursor=` on, `?limit=` of them.
+def take_page(
+    request: Request, rows: QuerySet[Any], *, key: str = "ticket", usual: int = USUAL_ROWS, most: int = MAX_ROWS
+) -> tuple[list[Any], str | None]:
+    """Return rows of a falling key, from `?cursor=` on, `?limit=` of them, and the cursor of the next page.
 
     Raises:
         Refused: limit or cursor is malformed.
@@ -38,4 +32,16 @@ def page(
     found = list(rows.order_by(f"-{key}")[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
-    return {"results": [show(row) for row in found], "next": str(getattr(found[-1], key)) if more else None}
+    return found, str(getattr(found[-1], key)) if more else None
+
+
+def page(
+    request: Request, rows: QuerySet[Any], show: Callable[[Any], dict[str, Any]], *, key: str = "ticket"
+) -> dict[str, Any]:
+    """Return a page as `{"results", "next"}`.
+
+    Raises:
+        Refused: limit or cursor is malformed.
+    """
+    found, following = take_page(request, rows, key=key)
+    return {"results": [show(row) for row in found], "next": following}

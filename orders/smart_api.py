@@ -19,7 +19,7 @@ from doors import fields
 from doors.answers import done
 from doors.errors import Refused, invalid
 from doors.jsonio import iso
-from doors.lists import page
+from doors.lists import take_page
 from doors.scope import account_of, number_of
 from engine.codes import Code
 from engine.enums import EntryType, LevelStatus, Side, SmartState
@@ -85,7 +85,7 @@ class NewSmart(fields.StrictSerializer):
     side = fields.Text(help_text=", ".join(Side))
     volume = fields.DecimalText(help_text="Lots.")
     entry = Entry()
-    take_profits = LevelOf(many=True, required=False, max_length=MAX_LEVELS_SENT)
+    take_profits = serializers.ListField(child=LevelOf(), required=False, max_length=MAX_LEVELS_SENT)
     stop_loss = fields.DecimalText(required=False, allow_null=True)
     trailing = Trailing(required=False, allow_null=True)
     break_even = BreakEven(required=False, allow_null=True)
@@ -101,8 +101,8 @@ class SmartChange(fields.StrictSerializer):
     stop_loss = fields.DecimalText(required=False)
     callback = fields.DecimalText(required=False)
     break_even = BreakEven(required=False)
-    levels = LevelOf(
-        many=True, required=False, max_length=MAX_LEVELS_SENT, help_text="All levels still open."
+    levels = serializers.ListField(
+        child=LevelOf(), required=False, max_length=MAX_LEVELS_SENT, help_text="All levels still open."
     )
     client_id = fields.Text(required=False, allow_null=True)
 
@@ -258,10 +258,8 @@ class SmartOrders(SmartView):
         symbol = fields.text_param(request, "symbol")
         if symbol:
             rows = rows.filter(symbol=symbol)
-        found: list[SmartOrder] = []
-        answer = page(request, rows, lambda row: found.append(row) or {}, key="id")
-        answer["results"] = self.shown(account, found)
-        return Response(answer)
+        found, following = take_page(request, rows, key="id")
+        return Response({"results": self.shown(account, found), "next": following})
 
     @extend_schema(request=NewSmart, responses={201: dict})
     def post(self, request: Request) -> Response:
@@ -292,7 +290,7 @@ class OneSmartOrder(SmartView):
         body = fields.read(SmartChange, request.data)
         account = account_of(request, body.get("account"))
         row = smart_of(account.login, number)
-        changes = {key: body[key] for key in ("stop_loss", "callback") if key in body}
+        changes: dict[str, Any] = {key: body[key] for key in ("stop_loss", "callback") if key in body}
         if "break_even" in body:
             changes.update({k: v for k, v in body["break_even"].items() if v is not None})
         if "levels" in body:

@@ -17,7 +17,7 @@ from doors import fields
 from doors.answers import done
 from doors.errors import Refused, not_found
 from doors.jsonio import iso
-from doors.lists import page
+from doors.lists import page, take_page
 from doors.scope import account_of, number_of
 from engine.codes import Code
 from engine.enums import PositionStatus
@@ -67,7 +67,7 @@ def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str
         "opened_at": iso(row.opened_at),
         "modified_at": iso(row.modified_at),
         "status": row.status,
-        "sl": fields.plain(row.sl),
+        "sl": live.get("sl") or fields.plain(row.sl),  # a smart order's effective stop
         "tp": fields.plain(row.tp),
         "fees": fields.plain(row.fees),
         "swap": fields.plain(row.swap),
@@ -185,11 +185,10 @@ class Positions(PositionView):
         symbol = fields.text_param(request, "symbol")
         if symbol:
             rows = rows.filter(symbol=symbol)
-        found: list[Position] = []
-        answer = page(request, rows, lambda row: found.append(row) or {})
+        found, following = take_page(request, rows)
         live = self.live_of(account, found)
-        answer["results"] = [show_position(row, live.get(row.ticket)) for row in found]
-        return Response(answer)
+        shown = [show_position(row, live.get(row.ticket)) for row in found]
+        return Response({"results": shown, "next": following})
 
 
 class OnePosition(PositionView):

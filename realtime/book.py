@@ -107,7 +107,7 @@ def realised_profits(plans: Sequence[SmartOrder]) -> dict[int, Decimal]:
     for position, time, profit in exits.values_list("position", "time", "profit"):
         for plan in held[position]:
             if plan.created_at <= time and (plan.state in LIVE_STATES or time <= plan.modified_at):
-                totals[plan.id] += profit
+                totals[plan.id] += profit or 0
     return totals
 
 

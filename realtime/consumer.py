@@ -55,7 +55,7 @@ class BadMessage(Exception):
         self.message = message
 
 
-class ClientConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class ClientConsumer(AsyncWebsocketConsumer):
     """One socket of one user."""
 
     caller: rights.Caller | None = None

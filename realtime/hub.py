@@ -130,7 +130,8 @@ class Hub:
 
     async def _read_quotes(self) -> None:
         """Take the last quotes as they stand, so that a new socket shows prices in a quiet market too."""
-        found: dict[str, str] = await self._redis.hgetall(QUOTES)
+        reading: Any = self._redis.hgetall(QUOTES)
+        found: dict[str, str] = await reading
         self._take_quotes({name: json.loads(quote) for name, quote in found.items()})
 
     def _take(self, channel: str, text: str) -> None:

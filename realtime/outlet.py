@@ -44,9 +44,9 @@ class AccountFeed:
     waiting: list[dict[str, Any]] | None = field(default_factory=list)
 
 
-def frame(kind: str, **values: Any) -> str:
+def frame(message_type: str, /, **values: Any) -> str:
     """Return one message to the client."""
-    return json.dumps({"type": kind, **values}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"type": message_type, **values}, ensure_ascii=False, separators=(",", ":"))
 
 
 def widened(quote: list[Any], spread: tuple[Decimal, Decimal] | None) -> list[Any]:
@@ -152,14 +152,8 @@ class Outlet:
     def event_came(self, login: int, event: dict[str, Any]) -> None:
         """Pass an event on, keep it until the snapshot is there, or ask for one on a hole."""
         feed = self.feeds.get(login)
-        if feed is None:
-            return
-        if feed.waiting is None:
-            self._pass(feed, event)
-        elif len(feed.waiting) < MAX_WAITING_EVENTS:
-            feed.waiting.append(event)
-        else:
-            self.fail_slow()
+        if feed is not None:
+            self._take(feed, event)
 
     def subscription_broke(self) -> None:
         """Ask for a snapshot of every account: events may be missing."""
@@ -193,26 +187,29 @@ class Outlet:
         if text is not None:
             self.push(text)
         for event in waiting:
-            if feed.waiting is None:
-                self._pass(feed, event)
-            else:
-                feed.waiting.append(event)
+            self._take(feed, event)
+
+    def _take(self, feed: AccountFeed, event: dict[str, Any]) -> None:
+        if feed.waiting is None:
+            self._pass(feed, event)
+        elif len(feed.waiting) < MAX_WAITING_EVENTS:
+            feed.waiting.append(event)
+        else:
+            self.fail_slow()
 
     def _pass(self, feed: AccountFeed, event: dict[str, Any]) -> None:
         seq = int(event["seq"])
         if seq <= feed.seq:
             return
         if seq != feed.seq + 1:
-            self._resync(feed)
-            if feed.waiting is not None:
-                feed.waiting.append(event)
+            self._resync(feed, event)
             return
         feed.seq = seq
         self.push(event_frame(feed.login, event))
 
-    def _resync(self, feed: AccountFeed) -> None:
+    def _resync(self, feed: AccountFeed, *events: dict[str, Any]) -> None:
         if feed.waiting is None:
-            feed.waiting = []
+            feed.waiting = list(events)
             self._ask_snapshot(feed.login)
 
     # ---- sending ----

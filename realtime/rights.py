@@ -87,7 +87,7 @@ def _caller_of_session(key: str) -> Caller | None:
     return Caller(user, key) if user.is_authenticated and user.is_active else None
 
 
-def make_ticket(user_id: int) -> str:
+def make_ticket(user_id: Any) -> str:
     """Return a new ticket of this user, good once within 30 s."""
     ticket = secrets.token_urlsafe(TICKET_BYTES)
     with _redis() as client:
@@ -109,7 +109,7 @@ def _ticket_key(ticket: str) -> str:
     return TICKET_KEY + hashlib.sha256(ticket.encode()).hexdigest()
 
 
-def _redis() -> "redis.Redis[Any]":
+def _redis() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL, decode_responses=True, socket_timeout=2, socket_connect_timeout=2
     )

@@ -2,4 +2,8 @@
 
 from typing import Any
 
-websocket_urlpatterns: list[Any] = []
+from django.urls import path
+
+from realtime.consumer import ClientConsumer
+
+websocket_urlpatterns: list[Any] = [path("ws/", ClientConsumer.as_asgi())]

@@ -1,5 +1,63 @@
 """The addresses below /api/v1/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from accounts.api import Ledger
+from doors.errors import missing_address
+from markets.api import Assets, Candles, Symbols
+from orders.api import OneOrder, OrderByClientId, Orders
+from positions.api import Deals, OneDeal
+from tradingdesk.rest import trade
+from tradingdesk.rest.accounts import Accounts, OneAccount, WebSocketTicket
+from tradingdesk.rest.auth import Refresh, Token
+from tradingdesk.rest.live import (
+    ClosePosition,
+    ClosePositionBy,
+    EndSmartOrder,
+    OnePosition,
+    OneSmartOrder,
+    Positions,
+    SmartOrders,
+)
+from tradingdesk.rest.preview import MarginPreview, SmartPreview
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("auth/token/", Token.as_view(), name="api-token"),
+    path("auth/refresh/", Refresh.as_view(), name="api-refresh"),
+    path("ws-ticket/", WebSocketTicket.as_view(), name="api-ws-ticket"),
+    # The published trade addresses, without a slash at the end, as their document has them.
+    re_path(r"^trade/create/?$", trade.CreateTrade.as_view(), name="api-trade-create"),
+    re_path(r"^trade/open/?$", trade.OpenTrades.as_view(), name="api-trade-open"),
+    re_path(r"^trade/close/?$", trade.CloseTrades.as_view(), name="api-trade-close"),
+    re_path(r"^balance/?$", trade.Balance.as_view(), name="api-balance"),
+    re_path(r"^assets/?$", Assets.as_view(), name="api-assets"),
+    re_path(r"^candles/?$", Candles.as_view(), name="api-candles"),
+    path("accounts/", Accounts.as_view(), name="api-accounts"),
+    path("accounts/<str:login>/", OneAccount.as_view(), name="api-account"),
+    path("symbols/", Symbols.as_view(), name="api-symbols"),
+    path("orders/", Orders.as_view(), name="api-orders"),
+    path("orders/by-client-id/<str:client_id>/", OrderByClientId.as_view(), name="api-order-by-client-id"),
+    path("orders/<str:ticket>/", OneOrder.as_view(), name="api-order"),
+    path("positions/", Positions.as_view(), name="api-positions"),
+    path("positions/<str:ticket>/", OnePosition.as_view(), name="api-position"),
+    path("positions/<str:ticket>/close/", ClosePosition.as_view(), name="api-position-close"),
+    path("positions/<str:ticket>/close-by/", ClosePositionBy.as_view(), name="api-position-close-by"),
+    path("deals/", Deals.as_view(), name="api-deals"),
+    path("deals/<str:ticket>/", OneDeal.as_view(), name="api-deal"),
+    path("ledger/", Ledger.as_view(), name="api-ledger"),
+    path("smart-orders/", SmartOrders.as_view(), name="api-smart-orders"),
+    path("smart-orders/preview/", SmartPreview.as_view(), name="api-smart-preview"),
+    path("smart-orders/<str:number>/", OneSmartOrder.as_view(), name="api-smart-order"),
+    path("smart-orders/<str:number>/cancel/", EndSmartOrder.as_view(), name="api-smart-cancel"),
+    path("smart-orders/<str:number>/close/", EndSmartOrder.as_view(close=True), name="api-smart-close"),
+    path("margin-preview/", MarginPreview.as_view(), name="api-margin-preview"),
+    path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api-schema"),
+    path(
+        "docs/",
+        SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[AllowAny]),
+        name="api-docs",
+    ),
+    re_path("", missing_address),
+]

@@ -55,10 +55,18 @@ class NewTrade(fields.StrictSerializer):
     client_id = fields.Text(required=False, allow_null=True)
 
 
+class OrderId(fields.Number):
+    """A position's ticket as text; whatever is no ticket names no order."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the ticket, 0 where it is none of ours."""
+        return number_of(data) or 0
+
+
 class CloseTrade(fields.StrictSerializer):
     """Which position to close."""
 
-    orderId = fields.Number()  # noqa: N815 - the published name
+    orderId = OrderId()  # noqa: N815 - the published name
     client_id = fields.Text(required=False, allow_null=True)
 
 
@@ -129,15 +137,15 @@ class CloseTrades(TradeView):
     def post(self, request: Request) -> Response:
         """Close a position of one of the caller's accounts and return its result."""
         _require(request.data, "orderId")
-        ticket = number_of(request.data["orderId"])
-        row = _own_open_position(request, ticket) if ticket else None
-        if row is None:
-            return Response({"error": NOT_FOUND}, status=400)
         body = fields.read(CloseTrade, request.data)
+        row = _own_position(request, body["orderId"])
+        key = fields.client_id_of(request, body)
+        if row is None or (row.status == PositionStatus.CLOSED and not key):
+            return Response({"error": NOT_FOUND}, status=400)
         outcome = services.close_position(
             row.login,
             row.ticket,
-            client_id=fields.client_id_of(request, body),
+            client_id=key,
             actor=fields.actor(request),
         )
         refusal = _refusal(outcome, position=row.ticket)
@@ -180,7 +188,7 @@ def open_trades(account: Account, ticket: int = 0) -> list[dict[str, Any]]:
             "currentPrice": _number_of_text(live.get(row.ticket, {}).get("price")),
             "openTime": iso(row.opened_at),
             "takeProfit": number(row.tp),
-            "stopLoss": number(row.sl),
+            "stopLoss": _number_of_text(live.get(row.ticket, {}).get("sl")),
             "status": PositionStatus.OPEN.value,
         }
         for row in (rows.filter(ticket=ticket) if ticket else rows)
@@ -217,7 +225,7 @@ def show_result(row: Position, deals: list[Deal]) -> dict[str, Any]:
 
 def _opened_and_gone(account: Account, order: Order) -> dict[str, Any]:
     """Return a position that was closed again before it could be shown."""
-    row = Position.objects.get(login=account.login, ticket=order.position)
+    row = Position.objects.get(login=account.login, ticket=order.position or 0)
     shown = show_closed(row, contract_sizes()[row.symbol])
     return {**shown, "userId": str(account.user_id), "status": row.status}
 
@@ -294,10 +302,9 @@ def _require(data: Any, *names: str) -> None:
         raise invalid(f"Missing required parameters: {', '.join(missing)}")
 
 
-def _own_open_position(request: Request, ticket: int) -> Position | None:
+def _own_position(request: Request, ticket: int) -> Position | None:
     mine = accounts_of(request.user).values("login")
-    rows = Position.objects.filter(ticket=ticket, login__in=mine, status=PositionStatus.OPEN)
-    return rows.first()
+    return Position.objects.filter(ticket=ticket, login__in=mine).first()
 
 
 # ---- answers ----

@@ -1,0 +1,3 @@
+"""What the seed and the tests must spell alike."""
+
+PASSWORD = "correct horse battery"
