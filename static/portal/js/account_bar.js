@@ -1,0 +1,90 @@
+// The bar of the account: what it has, what is free, how near trouble is, and whether what is shown is live.
+
+import { compare } from "./decimal.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { gain, money, tone } from "./format.js";
+import { socket } from "./socket.js";
+import { store } from "./store.js";
+
+const FIGURES = [
+  ["balance", "Balance"],
+  ["equity", "Equity"],
+  ["floating", "Floating"],
+  ["margin", "Margin"],
+  ["free_margin", "Free"],
+  ["margin_level", "Level"],
+];
+
+const cells = {};
+let chooser;
+
+/** Fill the bar and keep it up to date; `onChoose` is told the login that was picked. */
+export function startAccountBar(onChoose) {
+  const bar = document.getElementById("account-bar");
+  for (const [name, label] of FIGURES) {
+    cells[name] = el("dd", { data: { figure: name } });
+    bar.append(el("div", { data: { name } }, el("dt", { text: label }), cells[name]));
+  }
+  cells.flag = el("span", { class: "account-flag", hidden: true });
+  bar.append(cells.flag);
+  chooser = document.getElementById("account-select");
+  chooser.addEventListener("change", () => onChoose(Number(chooser.value)));
+  store.on("accounts login", showAccounts);
+  store.on("account live", showFigures);
+  store.on("connection", showConnection);
+  socket.addEventListener("refused", () => showConnection());
+  showConnection();
+}
+
+function showAccounts() {
+  chooser.replaceChildren(
+    ...store.accounts.map((row) => {
+      const words = [row.login, row.name, row.margin_mode].filter(Boolean).join(" · ");
+      const option = el("option", { value: String(row.login), text: words });
+      option.selected = row.login === store.login;
+      return option;
+    }),
+  );
+  chooser.disabled = store.accounts.length < 2;
+}
+
+function showFigures() {
+  const account = store.account;
+  if (!account) return;
+  const currency = account.currency ?? "";
+  for (const [name] of FIGURES) {
+    const value = store.figure(name);
+    if (name === "floating") {
+      setText(cells[name], gain(value));
+      setAttribute(cells[name], "class", tone(value));
+    } else if (name === "margin_level") setText(cells[name], value ? `${money(value)} %` : "–");
+    else setText(cells[name], name === "equity" ? `${money(value)} ${currency}` : money(value));
+  }
+  showFlag(account);
+  document.title = `${gain(store.figure("floating"))} · ${account.login} · tradingdesk`;
+}
+
+function showFlag(account) {
+  const level = store.figure("margin_level");
+  const called = account.margin_call || (level && compare(level, account.margin_call_level ?? "0") <= 0);
+  const flags = [];
+  if (called) flags.push(`Margin call: level at or below ${account.margin_call_level ?? "the limit"} %`);
+  if (account.read_only) flags.push("Read only");
+  if (account.close_only) flags.push("Close only");
+  if (account.halt && account.halt !== "normal") flags.push(`Halt: ${account.halt.replaceAll("_", " ")}`);
+  cells.flag.hidden = flags.length === 0;
+  setText(cells.flag, flags.join(" · "));
+  setAttribute(cells.margin_level, "class", called ? "down" : "");
+}
+
+function showConnection() {
+  const words = { live: "Live", connecting: "Connecting", lost: "Connection lost" }[store.connection];
+  const sign = document.getElementById("connection");
+  setText(sign, words);
+  setAttribute(sign, "data-state", store.connection);
+  const stale = document.getElementById("stale");
+  const lost = store.connection === "lost";
+  if (lost) setText(stale, "The connection is lost. What you see is old; orders cannot be confirmed. Reconnecting …");
+  stale.hidden = !lost;
+  document.body.classList.toggle("is-stale", lost);
+}

@@ -1,0 +1,103 @@
+// The REST API with the session's cookie. A request that changes something carries an Idempotency-Key, so that
+// it may be repeated when its answer was lost: it acts once.
+
+const BASE = "/api/v1";
+const RETRIES = 3;
+const RETRY_WAIT_MS = 700;
+
+/** What the server said no to: code, message, and where it meant something, ticket, level and current state. */
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body.message ?? body.detail ?? body.error ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = body.code ?? (status === 401 ? "unauthorized" : status === 403 ? "forbidden" : "internal_error");
+    this.ticket = body.ticket ?? null;
+    this.level = body.level ?? null;
+    this.current = body.current ?? null;
+  }
+}
+
+function cookie(name) {
+  const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
+  return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+}
+
+/** Return a key that no other request has; also where the page is served without TLS. */
+export function freshKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function queryOf(parameters) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters ?? {})) {
+    if (value !== undefined && value !== null && value !== "") query.set(name, value);
+  }
+  const text = query.toString();
+  return text ? `?${text}` : "";
+}
+
+async function request(method, path, { query, body, key, signal } = {}) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET") headers["X-CSRFToken"] = cookie("csrftoken");
+  if (key) headers["Idempotency-Key"] = key;
+  let response;
+  try {
+    response = await fetch(BASE + path + queryOf(query), {
+      method,
+      headers,
+      signal,
+      credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, { code: "network", message: "" });
+  }
+  const text = await response.text();
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    answer = { message: response.statusText };
+  }
+  if (!response.ok) throw new ApiError(response.status, answer ?? {});
+  return answer;
+}
+
+/** Return what is at an address. */
+export function get(path, query, signal) {
+  return request("GET", path, { query, signal });
+}
+
+/** Ask something that changes nothing and needs a body (previews). */
+export function ask(path, body, signal) {
+  return request("POST", path, { body, signal });
+}
+
+/** Submit a command; repeated with the same key while its outcome is unknown. */
+export async function submit(method, path, body, query) {
+  const key = freshKey();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await request(method, path, { body, query, key });
+    } catch (error) {
+      const unknown = error instanceof ApiError && (error.status === 0 || error.status === 503);
+      if (!unknown || attempt >= RETRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS * attempt));
+    }
+  }
+}
+
+/** Return all pages of a list, up to a limit of rows. */
+export async function list(path, query = {}, most = 1000) {
+  const rows = [];
+  let cursor;
+  do {
+    const answer = await get(path, { limit: 200, ...query, cursor });
+    rows.push(...answer.results);
+    cursor = answer.next;
+  } while (cursor && rows.length < most);
+  return rows;
+}

@@ -1,0 +1,231 @@
+// The terminal: puts the panels together, chooses the account, and tells what the server did by itself.
+
+import { ApiError, get } from "./api.js";
+import { startAccountBar } from "./account_bar.js";
+import { reload as reloadChart, startChart } from "./chart.js";
+import { el, recall, remember } from "./dom.js";
+import { gain, price, volume } from "./format.js";
+import { startHistory, startLedger } from "./history.js";
+import { startKeys } from "./keys.js";
+import { startOrders } from "./orders.js";
+import { failed, failedBy, told, warned } from "./outcome.js";
+import { startPositions } from "./positions.js";
+import { publishDraft, startBuilder, suggestPlan } from "./smart_builder.js";
+import { refreshPlan, startSmartList } from "./smart_list.js";
+import { socket } from "./socket.js";
+import { rowOf, store } from "./store.js";
+import { makeTabs } from "./tabs.js";
+import { focusVolume, setSide, startTicket } from "./ticket.js";
+import { startWatch } from "./watch.js";
+import { codeWords, reasonWords, stateWords, typeWords } from "./words.js";
+
+const SYMBOLS_REFRESH_MS = 60_000;
+const VIEWS = [
+  ["watch", "Markets"],
+  ["chart", "Chart"],
+  ["trade", "Trade"],
+  ["book", "Account"],
+];
+const QUIET = new Set(["client", "manager"]);
+
+const panelOf = (name) => document.getElementById(`panel-${name}`);
+let tradeTabs;
+let bookTabs;
+
+function buildTrade() {
+  const order = el("div", { class: "tab-body" });
+  const smart = el("div", { class: "tab-body" });
+  tradeTabs = makeTabs({
+    label: "Trade",
+    tabs: [
+      { name: "order", label: "Order", panel: order },
+      { name: "smart", label: "Smart order", panel: smart },
+    ],
+    onShow: (name) => {
+      store.setDraft(null);
+      if (name === "smart") {
+        suggestPlan();
+        publishDraft();
+      }
+    },
+  });
+  panelOf("trade").append(tradeTabs.list, order, smart);
+  startTicket(order);
+  startBuilder(smart);
+  tradeTabs.show("order");
+}
+
+function buildBook() {
+  const names = [["positions", "Positions"], ["orders", "Orders"], ["smart", "Smart orders"], ["history", "History"], ["ledger", "Ledger"]];
+  const bodies = Object.fromEntries(names.map(([name]) => [name, el("div", { class: "tab-body book-body", data: { book: name } })]));
+  const paged = {};
+  bookTabs = makeTabs({
+    label: "Positions, orders and history",
+    tabs: names.map(([name, label]) => ({ name, label, panel: bodies[name] })),
+    onShow: (name) => {
+      remember("book", name);
+      paged[name]?.show();
+    },
+  });
+  panelOf("book").append(bookTabs.list, ...Object.values(bodies));
+  startPositions(bodies.positions, bookTabs);
+  startOrders(bodies.orders, bookTabs);
+  startSmartList(bodies.smart, bookTabs, openBuilder);
+  paged.history = startHistory(bodies.history);
+  paged.ledger = startLedger(bodies.ledger);
+  bookTabs.show(recall("book", "positions"));
+  if (!bookTabs.current()) bookTabs.show("positions");
+}
+
+function showView(name) {
+  document.body.dataset.view = name;
+  for (const button of document.querySelectorAll("#phone-nav button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  }
+}
+
+function buildPhoneNav() {
+  const nav = document.getElementById("phone-nav");
+  for (const [name, label] of VIEWS) nav.append(el("button", { type: "button", data: { view: name }, text: label, on: { click: () => showView(name) } }));
+  showView("chart");
+}
+
+function openBuilder() {
+  showView("trade");
+  tradeTabs.show("smart");
+  panelOf("trade").querySelector("select").focus();
+}
+
+function openTicket(side) {
+  showView("trade");
+  tradeTabs.show("order");
+  setSide(side, true);
+}
+
+function shortcuts() {
+  const book = (key, name, label) => ({ key, label: `Show ${label}`, act: () => (showView("book"), bookTabs.show(name)) });
+  return [
+    { key: "b", label: "Buy: choose the side; Enter sends", act: () => openTicket("buy") },
+    { key: "s", label: "Sell: choose the side; Enter sends", act: () => openTicket("sell") },
+    { key: "v", label: "Change the volume", act: () => (showView("trade"), tradeTabs.show("order"), focusVolume()) },
+    { key: "p", label: "Build a smart order", act: openBuilder },
+    { key: "m", label: "Go to the markets", act: () => (showView("watch"), panelOf("watch").querySelector('[aria-pressed="true"]')?.focus()) },
+    book("1", "positions", "positions"),
+    book("2", "orders", "orders"),
+    book("3", "smart", "smart orders"),
+    book("4", "history", "history"),
+    book("5", "ledger", "ledger"),
+    { key: "t", label: "Light or dark", act: () => window.tdTheme.toggle() },
+  ];
+}
+
+// ---- accounts ----
+
+async function readSymbols() {
+  const login = store.login;
+  const answer = await get("/symbols/", { account: login });
+  if (login === store.login) store.setSymbols(answer.results);
+}
+
+async function choose(login) {
+  store.setLogin(login);
+  socket.watch(login);
+  try {
+    await readSymbols();
+  } catch (error) {
+    failedBy(error);
+  }
+}
+
+async function begin() {
+  let rows;
+  try {
+    rows = (await get("/accounts/")).results;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) location.assign("/login/");
+    failedBy(error);
+    setTimeout(begin, 3000);
+    return;
+  }
+  const usable = rows.filter((row) => row.enabled);
+  store.setAccounts(usable);
+  if (!usable.length) {
+    failed("This login has no trading account that is enabled. Ask your broker.");
+    return;
+  }
+  const remembered = recall(`login.${store.user}`, null);
+  const first = usable.find((row) => row.login === remembered) ?? usable[0];
+  await choose(first.login);
+  socket.start();
+  setInterval(() => !document.hidden && readSymbols().catch(failedBy), SYMBOLS_REFRESH_MS);
+}
+
+// ---- what the server did by itself ----
+
+function tell(event) {
+  const row = rowOf(event);
+  switch (event.kind) {
+    case "deal":
+      if (row.reason && !QUIET.has(row.reason)) tellDeal(row);
+      break;
+    case "smart":
+      tellPlan(row);
+      refreshPlan(row.id);
+      break;
+    case "order":
+      if (row.status === "failed" && row.error) warned(`Order #${row.ticket}: ${codeWords(row.error)} [${row.error}]`);
+      else if (row.status === "canceled" && row.reason === "expiration") warned(`${typeWords(row.type)} #${row.ticket} expired`);
+      else if (row.status === "canceled" && row.comment.startsWith("deleted")) warned(`${typeWords(row.type)} #${row.ticket} was ${row.comment}`);
+      break;
+    case "margin_call":
+      if (row.margin_call) warned("Margin call: the margin level is at or below the limit.");
+      else told("The margin call is over.");
+      break;
+  }
+}
+
+function tellDeal(row) {
+  const at = price(row.price, store.digits(row.symbol));
+  const profit = row.direction === "out" ? ` ${gain(row.profit)}` : "";
+  const say = row.reason === "forced_close" || row.reason === "stop_loss" ? warned : told;
+  say(`${reasonWords(row.reason)}: ${row.side} ${volume(row.volume)} ${row.symbol} at ${at}${profit}`);
+}
+
+const lastStates = new Map();
+
+function tellPlan(row) {
+  const before = lastStates.get(row.id);
+  lastStates.set(row.id, row.state);
+  const ended = row.state === "STOPPED" || row.state === "CLOSED" || row.state === "CANCELLED";
+  if (before && before !== row.state && ended) (row.state === "STOPPED" ? warned : told)(`Smart order #${row.id}: ${stateWords(row.state).toLowerCase()}`);
+}
+
+async function onLost({ detail }) {
+  if (detail.failures !== 3) return;
+  try {
+    await get("/accounts/"); // a session that ended looks like a lost connection
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) location.assign(`/login/?next=${encodeURIComponent(location.pathname)}`);
+  }
+}
+
+function start() {
+  startWatch(panelOf("watch"));
+  startChart(panelOf("chart")).catch(failedBy);
+  buildTrade();
+  buildBook();
+  buildPhoneNav();
+  startAccountBar(choose);
+  startKeys(shortcuts());
+  document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());
+  document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order")));
+  socket.addEventListener("event", ({ detail }) => tell(detail));
+  socket.addEventListener("refused", ({ detail }) => failed(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));
+  socket.addEventListener("lost", onLost);
+  store.on("connection", () => {
+    if (store.connection === "live") reloadChart(true);
+  });
+  begin();
+}
+
+start();

@@ -1,0 +1,199 @@
+// The chart of the selected symbol: candles of the bid, the last one alive with the quotes, and everything of the
+// account on this symbol as lines: positions, their stops, waiting orders, smart plans, and the draft being made.
+// Numbers become floats here and only here: a pixel needs no cents.
+
+import { get } from "./api.js";
+import { el, recall, remember, setText } from "./dom.js";
+import { price } from "./format.js";
+import { chartLines } from "./lines.js";
+import { store } from "./store.js";
+
+const INTERVALS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400 };
+const PAGE = 500;
+
+let library = null;
+let chart = null;
+let series = null;
+let interval = recall("interval", "1m");
+let bars = [];
+let older = null;
+let loading = 0;
+let loaded = null; // symbol and interval of the bars shown
+let lines = [];
+let drawn = "";
+let parts;
+
+/** Build the panel; without the chart library the panel says so and the rest of the terminal works. */
+export async function startChart(panel) {
+  if (!(interval in INTERVALS)) interval = "1m";
+  const buttons = Object.keys(INTERVALS).map((name) => el("button", { type: "button", "aria-pressed": String(name === interval), text: name, on: { click: () => choose(name) } }));
+  parts = {
+    title: el("h2", { class: "panel-title chart-title" }),
+    figures: el("span", { class: "chart-figures" }),
+    buttons: el("div", { class: "segmented", role: "group", "aria-label": "Candle interval" }, buttons),
+    box: el("div", { class: "chart-box", role: "img", "aria-label": "Candle chart" }),
+    note: el("p", { class: "chart-note", hidden: true }),
+    credit: el("p", { class: "chart-credit" }, "Charts by ", el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank", text: "TradingView Lightweight Charts™" })),
+  };
+  panel.append(el("div", { class: "panel-head" }, parts.title, parts.figures, parts.buttons), el("div", { class: "chart-frame" }, parts.box, parts.note, parts.credit));
+  store.on("selected symbols login", () => reload());
+  store.on("quotes", onQuotes);
+  store.on("positions orders smarts live draft selected", drawLines);
+  window.addEventListener("td-theme", applyTheme);
+  try {
+    library = await import("../../vendor/lightweight-charts.mjs");
+  } catch (error) {
+    console.error(error);
+    showNote("The chart library is not installed (static/vendor). Everything else works without it.");
+    parts.credit.hidden = true;
+    return;
+  }
+  makeChart();
+  reload();
+}
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => style.getPropertyValue(name).trim();
+  return { text: of("--text-dim"), grid: of("--line-soft"), line: of("--line"), up: of("--up"), down: of("--down"), accent: of("--accent"), warn: of("--warn"), dim: of("--text-dim"), panel: of("--panel") };
+}
+
+function makeChart() {
+  const tones = colours();
+  chart = library.createChart(parts.box, {
+    autoSize: true,
+    layout: { attributionLogo: false, background: { color: "transparent" }, textColor: tones.text, fontSize: 11 },
+    crosshair: { mode: library.CrosshairMode.Normal },
+    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6 },
+    localization: { timeFormatter: (at) => new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ") },
+  });
+  series = chart.addSeries(library.CandlestickSeries, {});
+  applyTheme();
+  chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+    if (range && range.from < 20) loadOlder();
+  });
+}
+
+function applyTheme() {
+  if (!chart) return;
+  const tones = colours();
+  chart.applyOptions({
+    layout: { textColor: tones.text },
+    grid: { vertLines: { color: tones.grid }, horzLines: { color: tones.grid } },
+    rightPriceScale: { borderColor: tones.line },
+    timeScale: { borderColor: tones.line },
+  });
+  series.applyOptions({ upColor: tones.up, downColor: tones.down, wickUpColor: tones.up, wickDownColor: tones.down, borderVisible: false, priceLineColor: tones.dim });
+  drawn = "";
+  drawLines();
+}
+
+function choose(name) {
+  interval = name;
+  remember("interval", name);
+  for (const button of parts.buttons.children) button.setAttribute("aria-pressed", String(button.textContent === name));
+  reload();
+}
+
+function showNote(text) {
+  setText(parts.note, text);
+  parts.note.hidden = !text;
+}
+
+const barOf = (row) => ({ time: Math.floor(row.time_ms / 1000), open: Number(row.open), high: Number(row.high), low: Number(row.low), close: Number(row.close) });
+
+/** Load the candles of the selected symbol, also after a lost connection left a hole in them. */
+export async function reload(force = false) {
+  const symbol = store.symbol();
+  if (!symbol || !parts) return;
+  setText(parts.title, symbol.symbol);
+  parts.box.setAttribute("aria-label", `Candle chart of ${symbol.symbol}, ${interval}`);
+  drawFigures();
+  const wanted = `${symbol.symbol} ${interval}`;
+  if (!series || (wanted === loaded && !force)) return;
+  const turn = ++loading;
+  try {
+    const answer = await get("/candles", { symbol: symbol.symbol, interval, limit: PAGE });
+    if (turn !== loading) return; // another one was chosen meanwhile
+    const fresh = wanted !== loaded;
+    loaded = wanted;
+    bars = answer.results.map(barOf);
+    older = answer.next;
+    series.applyOptions({ priceFormat: { type: "price", precision: symbol.digits, minMove: 10 ** -symbol.digits } });
+    series.setData(bars);
+    if (fresh) {
+      chart.priceScale("right").applyOptions({ autoScale: true });
+      chart.timeScale().setVisibleLogicalRange({ from: Math.max(-5, bars.length - 110), to: bars.length + 6 });
+    }
+    showNote(bars.length ? "" : "No candles yet; they begin with the first quotes.");
+    drawn = "";
+    drawLines();
+    onQuotes();
+  } catch (error) {
+    if (turn === loading) showNote(`The candles could not be read: ${error.message} [${error.code ?? "error"}]`);
+  }
+}
+
+async function loadOlder() {
+  if (!older) return;
+  const before = older;
+  const wanted = loaded;
+  older = null; // one page at a time
+  try {
+    const [symbol, width] = wanted.split(" ");
+    const answer = await get("/candles", { symbol, interval: width, limit: PAGE, before });
+    if (wanted !== loaded) return;
+    bars = [...answer.results.map(barOf), ...bars];
+    older = answer.next;
+    series.setData(bars);
+  } catch (error) {
+    older = before;
+    console.warn(`older candles: ${error.message}`);
+  }
+}
+
+function onQuotes() {
+  drawFigures();
+  const quote = store.quote();
+  if (!series || !quote || loaded !== `${store.selected} ${interval}`) return;
+  const width = INTERVALS[interval];
+  const start = Math.floor(quote.timeMs / 1000 / width) * width;
+  const bid = Number(quote.bid);
+  const last = bars.at(-1);
+  if (last && start < last.time) return;
+  if (!last || start > last.time) bars.push({ time: start, open: bid, high: bid, low: bid, close: bid });
+  else {
+    last.close = bid;
+    last.high = Math.max(last.high, bid);
+    last.low = Math.min(last.low, bid);
+  }
+  if (bars.length === 1) showNote("");
+  series.update({ ...bars.at(-1) });
+}
+
+function drawFigures() {
+  const quote = store.quote();
+  const symbol = store.symbol();
+  if (!quote || !symbol) return;
+  const closed = symbol.session_open === false ? " · market closed" : "";
+  setText(parts.figures, `${price(quote.bid, symbol.digits)} / ${price(quote.ask, symbol.digits)}${closed}`);
+}
+
+function drawLines() {
+  if (!series) return;
+  const wanted = chartLines(store);
+  const signature = JSON.stringify(wanted);
+  if (signature === drawn) return;
+  drawn = signature;
+  const tones = colours();
+  const sameShape = lines.length === wanted.length && lines.every((line, index) => line.kind === wanted[index].kind);
+  if (!sameShape) {
+    for (const line of lines) series.removePriceLine(line.handle);
+    lines = wanted.map((line) => ({ kind: line.kind, handle: series.createPriceLine(optionsOf(line, tones)) }));
+  } else wanted.forEach((line, index) => lines[index].handle.applyOptions(optionsOf(line, tones)));
+}
+
+function optionsOf(line, tones) {
+  const style = library.LineStyle[line.draft ? "SparseDotted" : line.dashed ? "Dashed" : "Solid"];
+  return { price: Number(line.price), title: line.title, color: tones[line.tone] ?? tones.accent, lineWidth: 1, lineStyle: style, axisLabelVisible: true, axisLabelTextColor: tones.panel };
+}

@@ -1,0 +1,42 @@
+// Keyboard shortcuts, and the overlay that lists them. None of them acts while something is typed or a dialog is open.
+
+import { openDialog } from "./dialog.js";
+import { el } from "./dom.js";
+
+const INPUTS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+
+/** Start listening; `shortcuts` is a list of {key, label, act}. */
+export function startKeys(shortcuts) {
+  const known = new Map(shortcuts.map((one) => [one.key, one]));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") {
+      document.activeElement?.blur?.();
+      return;
+    }
+    if (INPUTS.has(event.target.tagName)) return;
+    const found = known.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    if (!found) return;
+    event.preventDefault();
+    found.act();
+  });
+  const help = () => showHelp(shortcuts);
+  known.set("?", { key: "?", label: "This help", act: help });
+  document.getElementById("help-button").addEventListener("click", help);
+}
+
+const ALWAYS = [
+  ["↑ ↓", "In a price field: 10 points; with Shift 100, with Alt 1"],
+  ["↑ ↓", "In a volume field: one step; with Shift ten"],
+  ["↑ ↓", "In the market watch: the next symbol"],
+  ["Enter", "Send the ticket that has the focus"],
+  ["Ctrl Enter", "Start the plan in the builder"],
+  ["Esc", "Leave a field, close a dialog"],
+  ["?", "This help"],
+];
+
+function showHelp(shortcuts) {
+  const shown = [...shortcuts.map((one) => [one.key.toUpperCase(), one.label]), ...ALWAYS];
+  const rows = shown.map(([key, label]) => el("div", {}, el("dt", {}, el("kbd", { text: key })), el("dd", { text: label })));
+  openDialog({ title: "Keyboard", content: [el("dl", { class: "shortcuts" }, rows)] });
+}

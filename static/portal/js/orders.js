@@ -1,0 +1,113 @@
+// Waiting orders: see how far the market is, change, cancel. Dealer requests that wait are shown with them.
+
+import { submit } from "./api.js";
+import { confirmed, openDialog } from "./dialog.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { points, price, time, volume } from "./format.js";
+import { told } from "./outcome.js";
+import { priceField, valueOf } from "./steppers.js";
+import { store } from "./store.js";
+import { liveTable } from "./table.js";
+import { plainWords, typeWords } from "./words.js";
+
+const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
+
+const COLUMNS = [
+  { name: "symbol", label: "Symbol", node: (row) => el("button", { type: "button", class: "link", text: row.symbol, on: { click: () => store.select(row.symbol) } }) },
+  { name: "type", label: "Type", value: (row) => `${row.type.startsWith("buy") ? "▲" : "▼"} ${typeWords(row.type)}`, tone: (row) => (row.type.startsWith("buy") ? "buy" : "sell") },
+  { name: "volume", label: "Volume", number: true, value: (row) => volume(row.volume) },
+  { name: "price", label: "Price", number: true, value: (row) => price(row.price, digitsOf(row)) },
+  { name: "limit", label: "Limit", number: true, className: "minor", value: (row) => price(row.limit_price, digitsOf(row)) },
+  { name: "away", label: "Away", number: true, value: away },
+  { name: "sl", label: "SL", number: true, className: "minor", value: (row) => price(row.sl, digitsOf(row)) },
+  { name: "tp", label: "TP", number: true, className: "minor", value: (row) => price(row.tp, digitsOf(row)) },
+  { name: "expires", label: "Expires", className: "minor", value: expiry },
+  { name: "placed", label: "Placed", className: "minor", value: (row) => time(row.created_at) },
+  { name: "state", label: "State", value: (row) => (row.request ? "Waits for dealer" : row.smart ? `Entry of plan #${row.smart}` : "Waiting") },
+  { name: "actions", label: "", node: actions, refresh: refreshActions },
+];
+
+function away(row) {
+  const quote = store.quotes.get(row.symbol);
+  if (!quote || !row.price) return "–";
+  const market = row.type.startsWith("buy") ? quote.ask : quote.bid;
+  const distance = points(market, row.price, digitsOf(row));
+  return distance === null ? "–" : `${distance < 0n ? -distance : distance} pt`;
+}
+
+function expiry(row) {
+  if (row.expires === "gtc" || !row.expires) return "Until cancelled";
+  return row.expires === "day" ? "Today" : time(row.expires);
+}
+
+function actions(row) {
+  const edit = el("button", { type: "button", class: "small", text: "Modify", "aria-label": `Modify order ${row.ticket}`, on: { click: () => modify(row.ticket) } });
+  const cancel = el("button", { type: "button", class: "small close", text: "Cancel", "aria-label": `Cancel order ${row.ticket}`, on: { click: () => cancelOrder(row.ticket) } });
+  const box = el("span", { class: "row-actions" }, edit, cancel);
+  box.edit = edit;
+  return box;
+}
+
+function refreshActions(box, row) {
+  setAttribute(box.edit, "disabled", row.smart || row.request || row.price === null ? "" : null);
+}
+
+/** Build the tab. */
+export function startOrders(panel, tabs) {
+  const table = liveTable({ caption: "Pending orders", columns: COLUMNS, key: (row) => row.ticket, empty: "No pending orders.", className: "cards orders" });
+  const queue = el("p", { class: "hint queue", hidden: true });
+  panel.append(queue, table.box);
+  store.on("orders quotes snapshot", () => {
+    const rows = [...store.orders.values()].sort((a, b) => b.ticket - a.ticket);
+    table.render(rows);
+    tabs.count("orders", rows.length ? String(rows.length) : "");
+  });
+  store.on("requests", () => {
+    const waiting = [...store.requests.values()].map((row) => `${plainWords(row.kind)} ${volume(row.volume)} ${row.symbol}`);
+    queue.hidden = waiting.length === 0;
+    setText(queue, `Waiting for a dealer: ${waiting.join(", ")}`);
+  });
+}
+
+async function cancelOrder(ticket) {
+  const row = store.orders.get(ticket);
+  if (!row) return;
+  await confirmed({
+    title: `Cancel order #${ticket}?`,
+    text: `${typeWords(row.type)} ${volume(row.volume)} ${row.symbol} at ${price(row.price, digitsOf(row))}`,
+    action: "Cancel order",
+    act: async () => {
+      await submit("DELETE", `/orders/${ticket}/`, undefined, { account: store.login });
+      told(`Order #${ticket} cancelled`);
+    },
+  });
+}
+
+async function modify(ticket) {
+  const row = store.orders.get(ticket);
+  const digits = digitsOf(row);
+  const symbolOf = () => store.symbol(row.symbol);
+  const names = { price: "Price", limit_price: "Limit price", sl: "Stop loss", tp: "Take profit" };
+  const shown = Object.keys(names).filter((name) => name !== "limit_price" || row.limit_price);
+  const fields = {};
+  for (const name of shown) {
+    fields[name] = priceField({ label: names[name], start: () => row.price, symbolOf });
+    fields[name].input.value = row[name] ? price(row[name], digits) : "";
+  }
+  fields.price.input.setAttribute("autofocus", "");
+  await openDialog({
+    title: `Modify ${typeWords(row.type).toLowerCase()} #${ticket}`,
+    content: [...Object.values(fields).map((one) => one.row), el("p", { class: "hint", text: "An empty stop is removed." })],
+    action: "Save",
+    act: async () => {
+      const body = { account: store.login };
+      for (const name of shown) {
+        const value = valueOf(fields[name].input);
+        const before = row[name] ? price(row[name], digits) : undefined;
+        if (value !== before) body[name] = value ?? "0";
+      }
+      await submit("PATCH", `/orders/${ticket}/`, body);
+      told(`Order #${ticket} changed`);
+    },
+  });
+}

@@ -1,0 +1,299 @@
+// The builder of a smart order: an entry, take-profit levels as rows, stops; what it would bring and risk is told
+// by the server while it is typed, and drawn on the chart.
+
+import { ApiError, ask, submit } from "./api.js";
+import { parse, text, units } from "./decimal.js";
+import { debounced, el, freshId, recall, setAttribute, setText } from "./dom.js";
+import { gain, money, price, tone, volume } from "./format.js";
+import { attempt, failedBy, told } from "./outcome.js";
+import { LevelRows } from "./smart_levels.js";
+import { priceField, valueOf, volumeField } from "./steppers.js";
+import { store } from "./store.js";
+import { errorLine } from "./words.js";
+
+const REFRESH_MS = 4_000;
+
+let form;
+let parts;
+let levels;
+let side = "buy";
+let entry = "market";
+let asking = null;
+
+/** Build the form inside its tab. */
+export function startBuilder(panel) {
+  levels = new LevelRows({ symbolOf: () => store.symbol(), sideOf: () => side, entryOf: entryPrice, onChange: changed });
+  parts = makeParts();
+  const trail = el("fieldset", { class: "pair" }, el("legend", { text: "Trailing stop" }), parts.callback.row, parts.activation.row);
+  form = el(
+    "form",
+    { class: "ticket smart-builder", novalidate: true, "aria-label": "Smart order" },
+    parts.notice,
+    el("div", { class: "segmented wide", role: "group", "aria-label": "Side" }, parts.sell, parts.buy),
+    el("div", { class: "pair" }, parts.entryRow, parts.volume.row),
+    parts.price.row,
+    parts.positionRow,
+    el("fieldset", {}, el("legend", { text: "Take profits" }), levels.box),
+    parts.stop.row,
+    trail,
+    el("div", { class: "even-row" }, el("label", { class: "check" }, parts.even, " Break-even after level 1"), parts.offset.row),
+    parts.summary,
+    parts.problem,
+    parts.submit,
+  );
+  panel.append(form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    start();
+  });
+  form.addEventListener("input", changed);
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.ctrlKey) {
+      event.preventDefault();
+      start();
+    }
+  });
+  store.on("selected login symbols", reset);
+  store.on("account", showTier);
+  store.on("positions selected", showPositions);
+  setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
+}
+
+function makeParts() {
+  const sideButton = (name, label) => el("button", { type: "button", class: name, data: { side: name }, text: label, on: { click: () => setSide(name) } });
+  const entries = [["market", "Market"], ["limit", "Limit"], ["stop", "Stop"], ["position", "Open position"]];
+  const entryPick = el("select", { id: freshId("entry") }, ...entries.map(([value, label]) => el("option", { value, text: label })));
+  entryPick.addEventListener("change", () => setEntry(entryPick.value));
+  const position = el("select", { id: freshId("position") });
+  position.addEventListener("change", adoptPosition);
+  const even = el("input", { type: "checkbox" });
+  const number = (label, placeholder, hint) => {
+    const input = el("input", { id: freshId("number"), type: "text", inputmode: "decimal", class: "number", autocomplete: "off", placeholder, title: hint });
+    return { input, row: el("div", { class: "form-row" }, el("label", { for: input.id, text: label }), input) };
+  };
+  return {
+    notice: el("p", { class: "notice", role: "note", hidden: true }),
+    sell: sideButton("sell", "Sell"),
+    buy: sideButton("buy", "Buy"),
+    entryPick,
+    entryRow: el("div", { class: "form-row" }, el("label", { for: entryPick.id, text: "Entry" }), entryPick),
+    position,
+    positionRow: el("div", { class: "form-row", hidden: true }, el("label", { for: position.id, text: "Position" }), position),
+    volume: volumeField({ label: "Volume, lots" }),
+    price: priceField({ label: "Entry price", start: market }),
+    stop: priceField({ label: "Stop loss", start: stopStart, name: "stop" }),
+    callback: number("Callback, %", "off", "The stop follows the best price at this distance"),
+    activation: priceField({ label: "Starts at", start: entryPrice, name: "activation" }),
+    even,
+    offset: number("Offset, pt", "0", "Points beyond the entry, in the direction of profit"),
+    summary: el("dl", { class: "facts preview", "aria-label": "What the plan would bring", "aria-live": "polite" }),
+    problem: el("p", { class: "form-error", role: "alert", hidden: true }),
+    submit: el("button", { type: "submit", class: "confirm" }),
+  };
+}
+
+function market() {
+  const quote = store.quote();
+  return quote && (side === "buy" ? quote.ask : quote.bid);
+}
+
+function entryPrice() {
+  if (entry === "position") return store.positions.get(Number(parts.position.value))?.open_price;
+  if (entry !== "market") return valueOf(parts.price.input) ?? market();
+  return market();
+}
+
+/** Return a first stop 0.5 % behind the entry. */
+function stopStart() {
+  const symbol = store.symbol();
+  const from = entryPrice();
+  if (!symbol || !from || !parse(from)) return null;
+  const base = units(from, symbol.digits);
+  const away = base / 200n || 1n;
+  return text(side === "buy" ? base - away : base + away, symbol.digits);
+}
+
+function setSide(name) {
+  if (name === side) return;
+  side = name;
+  // Levels of the other side lie on the wrong side of the market: begin again with as many.
+  const shares = levels.values().map((level) => level.percent);
+  levels.clear();
+  shares.forEach((percent) => levels.add(undefined, percent));
+  parts.stop.input.value = "";
+  changed();
+}
+
+function setEntry(name) {
+  entry = name;
+  parts.entryPick.value = name;
+  parts.price.row.hidden = !(name === "limit" || name === "stop");
+  parts.positionRow.hidden = name !== "position";
+  for (const control of [parts.sell, parts.buy, parts.volume.input]) control.disabled = name === "position";
+  if (name === "position") showPositions();
+  changed();
+}
+
+function showPositions() {
+  const free = [...store.positions.values()].filter((row) => row.symbol === store.selected && !row.smart);
+  const chosen = parts.position.value;
+  parts.position.replaceChildren(...free.map((row) => el("option", { value: String(row.ticket), text: `#${row.ticket} ${row.side} ${volume(row.volume)} from ${price(row.open_price, store.digits(row.symbol))}` })));
+  if (free.some((row) => String(row.ticket) === chosen)) parts.position.value = chosen;
+  parts.entryPick.querySelector('[value="position"]').disabled = free.length === 0;
+  if (entry !== "position") return;
+  if (free.length === 0) setEntry("market");
+  else adoptPosition();
+}
+
+function adoptPosition() {
+  const row = store.positions.get(Number(parts.position.value));
+  if (!row) return;
+  setSide(row.side);
+  parts.volume.input.value = volume(row.volume);
+  changed();
+}
+
+function reset(topics) {
+  const symbol = store.symbol();
+  if (!symbol || (!topics?.has("selected") && !topics?.has("login") && levels.rows.length)) return;
+  parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
+  for (const field of [parts.price, parts.stop, parts.activation]) field.input.value = "";
+  setEntry("market");
+  levels.clear();
+  parts.summary.replaceChildren();
+  changed();
+}
+
+/** Give an empty builder three levels and a stop, once there is a price to put them around. */
+export function suggestPlan() {
+  if (levels.rows.length || !market()) return;
+  for (const percent of ["40", "35", "25"]) levels.add(undefined, percent);
+  parts.stop.input.value = stopStart() ?? "";
+  parts.even.checked = true;
+  changed();
+}
+
+function showTier() {
+  const tier = store.account?.tier;
+  const low = tier === "FREE";
+  parts.notice.hidden = !low;
+  setText(parts.notice, low ? `Smart orders need the tier PRO or above; account ${store.login} is ${tier}. You can plan here and see the figures; to start plans, ask your broker for an upgrade. [subscription_required]` : "");
+  parts.submit.disabled = low;
+}
+
+function changed() {
+  if (!form) return;
+  parts.problem.hidden = true;
+  for (const button of [parts.sell, parts.buy]) setAttribute(button, "aria-pressed", String(button.dataset.side === side));
+  setText(parts.submit, `Start plan: ${side} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
+  parts.submit.className = `confirm ${side}`;
+  publishDraft();
+  askPreviewSoon();
+}
+
+/** Draw the plan that is being built on the chart. */
+export function publishDraft() {
+  if (!form?.offsetParent) return;
+  const draft = levels.values().map((level, index) => ({ kind: "level", price: level.price, title: `TP${index + 1} ${level.percent} %`, tone: "up" }));
+  const put = (kind, input, title, tone) => draft.push({ kind, price: valueOf(input), title, tone });
+  if (entry === "limit" || entry === "stop") put("entry", parts.price.input, "Entry", "accent");
+  put("stop", parts.stop.input, "Stop", "warn");
+  put("activation", parts.activation.input, "Trailing starts", "dim");
+  store.setDraft(draft.filter((line) => line.price && parse(line.price)));
+}
+
+function planBody() {
+  const body = {
+    account: store.login,
+    symbol: store.selected,
+    side,
+    volume: valueOf(parts.volume.input) ?? "",
+    entry: { type: entry },
+    take_profits: levels.values(),
+  };
+  if (entry === "limit" || entry === "stop") body.entry.price = valueOf(parts.price.input) ?? "";
+  if (entry === "position") body.entry.position = Number(parts.position.value);
+  const stop = valueOf(parts.stop.input);
+  if (stop !== undefined) body.stop_loss = stop;
+  const callback = valueOf(parts.callback.input);
+  if (callback !== undefined) {
+    body.trailing = { callback };
+    const activation = valueOf(parts.activation.input);
+    if (activation !== undefined) body.trailing.activation = activation;
+  }
+  if (parts.even.checked) {
+    const offset = Number.parseInt(valueOf(parts.offset.input) ?? "0", 10);
+    body.break_even = offset ? { offset } : true;
+  }
+  return body;
+}
+
+/** Return a body without numbers that are still being typed: the preview asks only about what is there. */
+function complete(body) {
+  const numbers = [body.volume, ...body.take_profits.flatMap((level) => [level.price, level.percent])];
+  if ("price" in body.entry) numbers.push(body.entry.price);
+  return numbers.every((value) => parse(value));
+}
+
+const askPreviewSoon = debounced(askPreview, 250);
+
+async function askPreview() {
+  if (!form.offsetParent || store.login === null || !store.selected) return;
+  const body = planBody();
+  if (!complete(body)) return;
+  asking?.abort();
+  asking = new AbortController();
+  try {
+    showPreview(await ask("/smart-orders/preview/", body, asking.signal));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (error instanceof ApiError) showPreview({ levels: [], errors: [{ code: error.code, message: error.message, level: error.level }] });
+    else failedBy(error);
+  }
+}
+
+function showPreview(found) {
+  const errors = found.errors ?? [];
+  levels.describe(found.levels ?? [], errors);
+  const currency = store.account?.currency ?? "";
+  const rows = [
+    ["Reward", found.reward && gain(found.reward), tone(found.reward)],
+    ["Risk", found.risk && money(found.risk)],
+    ["Reward : risk", found.risk_reward],
+    ["Worst case", found.worst_case && `${gain(found.worst_case)} ${currency}`, tone(found.worst_case)],
+    ["Margin", found.margin && money(found.margin)],
+    ["Left to stop", found.remaining_volume && `${volume(found.remaining_volume)} lots`],
+  ];
+  parts.summary.replaceChildren(
+    ...rows.filter(([, value]) => value).map(([name, value, way]) => el("div", {}, el("dt", { text: name }), el("dd", { class: way, text: value }))),
+  );
+  const general = errors.filter((error) => !error.level);
+  parts.problem.hidden = general.length === 0;
+  setText(parts.problem, general.map(errorLine).join(" "));
+  setAttribute(parts.stop.input, "aria-invalid", general.some((error) => error.code === "invalid_stops") ? "true" : null);
+  setAttribute(parts.volume.input, "aria-invalid", general.some((error) => error.code === "invalid_volume") ? "true" : null);
+}
+
+async function start() {
+  if (parts.submit.disabled) return;
+  const body = planBody();
+  const plan = await attempt(parts.submit, async () => {
+    try {
+      return await submit("POST", "/smart-orders/", body);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.level) levels.describe([], [error]);
+      setText(parts.problem, errorLine(error));
+      parts.problem.hidden = false;
+      return undefined;
+    }
+  });
+  showTier();
+  if (!plan) return;
+  told(`Smart order #${plan.id} started: ${plan.side} ${volume(plan.volume)} ${plan.symbol}`);
+  levels.clear();
+  for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) field.input.value = "";
+  parts.summary.replaceChildren();
+  setEntry("market");
+  document.dispatchEvent(new CustomEvent("td-plan-started", { detail: plan.id }));
+}

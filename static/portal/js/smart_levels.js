@@ -1,0 +1,159 @@
+// The rows of take-profit levels: price, percent, and what the server says each would bring. Used by the builder
+// and by the dialog that changes a plan. Enter in the last row adds one; arrows step price and percent.
+
+import { add, compare, div, parse, stepped, sub, text, units } from "./decimal.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { gain, points, volume } from "./format.js";
+import { priceField, valueOf } from "./steppers.js";
+
+const MOST = 20;
+const PERCENT_STEP = "5";
+
+/** Rows of levels. `symbolOf`, `sideOf` and `entryOf` tell what they belong to; `onChange` is told of edits. */
+export class LevelRows {
+  constructor({ symbolOf, sideOf, entryOf, onChange, whole = "100" }) {
+    Object.assign(this, { symbolOf, sideOf, entryOf, onChange, whole });
+    this.rows = [];
+    this.list = el("ol", { class: "levels", "aria-label": "Take-profit levels" });
+    this.sum = el("p", { class: "level-sum", role: "status" });
+    this.meter = el("progress", { class: "level-meter", max: "100", value: "0", "aria-label": "Sum of the percentages" });
+    const tool = (label, title, act) => el("button", { type: "button", class: "small", text: label, title, on: { click: act } });
+    this.tools = el(
+      "div",
+      { class: "chips" },
+      tool("+ Level", "Add a level beyond the last one", () => this.add()?.price.focus()),
+      tool("Even", "Share the whole volume evenly", () => this.even()),
+      tool("Fill to 100 %", "Give the last level what is left", () => this.fill()),
+    );
+    this.box = el("div", { class: "level-box" }, el("div", { class: "level-head", "aria-hidden": "true" }, ...["", "Price", "%", "Profit", ""].map((label) => el("span", { text: label }))), this.list, this.meter, this.sum, this.tools);
+  }
+
+  clear() {
+    this.rows = [];
+    this.list.replaceChildren();
+  }
+
+  /** Add a level; without a price it lies as far beyond the last one as that lies from the one before. */
+  add(price, percent) {
+    if (this.rows.length >= MOST) return null;
+    const level = this.makeRow();
+    level.price.value = price ?? this.nextPrice() ?? "";
+    level.percent.value = percent ?? this.leftPercent();
+    this.rows.push(level);
+    this.list.append(level.row);
+    this.changed();
+    return level;
+  }
+
+  makeRow() {
+    const level = {};
+    const field = priceField({ label: "Level price", start: () => this.nextPrice(), symbolOf: this.symbolOf, compact: true });
+    level.price = field.input;
+    level.percent = el("input", { type: "text", inputmode: "decimal", class: "number", autocomplete: "off", "aria-label": "Percent of the volume" });
+    level.percent.addEventListener("keydown", (event) => {
+      const way = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (!way) return;
+      event.preventDefault();
+      level.percent.value = stepped(level.percent.value || "0", event.shiftKey ? "1" : PERCENT_STEP, way, "1", "100");
+      this.changed();
+    });
+    level.money = el("span", { class: "level-money number" });
+    level.note = el("span", { class: "level-note" });
+    level.name = el("span", { class: "level-name" });
+    const remove = el("button", { type: "button", class: "icon-button", text: "×", on: { click: () => this.remove(level) } });
+    level.removeButton = remove;
+    level.row = el("li", {}, level.name, level.price, level.percent, level.money, remove, level.note);
+    level.row.addEventListener("input", () => this.changed());
+    level.row.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.ctrlKey || this.rows.at(-1) !== level) return;
+      event.preventDefault();
+      this.add()?.price.focus();
+    });
+    return level;
+  }
+
+  remove(level) {
+    const at = this.rows.indexOf(level);
+    this.rows.splice(at, 1);
+    level.row.remove();
+    (this.rows[at] ?? this.rows.at(-1))?.price.focus();
+    this.changed();
+  }
+
+  nextPrice() {
+    const symbol = this.symbolOf();
+    const entry = this.entryOf();
+    if (!symbol || !entry || !parse(entry)) return null;
+    const prices = [entry, ...this.rows.map((row) => valueOf(row.price)).filter((value) => value && parse(value))].map((value) => units(value, symbol.digits));
+    const last = prices.at(-1);
+    const up = this.sideOf() === "buy" ? 1n : -1n;
+    let step = prices.length > 1 ? last - prices.at(-2) : (up * prices[0]) / 400n;
+    if (step * up <= 0n) step = (up * prices[0]) / 400n || up;
+    return text(last + step, symbol.digits);
+  }
+
+  total() {
+    return this.rows.reduce((so, row) => add(so, valueOf(row.percent) ?? "0") ?? so, "0");
+  }
+
+  leftPercent() {
+    const left = sub(this.whole, this.total());
+    return compare(left, "0") > 0 ? volume(left) : "0";
+  }
+
+  even() {
+    const count = this.rows.length;
+    if (!count) return;
+    const each = BigInt(this.whole.split(".")[0]) / BigInt(count);
+    for (const row of this.rows) row.percent.value = String(each);
+    this.rows.at(-1).percent.value = sub(this.whole, String(each * BigInt(count - 1)));
+    this.changed();
+  }
+
+  fill() {
+    const last = this.rows.at(-1);
+    if (!last) return;
+    const others = sub(this.total(), valueOf(last.percent) ?? "0");
+    const rest = others && sub(this.whole, others);
+    if (rest && compare(rest, "0") > 0) last.percent.value = volume(rest);
+    this.changed();
+  }
+
+  /** Return [{price, percent}] as the server takes them. */
+  values() {
+    return this.rows.map((row) => ({ price: valueOf(row.price) ?? "", percent: valueOf(row.percent) ?? "" }));
+  }
+
+  changed() {
+    this.rows.forEach((row, index) => {
+      setText(row.name, String(index + 1));
+      setAttribute(row.price, "aria-label", `Level ${index + 1}: price`);
+      setAttribute(row.percent, "aria-label", `Level ${index + 1}: percent of the volume`);
+      setAttribute(row.removeButton, "aria-label", `Remove level ${index + 1}`);
+    });
+    const total = this.total();
+    const way = compare(total, this.whole);
+    this.meter.value = Number(div(total, this.whole, 2) ?? 0) * 100;
+    setText(this.sum, !this.rows.length ? "No levels: the stop alone ends the plan." : way === 0 ? `Sum ${volume(total)} %` : way > 0 ? `Sum ${volume(total)} %: ${volume(sub(total, this.whole))} % too much` : `Sum ${volume(total)} %: the stop closes the last ${volume(sub(this.whole, total))} %`);
+    this.sum.className = `level-sum ${way > 0 ? "down" : ""}`;
+    this.describe();
+    this.onChange();
+  }
+
+  /** Show distances, and what the server's preview says of each level; errors stand beside their level. */
+  describe(previewed = [], errors = []) {
+    const symbol = this.symbolOf();
+    const entry = this.entryOf();
+    this.rows.forEach((row, index) => {
+      const value = valueOf(row.price);
+      const found = previewed.find((level) => level.number === index + 1);
+      const error = errors.find((one) => one.level === index + 1);
+      const away = symbol && entry && value && parse(value) ? points(entry, value, symbol.digits) : null;
+      const distance = away === null ? "" : `${away < 0n ? "−" : "+"}${away < 0n ? -away : away} pt`;
+      if (found || error) setText(row.money, found?.profit ? gain(found.profit) : "");
+      setText(row.note, error ? `${error.message} [${error.code}]` : [distance, found?.volume && `${volume(found.volume)} lots`].filter(Boolean).join(" · "));
+      setAttribute(row.row, "data-error", error ? "true" : null);
+      setAttribute(row.price, "aria-invalid", error ? "true" : null);
+    });
+  }
+}

@@ -1,0 +1,29 @@
+// Light or dark before the first paint: the reader's choice, else the system's.
+// A plain script in the head, so that no page flashes in the other colours.
+(function () {
+  const system = window.matchMedia("(prefers-color-scheme: light)");
+  function apply() {
+    let chosen = null;
+    try {
+      chosen = localStorage.getItem("td.theme");
+    } catch (error) {
+      chosen = null; // storage is forbidden: the system's choice stands
+    }
+    const theme = chosen === "light" || chosen === "dark" ? chosen : system.matches ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    window.dispatchEvent(new CustomEvent("td-theme", { detail: theme }));
+  }
+  system.addEventListener("change", apply);
+  window.tdTheme = {
+    toggle() {
+      const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+      try {
+        localStorage.setItem("td.theme", next);
+      } catch (error) {
+        document.documentElement.dataset.theme = next; // for this page only
+      }
+      apply();
+    },
+  };
+  apply();
+})();

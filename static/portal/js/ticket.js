@@ -1,0 +1,297 @@
+// The order ticket: what, how much, at what price, with which stops, and what it risks in money before it is sent.
+// B and S choose the side and put the focus on the confirming button, Enter sends. Estimates come from the
+// server's margin preview; distances are counted exactly in points.
+
+import { ask, ApiError, submit } from "./api.js";
+import { abs, compare, mul, parse, round, units } from "./decimal.js";
+import { debounced, el, freshId, recall, remember, setText } from "./dom.js";
+import { money, points, price, volume } from "./format.js";
+import { attempt, failedBy, told } from "./outcome.js";
+import { priceField, valueOf, volumeField } from "./steppers.js";
+import { store } from "./store.js";
+import { errorLine, typeWords } from "./words.js";
+
+const KINDS = [
+  ["market", "Market"],
+  ["limit", "Limit"],
+  ["stop", "Stop"],
+  ["stop_limit", "Stop-limit"],
+];
+const REFRESH_MS = 5_000;
+
+let form;
+let parts;
+let side = "buy";
+let kind = "market";
+let preview = null;
+let oneClick = recall("oneclick", false);
+let asking = null;
+
+/** Build the ticket inside its tab. */
+export function startTicket(panel) {
+  parts = makeParts();
+  form = el(
+    "form",
+    { class: "ticket", novalidate: true, "aria-label": "Order ticket" },
+    parts.kinds,
+    el("div", { class: "sides" }, parts.sell, parts.buy),
+    parts.volume.row,
+    parts.price.row,
+    parts.limit.row,
+    parts.expiryRow,
+    el("div", { class: "pair" }, parts.sl.row, parts.tp.row),
+    parts.preview,
+    parts.problem,
+    parts.submit,
+    el("label", { class: "check" }, parts.oneClick, " One click: a price button sends at once"),
+  );
+  panel.append(form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    place();
+  });
+  form.addEventListener("input", changed);
+  store.on("selected login symbols", reset);
+  store.on("quotes", showPrices);
+  setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
+  showKind("market");
+}
+
+function makeParts() {
+  const kinds = el("div", { class: "segmented wide", role: "group", "aria-label": "Order type" });
+  for (const [name, label] of KINDS) {
+    kinds.append(el("button", { type: "button", data: { kind: name }, text: label, on: { click: () => showKind(name) } }));
+  }
+  const market = () => {
+    const quote = store.quote();
+    return quote && (side === "buy" ? quote.ask : quote.bid);
+  };
+  const expiry = el("select", { id: freshId("expiry") }, el("option", { value: "gtc", text: "Until cancelled" }), el("option", { value: "day", text: "Today" }), el("option", { value: "date", text: "Until a time" }));
+  const until = el("input", { type: "datetime-local", "aria-label": "Expires at (your time)", hidden: true });
+  expiry.addEventListener("change", () => (until.hidden = expiry.value !== "date"));
+  const flag = el("input", { type: "checkbox" });
+  flag.checked = oneClick;
+  flag.addEventListener("change", () => {
+    oneClick = flag.checked;
+    remember("oneclick", oneClick);
+  });
+  return {
+    kinds,
+    sell: sideButton("sell", "Sell"),
+    buy: sideButton("buy", "Buy"),
+    volume: volumeField({ value: "" }),
+    price: priceField({ label: "Price", start: market }),
+    limit: priceField({ label: "Limit price", start: () => valueOf(parts.price.input) ?? market() }),
+    sl: priceField({ label: "Stop loss", start: (way) => exitStart("sl", way), name: "sl" }),
+    tp: priceField({ label: "Take profit", start: (way) => exitStart("tp", way), name: "tp" }),
+    expiry,
+    until,
+    expiryRow: el("div", { class: "form-row" }, el("label", { for: expiry.id, text: "Expiry" }), expiry, until),
+    preview: el("dl", { class: "facts preview", "aria-label": "What it needs" }),
+    problem: el("p", { class: "form-error", role: "alert", hidden: true }),
+    submit: el("button", { type: "submit", class: "confirm" }),
+    oneClick: flag,
+  };
+}
+
+function sideButton(name, label) {
+  const figure = el("span", { class: "side-price" });
+  const button = el("button", { type: "button", class: `side ${name}`, data: { side: name } }, el("span", { class: "side-name", text: label }), figure);
+  button.figure = figure;
+  button.addEventListener("click", () => {
+    setSide(name);
+    if (oneClick && kind === "market") place();
+  });
+  return button;
+}
+
+/** Return a first stop or target 0.3 % from the entry, on the side where it belongs. */
+function exitStart(which) {
+  const symbol = store.symbol();
+  const from = entryPrice();
+  if (!symbol || !from) return null;
+  const base = units(from, symbol.digits);
+  const away = base / 333n || 1n;
+  const down = (which === "sl") === (side === "buy");
+  return String(price(textOf(down ? base - away : base + away, symbol.digits), symbol.digits));
+}
+
+function textOf(n, digits) {
+  const body = n.toString().padStart(digits + 1, "0");
+  return digits ? `${body.slice(0, -digits)}.${body.slice(-digits)}` : body;
+}
+
+function entryPrice() {
+  const quote = store.quote();
+  if (kind === "stop_limit") return valueOf(parts.limit.input) ?? valueOf(parts.price.input);
+  if (kind !== "market") return valueOf(parts.price.input);
+  return quote && (side === "buy" ? quote.ask : quote.bid);
+}
+
+/** Choose the side; with `focus` the confirming button waits for Enter. */
+export function setSide(name, focus = false) {
+  side = name;
+  changed();
+  if (focus) parts.submit.focus();
+}
+
+/** Put the focus on the volume. */
+export function focusVolume() {
+  parts.volume.input.focus();
+  parts.volume.input.select();
+}
+
+function showKind(name) {
+  kind = name;
+  for (const button of parts.kinds.children) button.setAttribute("aria-pressed", String(button.dataset.kind === name));
+  parts.price.row.hidden = name === "market";
+  parts.price.row.querySelector("label").textContent = name === "stop_limit" ? "Trigger price" : "Price";
+  parts.limit.row.hidden = name !== "stop_limit";
+  parts.expiryRow.hidden = name === "market";
+  changed();
+}
+
+function reset(topics) {
+  const symbol = store.symbol();
+  if (!symbol) return;
+  if (!parts.volume.input.value || topics?.has("selected")) parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
+  for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
+  preview = null;
+  parts.problem.hidden = true;
+  showPrices();
+  changed();
+}
+
+function showPrices() {
+  const quote = store.quote();
+  const symbol = store.symbol();
+  setText(parts.sell.figure, quote ? price(quote.bid, symbol?.digits) : "–");
+  setText(parts.buy.figure, quote ? price(quote.ask, symbol?.digits) : "–");
+  showDistances();
+}
+
+function changed() {
+  parts.problem.hidden = true;
+  for (const button of [parts.sell, parts.buy]) button.setAttribute("aria-pressed", String(button.dataset.side === side));
+  const lots = valueOf(parts.volume.input);
+  const type = typeOf();
+  setText(parts.submit, `${typeWords(type)} ${lots ?? "?"} ${store.selected ?? ""}${kind === "market" ? " at market" : ""}`);
+  parts.submit.className = `confirm ${side}`;
+  showDistances();
+  publishDraft();
+  askPreviewSoon();
+}
+
+const typeOf = () => (kind === "market" ? side : `${side}_${kind}`);
+
+function showDistances() {
+  const symbol = store.symbol();
+  if (!symbol) return;
+  const from = entryPrice();
+  describe(parts.sl, from, symbol, "Risk");
+  describe(parts.tp, from, symbol, "Gain");
+  const quote = store.quote();
+  const market = quote && (side === "buy" ? quote.ask : quote.bid);
+  for (const field of [parts.price, parts.limit]) {
+    const value = valueOf(field.input);
+    const away = value && parse(value) && market ? points(market, value, symbol.digits) : null;
+    setText(field.note, away === null ? "" : `${away > 0n ? "+" : away < 0n ? "−" : ""}${away < 0n ? -away : away} pt from market`);
+  }
+}
+
+function describe(field, from, symbol, word) {
+  const value = valueOf(field.input);
+  if (!value || !from || !parse(value)) {
+    setText(field.note, value && !parse(value) ? "Not a number" : "");
+    return;
+  }
+  const up = points(from, value, symbol.digits);
+  const profit = side === "buy" ? up : -up;
+  const estimate = preview?.value_per_point ? round(mul(String(profit), preview.value_per_point), store.account?.digits ?? 2) : null;
+  const wrong = (word === "Risk") === profit > 0n ? " · wrong side" : "";
+  const cash = estimate ? ` · ≈ ${profit < 0n ? "−" : "+"}${money(abs(estimate))} ${store.account?.currency ?? ""}` : "";
+  setText(field.note, `${profit < 0n ? -profit : profit} pt${cash}${wrong}`);
+}
+
+function publishDraft() {
+  const draft = [];
+  const add = (name, field, title, tone) => {
+    const value = valueOf(field.input);
+    if (value && parse(value)) draft.push({ kind: name, price: value, title, tone });
+  };
+  if (kind !== "market") add("price", parts.price, typeWords(typeOf()), "accent");
+  if (kind === "stop_limit") add("limit", parts.limit, "Limit", "accent");
+  add("sl", parts.sl, "SL", "down");
+  add("tp", parts.tp, "TP", "up");
+  if (form?.offsetParent) store.setDraft(draft);
+}
+
+const askPreviewSoon = debounced(askPreview, 200);
+
+async function askPreview() {
+  const lots = valueOf(parts.volume.input);
+  if (!store.selected || !store.login || !lots || !parse(lots) || compare(lots, "0") <= 0) return;
+  asking?.abort();
+  asking = new AbortController();
+  try {
+    preview = await ask("/margin-preview/", { account: store.login, symbol: store.selected, side, volume: lots }, asking.signal);
+    showPreview();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    preview = null;
+    if (error instanceof ApiError) parts.preview.replaceChildren(el("div", { class: "wide-fact" }, el("dd", { text: errorLine(error) })));
+    else failedBy(error);
+  }
+  showDistances();
+}
+
+function showPreview() {
+  const enough = compare(preview.free_margin_after ?? "0", "0") >= 0;
+  const rows = [
+    ["Margin", `${money(preview.margin)} ${store.account?.currency ?? ""}`],
+    ["Free after", `${money(preview.free_margin_after)}${enough ? "" : " – not enough"}`],
+    ["Point value", preview.value_per_point],
+    ["Commission", preview.commission && money(preview.commission)],
+  ];
+  parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
+  parts.preview.classList.toggle("short", !enough);
+}
+
+function orderBody() {
+  const body = { account: store.login, symbol: store.selected, type: typeOf(), volume: valueOf(parts.volume.input) ?? "" };
+  const put = (name, field) => {
+    const value = valueOf(field.input);
+    if (value !== undefined) body[name] = value;
+  };
+  put("sl", parts.sl);
+  put("tp", parts.tp);
+  if (kind !== "market") {
+    put("price", parts.price);
+    if (kind === "stop_limit") put("limit_price", parts.limit);
+    if (parts.expiry.value === "day") body.expires = "day";
+    else if (parts.expiry.value === "date" && parts.until.value) body.expires = new Date(parts.until.value).toISOString();
+  }
+  return body;
+}
+
+async function place() {
+  const body = orderBody();
+  parts.problem.hidden = true;
+  const order = await attempt(parts.submit, async () => {
+    try {
+      return await submit("POST", "/orders/", body);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setText(parts.problem, errorLine(error));
+      parts.problem.hidden = false;
+      return undefined;
+    }
+  });
+  if (!order) return;
+  remember(`volume.${body.symbol}`, body.volume);
+  const filled = order.status === "completed" ? `filled at ${price(order.modified_price, order.digits)}` : order.request ? "waits for a dealer" : "is waiting";
+  told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
+  if (kind === "market") return;
+  for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
+  changed();
+}

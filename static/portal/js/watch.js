@@ -1,0 +1,95 @@
+// The market watch: symbols with bid, ask, spread and the day's change; the selected one leads chart and ticket.
+// A price that moved shows an arrow for a moment; the colour only repeats it.
+
+import { get } from "./api.js";
+import { percentChange, points, price } from "./format.js";
+import { el, keyed, setAttribute, setText } from "./dom.js";
+import { store } from "./store.js";
+
+const FLASH_MS = 600;
+const OLD_QUOTE_MS = 60_000;
+const DAY_REFRESH_MS = 300_000;
+
+const dayOpens = new Map();
+let body;
+
+/** Build the panel and keep it up to date. */
+export function startWatch(panel) {
+  body = el("tbody");
+  const heads = ["Symbol", "Bid", "Ask", "Spread", "Day"].map((name, index) =>
+    el("th", { scope: "col", class: index ? "number" : "", text: name, title: name === "Spread" ? "Ask − bid, in points" : name === "Day" ? "Change since the day's first bid (UTC)" : null }),
+  );
+  const table = el("table", { class: "grid watch" }, el("caption", { class: "visually-hidden", text: "Market watch; Enter selects a symbol" }), el("thead", {}, el("tr", {}, heads)), body);
+  panel.append(el("h2", { class: "panel-title", text: "Markets" }), el("div", { class: "scroll" }, table));
+  body.addEventListener("keydown", moveSelection);
+  store.on("symbols quotes selected", render);
+  store.on("symbols", refreshDays);
+  setInterval(refreshDays, DAY_REFRESH_MS);
+  setInterval(() => store.changed("quotes"), 15_000); // ages turn old without a new price
+}
+
+function moveSelection(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const names = [...store.symbols.keys()];
+  const next = names[(names.indexOf(store.selected) + step + names.length) % names.length];
+  store.select(next);
+  body.keyedRows.get(next)?.querySelector("button").focus();
+}
+
+async function refreshDays() {
+  for (const name of store.symbols.keys()) {
+    try {
+      const answer = await get("/candles", { symbol: name, interval: "1d", limit: 1 });
+      if (answer.results.length) dayOpens.set(name, answer.results.at(-1).open);
+    } catch (error) {
+      if (error.code !== "network") console.warn(`no day candle of ${name}: ${error.message}`);
+    }
+  }
+  store.changed("quotes");
+}
+
+function makeRow(symbol) {
+  const pick = el("button", { type: "button", class: "symbol-pick", title: symbol.description || symbol.symbol, text: symbol.symbol });
+  const row = el("tr", { data: { symbol: symbol.symbol } }, el("th", { scope: "row" }, pick));
+  row.cells4 = ["bid", "ask", "spread", "day"].map((name) => el("td", { class: `number ${name}`, data: { cell: name } }));
+  row.append(...row.cells4);
+  row.addEventListener("click", () => store.select(symbol.symbol));
+  return row;
+}
+
+function updateRow(row, symbol) {
+  const name = symbol.symbol;
+  const quote = store.quotes.get(name);
+  const selected = name === store.selected;
+  setAttribute(row, "class", selected ? "selected" : null);
+  setAttribute(row.querySelector("button"), "aria-pressed", String(selected));
+  const [bid, ask, spread, day] = row.cells4;
+  if (!quote) {
+    for (const cell of row.cells4) setText(cell, "–");
+    return;
+  }
+  const closed = symbol.session_open === false;
+  setAttribute(row, "data-old", closed || Date.now() - quote.seenMs > OLD_QUOTE_MS ? "true" : null);
+  setText(bid, price(quote.bid, symbol.digits));
+  setText(ask, price(quote.ask, symbol.digits));
+  setText(spread, String(points(quote.bid, quote.ask, symbol.digits) ?? "–"));
+  if (quote.moved && row.flashedMs !== quote.seenMs) {
+    row.flashedMs = quote.seenMs;
+    flash(row, quote.way);
+  }
+  const change = percentChange(quote.bid, dayOpens.get(name));
+  setText(day, change ? `${change.way > 0 ? "▲ +" : change.way < 0 ? "▼ −" : ""}${change.text}` : "–");
+  setAttribute(day, "class", `number day ${change?.way > 0 ? "up" : change?.way < 0 ? "down" : ""}`);
+}
+
+function flash(row, way) {
+  row.dataset.way = way > 0 ? "up" : "down";
+  clearTimeout(row.flashTimer);
+  row.flashTimer = setTimeout(() => delete row.dataset.way, FLASH_MS);
+}
+
+function render() {
+  keyed(body, [...store.symbols.values()], (symbol) => symbol.symbol, makeRow, updateRow);
+}

@@ -1,0 +1,75 @@
+// Why was I closed: a deal's evidence in sentences, then every recorded figure.
+
+import { get } from "./api.js";
+import { facts, openDialog } from "./dialog.js";
+import { el } from "./dom.js";
+import { exactTime, gain, money, price, volume } from "./format.js";
+import { store } from "./store.js";
+import { plainWords, reasonWords } from "./words.js";
+
+/** Open the story of a deal. */
+export async function explainDeal(ticket) {
+  const deal = await get(`/deals/${ticket}/`, { account: store.login });
+  const evidence = deal.evidence;
+  openDialog({
+    title: `${deal.direction === "out" ? "Why was I closed" : "Deal"}: #${deal.ticket}`,
+    wide: true,
+    content: [
+      el("p", { class: "story", text: story(deal, evidence) }),
+      facts([
+        ["Deal", `${deal.side} ${deal.direction}, ${volume(deal.volume)} lots of ${deal.symbol}`],
+        ["Executed at", price(deal.price, deal.digits)],
+        ["Requested", price(deal.requested_price, deal.digits)],
+        ["Opened at", deal.open_price && price(deal.open_price, deal.digits)],
+        ["Time", exactTime(deal.time)],
+        ["Position", `#${deal.position}`],
+        ["Order", `#${deal.order}`],
+        ["Profit", deal.direction === "out" ? gain(deal.profit) : null],
+        ["Fees", deal.direction === "out" ? money(deal.fees) : null],
+        ["Swap", deal.direction === "out" ? money(deal.swap) : null],
+        ["Converted at", deal.profit_rate],
+        ["Comment", deal.comment],
+        ["Trigger key", deal.trigger_key],
+      ]),
+      evidence ? el("h3", { text: "What the server recorded" }) : null,
+      evidence ? facts(flattened(evidence)) : null,
+    ],
+  });
+}
+
+function story(deal, evidence) {
+  const at = price(deal.price, deal.digits);
+  if (!evidence) {
+    const who = deal.reason === "manager" ? "A manager" : "You";
+    return deal.direction === "out" ? `${who} closed ${volume(deal.volume)} lots at the market, ${at}.` : `${who} opened ${volume(deal.volume)} lots at ${at}.`;
+  }
+  const tick = evidence.tick ?? {};
+  const quote = tick.bid ? ` The quote was ${tick.bid} / ${tick.ask} at ${exactTime(tick.time ?? tick.time_ms)}.` : "";
+  const level = evidence.level !== undefined && evidence.level !== null ? ` Its level was ${evidence.level}.` : "";
+  switch (deal.reason) {
+    case "stop_loss":
+      return `The stop loss was reached and the position was closed at ${at}.${level}${quote}`;
+    case "take_profit":
+      return `The take profit was reached and the position was closed at ${at}.${level}${quote}`;
+    case "forced_close":
+      return `The margin level fell to the stop-out limit, so the server closed this position at ${at}.${quote}`;
+    case "smart_order":
+      return `A smart order acted: ${volume(deal.volume)} lots were executed at ${at}.${level}${quote}`;
+    default:
+      return `${reasonWords(deal.reason)}: executed at ${at} without a further request.${level}${quote}`;
+  }
+}
+
+/** Return nested evidence as pairs of a path in words and a value. */
+function flattened(value, path = "") {
+  if (value === null || value === undefined) return [];
+  if (Array.isArray(value)) return value.flatMap((inner, index) => flattened(inner, `${path} ${index + 1}`.trim()));
+  if (typeof value === "object") {
+    return Object.entries(value).flatMap(([name, inner]) => {
+      const words = plainWords(name.replace(/_ms$/, ""));
+      const deeper = path ? `${path}, ${words.toLowerCase()}` : words;
+      return /(^|_)time(_ms)?$/.test(name) && typeof inner !== "object" ? [[deeper, exactTime(inner)]] : flattened(inner, deeper);
+    });
+  }
+  return [[path, String(value)]];
+}
