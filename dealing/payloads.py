@@ -57,7 +57,8 @@ def order_json(order: Order) -> dict[str, Any]:
         "requested_price": scaled(order.requested_price, digits), "expires_ms": order.expires_ms,
         "expires_day": order.expires_day, "created_ms": order.created_ms, "modified_ms": order.modified_ms,
         "position": order.position, "smart": order.smart, "error": order.error, "comment": order.comment,
-        "client_id": order.client_id, "request": order.request,
+        "client_id": order.client_id, "request": order.request, "leverage": order.leverage,
+        "modified_price": scaled(order.modified_price, digits), "digits": digits,
     }  # fmt: skip
 
 
@@ -73,7 +74,10 @@ def position_json(position: Position, money: int) -> dict[str, Any]:
         "fees": scaled(position.fees, money), "swap": scaled(position.swap, money),
         "profit": scaled(position.profit, money), "opened_ms": position.opened_ms,
         "modified_ms": position.modified_ms, "smart": position.smart, "comment": position.comment,
-        "request": position.request,
+        "request": position.request, "volume_opened": lots(position.volume_opened),
+        "leverage": scaled(rounded(position.leverage * 100), 2), "digits": digits,
+        "fees_booked": scaled(position.fees_booked, money),
+        "swap_booked": scaled(position.swap_booked, money),
     }  # fmt: skip
 
 
@@ -86,6 +90,8 @@ def deal_json(deal: Deal, money: int) -> dict[str, Any]:
         "requested_price": scaled(deal.requested_price, deal.digits), "time_ms": deal.time_ms,
         "reason": deal.reason.value, "profit": scaled(deal.profit, money), "fees": scaled(deal.fees, money),
         "swap": scaled(deal.swap, money), "comment": deal.comment,
+        "open_price": scaled(rounded(deal.open_price), deal.digits), "digits": deal.digits,
+        "automatic": deal.evidence is not None,
     }  # fmt: skip
 
 
@@ -104,7 +110,7 @@ def account_json(account: Account) -> dict[str, Any]:
 def ledger_json(entry: LedgerEntry, money: int) -> dict[str, Any]:
     """Return a ledger entry as events show it; `money` is the decimals of the account's currency."""
     return {
-        "seq": entry.seq, "kind": entry.kind.value, "amount": scaled(entry.amount, money),
+        "login": entry.login, "seq": entry.seq, "kind": entry.kind.value, "amount": scaled(entry.amount, money),
         "balance_after": scaled(entry.balance_after, money),
         "credit_after": scaled(entry.credit_after, money), "time_ms": entry.time_ms, "order": entry.order,
         "deal": entry.deal, "comment": entry.comment,
@@ -125,6 +131,7 @@ def smart_json(smart: SmartOrder) -> dict[str, Any]:
         "break_even_stop": scaled(smart.break_even_stop, digits),
         "break_even_triggered": smart.break_even_triggered, "version": smart.version,
         "created_ms": smart.created_ms, "modified_ms": smart.modified_ms, "client_id": smart.client_id,
+        "comment": smart.comment, "digits": digits,
         "levels": [
             {
                 "number": level.number, "price": scaled(level.price, digits),
