@@ -351,11 +351,12 @@ class Desk:
 
     def _read(self, asked: Asked, now_ms: int) -> cmd.Command:
         """Return the command of a row, with its reserved numbers and the end of its patience."""
-        command = cmd.from_json(asked.name, asked.payload)
+        payload = asked.payload
+        if asked.name == cmd.PlaceSmart.__name__:
+            payload = {**payload, "smart": asked.smart}  # its number is reserved by the row, not asked for
+        command = cmd.from_json(asked.name, payload)
         if asked.ticket:
             command = replace(command, ticket=asked.ticket)
-        if isinstance(command, cmd.PlaceSmart):
-            command = replace(command, smart=asked.smart)
         opens = (isinstance(command, cmd.PlaceOrder) and command.type in MARKET_TYPES) or (
             isinstance(command, cmd.PlaceSmart) and command.entry is EntryType.MARKET
         )
