@@ -7,9 +7,13 @@ It holds no tasks of its own.
 """
 
 import os
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 
+# Celery warns of root because of pickled messages; ours are JSON and nothing else is accepted.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
 
 app = Celery("tradingdesk")

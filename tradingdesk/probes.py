@@ -11,7 +11,6 @@ from pathlib import Path
 import psycopg
 import redis
 
-
 # No proxy: what we ask is on this machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -42,11 +41,11 @@ def engine_ready(database_url: str, shards: int) -> bool:
         return False
 
 
-def quotes_ready(redis_url: str) -> bool:
-    """Return whether a feed has written to the stream of ticks."""
+def quotes_ready(redis_url: str, since_ms: int) -> bool:
+    """Return whether a feed has written to the stream of ticks since that time (ms UTC)."""
     try:
         with redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as client:
-            return bool(client.xlen("ticks"))
+            return bool(client.xrange("ticks", min=since_ms, count=1))
     except redis.RedisError:
         return False
 

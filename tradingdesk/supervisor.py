@@ -163,7 +163,7 @@ class Supervisor:
     def _start_parts(self, environment: dict[str, str]) -> None:
         """Start all that runs as long as the desk does."""
         python = sys.executable
-        celery = [python, "-m", "celery", "-A", "tradingdesk"]
+        celery = [python, "-m", "celery", "--quiet", "-A", "tradingdesk"]
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         shards = int(environment.get("DESK_SHARDS", "1"))
         self._command(
@@ -204,7 +204,10 @@ class Supervisor:
             "engine", lambda: engine_ready(environment["DATABASE_URL"], shards), limit_s=60, announce=True
         )
         if self.arguments.feed:
-            self._wait("feed", lambda: quotes_ready(environment["REDIS_URL"]), limit_s=60, announce=True)
+            since_ms = int(self.parts["feed"].state.since * 1000)
+            self._wait(
+                "feed", lambda: quotes_ready(environment["REDIS_URL"], since_ms), limit_s=60, announce=True
+            )
 
     def _run_demo(self, environment: dict[str, str]) -> None:
         """Load the demo; it changes nothing that is there already, and prints the logins."""
