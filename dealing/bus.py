@@ -36,6 +36,11 @@ def ticks_key(shard: int) -> str:
     return f"td:ticks:{shard}"
 
 
+def channel(name: str) -> str:
+    """Return the name under which something is published; a scratch desk's carries a prefix of its own."""
+    return f"{settings.DESK_CHANNEL_PREFIX}{name}"
+
+
 @cache
 def client() -> Any:
     """Return this process's redis.Redis; its pool notices a fork and makes connections of its own."""

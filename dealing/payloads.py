@@ -74,7 +74,7 @@ def position_json(position: Position, money: int) -> dict[str, Any]:
         "fees": scaled(position.fees, money), "swap": scaled(position.swap, money),
         "profit": scaled(position.profit, money), "opened_ms": position.opened_ms,
         "modified_ms": position.modified_ms, "smart": position.smart, "comment": position.comment,
-        "request": position.request, "volume_opened": lots(position.volume_opened),
+        "volume_opened": lots(position.volume_opened),
         "leverage": scaled(rounded(position.leverage * 100), 2), "digits": digits,
         "fees_booked": scaled(position.fees_booked, money),
         "swap_booked": scaled(position.swap_booked, money),

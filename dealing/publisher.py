@@ -72,7 +72,7 @@ class Publisher:
             for row in changes.outbox:
                 event = {"login": row.login, "seq": row.seq, "kind": row.kind,
                          "time_ms": row.time_ms, "data": row.data}  # fmt: skip
-                pipe.publish(bus.EVENTS, json.dumps(event))
+                pipe.publish(bus.channel(bus.EVENTS), json.dumps(event))
         self._hand_over(pipe, batch.answers)
         for shard in {due.agent % changes.shards for due in changes.commissions_due}:
             pipe.xadd(bus.wake_key(shard), {"w": "1"}, maxlen=100, approximate=True)
@@ -103,7 +103,7 @@ class Publisher:
         pipe = bus.client().pipeline(transaction=False)
         for _, login, seq, kind, time_ms, data in rows:
             event = {"login": login, "seq": seq, "kind": kind, "time_ms": time_ms, "data": data}
-            pipe.publish(bus.EVENTS, json.dumps(event))
+            pipe.publish(bus.channel(bus.EVENTS), json.dumps(event))
         if rows and self._send(pipe):
             self.published = rows[-1][0]
         self._behind = len(rows) == RESUME_ROWS or self._is_down()
@@ -143,7 +143,7 @@ class Publisher:
                 shown[name] = [bid, payloads.scaled(quote.ask, symbol.digits), quote.time_ms]
         self._quotes.clear()
         if shown:
-            pipe.publish(bus.QUOTES, json.dumps(shown))
+            pipe.publish(bus.channel(bus.QUOTES), json.dumps(shown))
             pipe.hset(bus.QUOTES, mapping={name: json.dumps(quote) for name, quote in shown.items()})
 
     def _show_live(self, pipe: Any) -> None:
@@ -160,7 +160,7 @@ class Publisher:
             if login in self.book.state.accounts:
                 shown[str(login)] = account_live(self.book, login)
         if shown:
-            pipe.publish(bus.LIVE, json.dumps({"accounts": shown}))
+            pipe.publish(bus.channel(bus.LIVE), json.dumps({"accounts": shown}))
 
     def _show_accounts(self, pipe: Any) -> None:
         """Show the next accounts of the round, so that each one comes about every two seconds."""

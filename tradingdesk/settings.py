@@ -36,6 +36,7 @@ DESK_SHARDS = env.int("DESK_SHARDS", default=1)
 DESK_BATCH = env.int("DESK_BATCH", default=256)
 DESK_CLOCK = env.str("DESK_CLOCK", default="wall")  # "wall" or "events"
 DESK_LINGER_MS = env.int("DESK_LINGER_MS", default=50)  # how long a batch of mere quotes may wait for more
+DESK_CHANNEL_PREFIX = env.str("DESK_CHANNEL_PREFIX", default="")  # keeps what a scratch desk publishes apart
 BUILD_ID = env.str("BUILD_ID", default="")  # which build of the program this is, for the lease
 DESK_GAP_LIMIT_S = env.int("DESK_GAP_LIMIT_S", default=5)  # 0: never a gap
 DESK_PLUGINS: list[dict[str, Any]] = env.json("DESK_PLUGINS", default=[])
