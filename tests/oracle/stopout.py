@@ -28,9 +28,7 @@ def is_reached(book: Book, login: int, state: AccountState) -> bool:
 
 def comment_of(state: AccountState) -> str:
     level = state.level if state.margin > 0 else Fraction(0)
-    return "so: " + "/".join(
-        str(printed(value, 2)) for value in (level or Fraction(0), state.equity, state.margin)
-    )
+    return f"so: {printed(level, 2)}%/{printed(state.equity, 2)}/{printed(state.margin, 2)}"
 
 
 def run(book: Book, login: int) -> None:
