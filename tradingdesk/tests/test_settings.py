@@ -12,7 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_settings_when_behind_tls_then_django_finds_nothing_to_complain_about() -> None:
-    environment = {**os.environ, "HTTPS": "1", "ALLOWED_HOSTS": "desk.example", "SECRET_KEY": "".join(map(chr, range(40, 120)))}
+    environment = {
+        **os.environ,
+        "HTTPS": "1",
+        "ALLOWED_HOSTS": "desk.example",
+        "SECRET_KEY": "".join(map(chr, range(40, 120))),
+    }
 
     told = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
