@@ -288,11 +288,39 @@ def legs_after(core: Core, order: Order, price: int) -> list[Leg] | None:
     rate = margin_conversion(state, group, symbol, side, account.currency)
     if rate is None:
         return None
+    if legs and state.is_netting(order.login):
+        return _merged_legs(
+            symbol, positions[0], order, price, rate, order_leverage(state, order.login, order.leverage)
+        )
     amount = lot_margin(
         symbol, price_points=Fraction(price), leverage=order_leverage(state, order.login, order.leverage),
         rate=rate, opened=False,
     )  # fmt: skip
     return [*legs, Leg(side, volume, amount)]
+
+
+def _merged_legs(
+    symbol: Symbol, position: Position, order: Order, price: int, rate: Fraction, leverage: Fraction
+) -> list[Leg]:
+    """Return a netting position as an increase would leave it: price, rate and leverage averaged by volume.
+
+    Lots that are open count with the maintenance margin of a futures symbol, new ones with the initial.
+    """
+    old, new = position.volume, order.volume
+    total = old + new
+    average = [
+        (before * old + after * new) / total
+        for before, after in (
+            (position.open_price, price), (position.margin_rate, rate), (position.leverage, leverage),
+        )
+    ]  # fmt: skip
+    return [
+        Leg(
+            position.side, volume,
+            lot_margin(symbol, price_points=average[0], leverage=average[2], rate=average[1], opened=opened),
+        )
+        for volume, opened in ((old, True), (new, False))
+    ]  # fmt: skip
 
 
 # Things that exist

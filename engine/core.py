@@ -4,7 +4,7 @@ Promises: whatever is armed follows from the records, so `arm_everything` after 
 engine. It decides nothing; rules are in the stages, handlers and formulas.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heappush
 
 from engine.enums import BUY_TYPES, LIMIT_TYPES, OrderStatus, PositionStatus, Side
@@ -130,6 +130,7 @@ class Core:
     def _ladder(self, ladders: dict[str, Ladder], symbol: str) -> Ladder:
         ladder = ladders.get(symbol)
         if ladder is None:
+            live: Callable[[int, int], bool]
             if ladders is self.pendings:
                 live = self._order_is_live
             elif ladders is self.exits:

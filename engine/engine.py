@@ -129,7 +129,7 @@ class Engine:
                     core.watch.touch(order.login)
             else:
                 request = state.requests.get(number)
-                if request is not None:
+                if request is not None and request.expires_ms + 1 == at:
                     drop_request(core, request, Code.TIMEOUT.value)
 
     # Recovery
@@ -169,10 +169,10 @@ class Engine:
         for order in state.orders.values():
             _must(order.status is OrderStatus.PENDING, f"order {order.ticket} is live but {order.status}")
         for plan in state.smarts.values():
-            position = state.positions.get(plan.position)
+            owned_by = state.positions.get(plan.position)
             if plan.position:
-                _must(position is not None, f"smart order {plan.id} lost its position")
-                fits = position is not None and plan.remaining <= position.volume
+                _must(owned_by is not None, f"smart order {plan.id} lost its position")
+                fits = owned_by is not None and plan.remaining <= owned_by.volume
                 _must(fits, f"smart order {plan.id} would close more than its position has")
             open_volume = plans.open_levels_volume(plan)
             _must(open_volume <= plan.remaining, f"smart order {plan.id} has levels above what remains")

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine import smart_life
+from engine.codes import Code
 from engine.core import Core
 from engine.enums import (
     CREDIT_KINDS,
@@ -102,12 +103,10 @@ def open_deal(core: Core, order: Order, fill: Fill) -> Position:
 def _hand_over(core: Core, order: Order, position: Position, fill: Fill) -> None:
     """Give a position that a smart order's entry opened to its plan.
 
-    On a netting account the entry may have met a position that came between; where that leaves nothing of
-    its own side to manage, the plan is cancelled.
+    On a netting account the entry may have met a position that came between: then the plan is cancelled.
     """
     smart = core.state.smarts[order.smart]
-    mine = position.status is PositionStatus.OPEN and position.side is smart.side and not position.smart
-    if mine:
+    if position.ticket == order.ticket:
         smart_life.start_plan(core, smart, position, Fraction(fill.price))
     else:
         smart_life.entry_ended(core, smart.id, "position_exists")
@@ -313,10 +312,21 @@ def closing_order(
 
 
 def withdraw_requests(core: Core, position: Position) -> None:
-    """Take a closed position's trigger out of the dealers' queue."""
-    request = core.state.requests.get(position.request)
-    if position.status is PositionStatus.CLOSED and request is not None:
+    """Take everything that waits on a closed position out of the dealers' queue.
+
+    A client's close or close by fails, because there is nothing left to close; triggers just leave.
+    """
+    if position.status is PositionStatus.OPEN or not core.state.requests:
+        return
+    for request in list(core.state.requests.values()):
+        if position.ticket not in (request.position, request.opposite):
+            continue
         leave_queue(core, request, "withdrawn")
+        order = core.state.orders.get(request.order)
+        if order is not None:
+            order.error = Code.POSITION_NOT_FOUND.value
+            advance(order, "status", OrderStatus.FAILED)
+            core.save_order(order)
 
 
 def leave_queue(core: Core, request: Request, outcome: str) -> None:
@@ -325,7 +335,4 @@ def leave_queue(core: Core, request: Request, outcome: str) -> None:
     order = core.state.orders.get(request.order)
     if order is not None and order.request == request.id:
         order.request = 0
-    position = core.state.positions.get(request.position)
-    if position is not None and position.request == request.id:
-        position.request = 0
     core.emit(RequestChanged(request, open=False, outcome=outcome))

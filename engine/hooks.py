@@ -160,7 +160,7 @@ class Hooks:
             try:
                 if registration.plugin.command_filter(command, time_ms) is Answer.REJECT:
                     return False
-            except Exception as error:  # a plugin's fault must not stop the desk
+            except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
                 self._failed(registration.plugin, HookPoint.COMMAND_FILTER, error)
         return True
 
@@ -173,7 +173,7 @@ class Hooks:
                 self.asked = True
                 try:
                     registration.plugin.on_tick(symbol, bid, ask, time_ms)
-                except Exception as error:  # a plugin's fault must not stop the desk
+                except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
                     self._failed(registration.plugin, HookPoint.COMMAND_FILTER, error)
 
     def configure(self, name: str, values: dict[str, Any]) -> str:
@@ -215,7 +215,7 @@ class Hooks:
         self.asked = True
         try:
             return getattr(plugin, point.value)(context)
-        except Exception as error:  # a plugin's fault must not stop the desk
+        except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
             self._failed(plugin, point, error)
             return otherwise
 

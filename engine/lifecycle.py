@@ -42,7 +42,12 @@ LEVEL_LIFE = {
 
 LIVE_SMART = frozenset({SmartState.PENDING, SmartState.ACTIVE, SmartState.PARTIALLY_CLOSED})
 
-_LIVES: tuple[dict[Any, set[Any]], ...] = (ORDER_LIFE, POSITION_LIFE, SMART_LIFE, LEVEL_LIFE)
+_LIVES: dict[type, dict[Any, set[Any]]] = {
+    OrderStatus: ORDER_LIFE,
+    PositionStatus: POSITION_LIFE,
+    SmartState: SMART_LIFE,
+    LevelStatus: LEVEL_LIFE,
+}
 
 
 class LifecycleError(AssertionError):
@@ -56,10 +61,6 @@ def advance(record: Any, attribute: str, to: Any) -> None:
         LifecycleError: the table of lives has no such step.
     """
     now = getattr(record, attribute)
-    for life in _LIVES:
-        if now in life:
-            if to not in life[now]:
-                raise LifecycleError(f"{type(record).__name__} cannot go from {now} to {to}")
-            setattr(record, attribute, to)
-            return
-    raise LifecycleError(f"{now!r} is no status of a life")
+    if to not in _LIVES[type(now)][now]:
+        raise LifecycleError(f"{type(record).__name__} cannot go from {now} to {to}")
+    setattr(record, attribute, to)

@@ -52,12 +52,14 @@ def position_profit(
     return in_money(raw, rate, currency_digits(account.currency))
 
 
-def floating_profit(state: State, position: Position) -> int:
-    """Return the position's profit at the group's close price, 0 while it has no quote or rate."""
+def floating_profit(state: State, position: Position, volume: int | None = None) -> int:
+    """Return the profit of a position (or part) at the group's close price, 0 without quote or rate."""
     view = group_quote(state, state.group_of(position.login), state.symbols[position.symbol])
     if view is None:
         return 0
-    profit = position_profit(state, position, close_price(view, position.side), position.volume)
+    profit = position_profit(
+        state, position, close_price(view, position.side), position.volume if volume is None else volume
+    )
     return profit or 0
 
 

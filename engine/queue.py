@@ -12,6 +12,7 @@ from engine.events import RequestChanged
 from engine.execution import leave_queue
 from engine.lifecycle import advance
 from engine.records import Order, Position, Request
+from engine.settings import Group
 from engine.smart_life import entry_ended
 
 ORDER_KINDS = frozenset({RequestKind.MARKET, RequestKind.CLOSE, RequestKind.CLOSE_BY})
@@ -61,8 +62,8 @@ def queue_trigger(
     core: Core, position: Position, kind: RequestKind, *, volume: int, price: int | None, level: int = 0,
     context: dict[str, object],
 ) -> None:  # fmt: skip
-    """Put a position's trigger or stop-out into the queue, unless one of it waits there already."""
-    if position.request in core.state.requests:
+    """Put a position's trigger or stop-out into the queue, unless that one waits there already."""
+    if standing_trigger(core, position, kind, level) is not None:
         return
     request = _enqueue(
         core, kind, login=position.login, symbol=position.symbol, side=position.side.opposite, volume=volume,
@@ -71,8 +72,21 @@ def queue_trigger(
     request.smart = position.smart
     request.level = level
     request.context = dict(context)
-    position.request = request.id
-    core.save_position(position)
+
+
+def standing_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> Request | None:
+    """Return the request by which this trigger of the position waits for a dealer."""
+    for request in core.state.requests.values():
+        if request.position == position.ticket and request.kind is kind and request.level == level:
+            return request
+    return None
+
+
+def drop_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> None:
+    """Take a trigger that has executed by itself out of the queue."""
+    request = standing_trigger(core, position, kind, level)
+    if request is not None:
+        leave_queue(core, request, "executed")
 
 
 def _enqueue(
@@ -103,7 +117,7 @@ def drop_request(core: Core, request: Request, outcome: str) -> None:
 
 def fail_order(core: Core, order: Order, error: str) -> None:
     """End an order as FAILED with its code."""
-    order.error = error
+    order.error = str(error)
     advance(order, "status", OrderStatus.FAILED)
     core.save_order(order)
     if order.smart:
@@ -123,3 +137,12 @@ def cancel_order(core: Core, order: Order, *, comment: str = "", reason: OrderRe
     core.save_order(order)
     if order.smart:
         entry_ended(core, order.smart, comment or (reason.value if reason else "canceled"))
+
+
+def retime_requests(core: Core, group: Group) -> None:
+    """Let the group's waiting requests time out by its new timeout, counted from when they were queued."""
+    for request in core.state.requests.values():
+        if core.state.accounts[request.login].group == group.name:
+            request.expires_ms = request.created_ms + group.timeout_s * 1000
+            heappush(core.expiries, (request.expires_ms + 1, 1, request.id))
+            core.emit(RequestChanged(request, open=True))

@@ -119,7 +119,6 @@ class Position:
     smart: int = 0  # smart order that owns its exits
     comment: str = ""
     digits: int = 5
-    request: int = 0  # number in the dealers' queue of a trigger or close that waits
     gen: int = 0
     last_rate: Fraction | None = None  # last good profit conversion
 

@@ -1,16 +1,15 @@
 """How much of a position a stop-out of mode `smart` closes: the fewest steps that bring the level above."""
 
-from engine import checks
 from engine.core import Core
 from engine.margin import Leg, account_margin, position_leg
-from engine.profit import position_profit
+from engine.profit import floating_profit, position_profit
 from engine.records import Position
 from engine.valuation import account_state, is_stopped_out
 
 _SCAN = 512
 
 
-def fewest_steps(core: Core, position: Position) -> int:
+def fewest_steps(core: Core, position: Position, price: int) -> int:
     """Return the volume in units: the least whole number of steps after which the account is above its limit.
 
     If no part is enough the whole position is returned. Margin falls step by step until both sides of the
@@ -21,17 +20,17 @@ def fewest_steps(core: Core, position: Position) -> int:
     steps = (position.volume - 1) // step
     if steps <= _SCAN:
         for count in range(1, steps + 1):
-            if _is_enough(core, position, count * step):
+            if _is_enough(core, position, count * step, price):
                 return count * step
         return position.volume
     low, high = 0, min(steps, max(1, _to_balance(core, position) // step))
-    if not _is_enough(core, position, high * step):
+    if not _is_enough(core, position, high * step, price):
         low, high = high, steps
-        if not _is_enough(core, position, high * step):
+        if not _is_enough(core, position, high * step, price):
             return position.volume
     while high - low > 1:
         middle = (low + high) // 2
-        if _is_enough(core, position, middle * step):
+        if _is_enough(core, position, middle * step, price):
             high = middle
         else:
             low = middle
@@ -47,18 +46,15 @@ def _to_balance(core: Core, position: Position) -> int:
     return net if 0 < net < position.volume else position.volume - 1
 
 
-def _is_enough(core: Core, position: Position, volume: int) -> bool:
-    """Return whether closing this volume at the market would bring the account above its limit."""
+def _is_enough(core: Core, position: Position, volume: int, price: int) -> bool:
+    """Return whether closing this volume at a price in points would bring the account above its limit."""
     state = core.state
     account = state.accounts[position.login]
     group = state.groups[account.group]
     symbol = state.symbols[position.symbol]
-    view = checks.view_of(core, position.login, symbol)
-    assert view is not None
-    price = checks.market_price(view, position.side, opening=False)
-    whole = position_profit(state, position, price, position.volume) or 0
+    whole = floating_profit(state, position)
     closed = position_profit(state, position, price, volume) or 0
-    left = position_profit(state, position, price, position.volume - volume) or 0
+    left = floating_profit(state, position, position.volume - volume)
     legs: list[Leg] = []
     for other in state.book(position.login).positions.values():
         if other.symbol == position.symbol:

@@ -1,6 +1,7 @@
 """Equity, margin level and free margin of an account at the quotes of the moment (rules section 7)."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from engine.enums import FreeMarginMode, StopOutUnit
 from engine.margin import account_margin
@@ -67,7 +68,8 @@ def is_stopped_out(group: Group, currency: str, equity: int, margin: int) -> boo
     """Return whether an account with these figures has reached its stop-out (rules section 8)."""
     if margin > 0:
         if group.stop_out_unit is StopOutUnit.MONEY:
-            return equity <= group.stop_out * 10 ** currency_digits(currency)
+            limit: Fraction = group.stop_out * 10 ** currency_digits(currency)
+            return equity <= limit
         return equity * 100 * group.stop_out.denominator <= group.stop_out.numerator * margin
     return equity < 0 and not group.skip_fully_hedged
 

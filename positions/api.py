@@ -78,7 +78,6 @@ def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str
         "swap_booked": fields.plain(row.swap_booked),
         "close_price": fields.plain(row.close_price),
         "smart": row.smart,
-        "request": row.request,
         "comment": row.comment,
         "digits": row.digits,
     }

@@ -41,7 +41,6 @@ class Position(models.Model):
     smart = models.BigIntegerField(null=True, blank=True, help_text="Smart order that owns its exits.")
     comment = models.TextField(blank=True)
     digits = models.PositiveSmallIntegerField(default=5)
-    request = models.BigIntegerField(null=True, blank=True, help_text="Number in the dealers' queue.")
     gen = models.BigIntegerField(default=0)
     last_rate = NumericField(null=True, blank=True, help_text="Last good rate of profit to account currency.")
     last_rate_exact = models.TextField(null=True, blank=True)

@@ -42,7 +42,7 @@ POSITIONS = Table(
         "margin_rate_exact": "text", "opened_at": "timestamptz", "modified_at": "timestamptz",
         "status": "text", "sl": "numeric", "tp": "numeric", "fees": "numeric", "swap": "numeric",
         "profit": "numeric", "fees_booked": "numeric", "swap_booked": "numeric", "close_price": "numeric",
-        "smart": "bigint", "comment": "text", "digits": "int", "request": "bigint", "gen": "bigint",
+        "smart": "bigint", "comment": "text", "digits": "int", "gen": "bigint",
         "last_rate": "numeric", "last_rate_exact": "text",
     },
 )  # fmt: skip
@@ -131,7 +131,7 @@ def position_row(p: Position, money: int) -> tuple[Any, ...]:
         optional_text(p.sl, p.digits), optional_text(p.tp, p.digits),
         decimal_text(p.fees, money), decimal_text(p.swap, money), decimal_text(p.profit, money),
         decimal_text(p.fees_booked, money), decimal_text(p.swap_booked, money),
-        optional_text(p.close_price, p.digits), p.smart or None, p.comment, p.digits, p.request or None,
+        optional_text(p.close_price, p.digits), p.smart or None, p.comment, p.digits,
         p.gen, rounded_text(p.last_rate, RATE_DIGITS), fraction_text(p.last_rate),
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ def position_of(row: Any, money: int) -> Position:
     (
         ticket, login, symbol, side, volume, volume_opened, _open, open_exact, _leverage, leverage_exact,
         _rate, rate_exact, opened_at, modified_at, status, sl, tp, fees, swap, profit, fees_booked,
-        swap_booked, close_price, smart, comment, digits, request, gen, _last, last_exact,
+        swap_booked, close_price, smart, comment, digits, gen, _last, last_exact,
     ) = row  # fmt: skip
     return Position(
         ticket=ticket,
@@ -171,7 +171,6 @@ def position_of(row: Any, money: int) -> Position:
         smart=smart or 0,
         comment=comment,
         digits=digits,
-        request=request or 0,
         gen=gen,
         last_rate=optional_fraction_of(last_exact),
     )

@@ -151,9 +151,9 @@ def _close_by_failure(
         lambda: checks.trade_mode_check(other, second.side, opening=False),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.session_check(core, other, command.by),
-        lambda: None if opposite else Code.INVALID_CLOSE_BY,
         lambda: checks.fifo_check(core, first, command.by),
         lambda: checks.fifo_check(core, second, command.by),
+        lambda: None if opposite else Code.INVALID_CLOSE_BY,
     )
 
 
@@ -188,7 +188,7 @@ def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:
     code = first_failure(
         lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=False),
         lambda: checks.session_check(core, symbol, command.by),
-        lambda: checks.quote_check(core, symbol, fresh=True),
+        lambda: checks.quote_check(core, symbol, fresh=False),
     )
     if code is not None:
         return code

@@ -78,10 +78,10 @@ def _confirm(core: Core, request: Request, price: int | None, dealer: str) -> Co
     if request.kind is RequestKind.MARKET:
         return None if order is None else _confirm_market(core, order, price, view)
     if request.kind is RequestKind.PENDING:
-        if order is not None:
-            pendings.execute(core, order, pendings.fill_price(core, order, view) if price is None else price,
-                             {**request.context, "dealer": dealer})  # fmt: skip
-        return None
+        if order is None:
+            return None
+        at = pendings.fill_price(core, order, view) if price is None else price
+        return pendings.execute(core, order, at, {**request.context, "dealer": dealer})
     position = core.state.positions.get(request.position)
     if request.kind in (RequestKind.CLOSE, RequestKind.CLOSE_BY):
         assert order is not None

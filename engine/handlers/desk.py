@@ -14,7 +14,7 @@ from engine.enums import OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind, O
 from engine.events import AccountChanged, CommandDone, DayEnded, HaltChanged, SettingsChanged
 from engine.execution import book_money
 from engine.profit import swap_of_day
-from engine.queue import cancel_order
+from engine.queue import cancel_order, retime_requests
 from engine.records import Account
 from engine.rounding import on_grid
 from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits, read_account
@@ -112,8 +112,9 @@ def _change_symbol(core: Core, command: ChangeSettings) -> bool:
 
 
 def _in_use(core: Core, symbol: str) -> bool:
-    records = [*core.state.positions.values(), *core.state.orders.values()]
-    return any(record.symbol == symbol for record in records)
+    state = core.state
+    held = any(position.symbol == symbol for position in state.positions.values())
+    return held or any(order.symbol == symbol for order in state.orders.values())
 
 
 def _change_group(core: Core, command: ChangeSettings) -> bool:
@@ -122,12 +123,14 @@ def _change_group(core: Core, command: ChangeSettings) -> bool:
     new = Group.from_values({"name": command.key, **command.values})
     if old is not None and "halt" not in command.values:
         new.halt = old.halt
-    if old is not None and new.currency != old.currency:
-        if any(account.group == command.key for account in state.accounts.values()):
-            raise SettingError("currency", "cannot change while the group has accounts")
+    has_accounts = any(account.group == command.key for account in state.accounts.values())
+    if old is not None and new.currency != old.currency and has_accounts:
+        raise SettingError("currency", "cannot change while the group has accounts")
     state.groups[command.key] = new
     if old is None:
         return False
+    if new.timeout_s != old.timeout_s:
+        retime_requests(core, new)
     spreads = (old.default_terms.spread_diff, {k: v.spread_diff for k, v in old.securities.items()})
     return spreads != (new.default_terms.spread_diff, {k: v.spread_diff for k, v in new.securities.items()})
 

@@ -110,18 +110,25 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
     if early is not None or symbol is None:
         return early
     late = market and bool(command.valid_until_ms) and state.now_ms > command.valid_until_ms
+    if reduces is not None:  # it counts as a close: only what a close is asked is asked
+        return first_failure(
+            lambda: checks.trade_mode_check(symbol, side, opening=False),
+            lambda: checks.session_check(core, symbol, command.by),
+            lambda: checks.quote_check(core, symbol, fresh=True),
+            lambda: checks.volume_check(symbol, units, whole=reduces.volume),
+        )
     return first_failure(
-        lambda: checks.trade_mode_check(symbol, side, opening=opening),
+        lambda: checks.trade_mode_check(symbol, side, opening=True),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: Code.TIMEOUT if late else None,
         lambda: checks.quote_check(core, symbol, fresh=market),
         lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
-        lambda: checks.volume_check(symbol, units, whole=reduces.volume if reduces else None),
+        lambda: checks.volume_check(symbol, units),
         lambda: checks.leverage_check(core, command.login, command.leverage),
         lambda: _price_failure(core, command, order, symbol),
         lambda: _stops_failure(core, command, order, symbol),
         lambda: _expiry_failure(core, command),
-        lambda: checks.limit_check(core, command.login) if opening else None,
+        lambda: checks.limit_check(core, command.login),
         lambda: checks.hedge_check(core, command.login, command.symbol, side) if market else None,
         lambda: _room_failure(core, command, order),
     )
@@ -229,8 +236,11 @@ def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | No
     view = checks.view_of(core, order.login, symbol)
     if view is None:
         return None
-    market = checks.market_price(view, side_of(order.type), opening=True)
-    return checks.frozen_check(core, order.login, symbol, by, [(order.price, market)])
+    side = side_of(order.type)
+    market = checks.market_price(view, side, opening=True)
+    exit_at = checks.market_price(view, side, opening=False)
+    levels = [(order.price, market), (order.sl or None, exit_at), (order.tp or None, exit_at)]
+    return checks.frozen_check(core, order.login, symbol, by, levels)
 
 
 def _modified_price_failure(core: Core, command: ModifyOrder, order: Order, symbol: Symbol) -> Code | None:

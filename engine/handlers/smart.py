@@ -178,10 +178,10 @@ def _draft_failure(core: Core, command: PlaceSmart, draft: Draft, position: Posi
     opens = position is None
     late = market and bool(command.valid_until_ms) and core.state.now_ms > command.valid_until_ms
     return first_failure(
-        lambda: checks.trade_mode_check(symbol, side, opening=opens),
+        lambda: checks.trade_mode_check(symbol, side, opening=True) if opens else None,
         lambda: checks.session_check(core, symbol, command.by),
         lambda: Code.TIMEOUT if late else None,
-        lambda: checks.quote_check(core, symbol, fresh=market or not opens),
+        lambda: checks.quote_check(core, symbol, fresh=market),
         lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
         lambda: _volume_failure(draft, position),
         lambda: _entry_price_failure(core, command, draft),
@@ -220,24 +220,12 @@ def _exits_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None
     assert base is not None
     if command.callback is not None and (draft.callback is None or not 0 < draft.callback < 100):
         return Code.INVALID_STOPS
-    if command.activation is not None and not _is_ahead(command.side, draft.activation, base):
-        return Code.INVALID_STOPS
     if command.offset < 0:
         return Code.INVALID_STOPS
-    return exit_prices_failure(
-        draft.symbol,
-        command.side,
-        base,
-        command.by,
-        command.stop_loss,
-        [price for price, _ in command.take_profits],
-    )
-
-
-def _is_ahead(side: Side, price: int | None, base: int) -> bool:
-    if price is None:
-        return False
-    return price > base if side is Side.BUY else price < base
+    ahead = [price for price, _ in command.take_profits]
+    if command.activation is not None:
+        ahead.append(command.activation)
+    return exit_prices_failure(draft.symbol, command.side, base, command.by, command.stop_loss, ahead)
 
 
 def exit_prices_failure(

@@ -67,7 +67,7 @@ def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
             continue
         view = tick.view(core, order.login)
         price = fill_price(core, order, view)
-        if _deleted(core, order, price):
+        if _hindrance(core, order, price) is not None:
             continue
         verdict = core.hooks.apply(HookPoint.PENDINGS_APPLY, _context(core, tick, order), hooks)
         if verdict.answer is not Answer.OK:
@@ -77,10 +77,12 @@ def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
         _open(core, order, price, _evidence(core, tick, order, hooks))
 
 
-def execute(core: Core, order: Order, price: int, found: dict[str, object]) -> None:
-    """Activate an order that a dealer confirmed at a price; the deletions are checked again."""
-    if not _deleted(core, order, price):
+def execute(core: Core, order: Order, price: int, found: dict[str, object]) -> Code | None:
+    """Activate an order that a dealer confirmed at a price, or return what hinders it."""
+    code = _hindrance(core, order, price)
+    if code is None:
         _open(core, order, price, found)
+    return code
 
 
 def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
@@ -101,11 +103,9 @@ def _become_limit(core: Core, order: Order) -> None:
 
 
 def _is_held(core: Core, order: Order) -> bool:
-    """Return whether a kill switch, or a missing rate, lets the order wait."""
+    """Return whether a kill switch lets the order wait."""
     symbol = core.state.symbols[order.symbol]
-    if checks.halt_level(core, order.login, symbol) is not HaltLevel.NORMAL:
-        return True
-    return not has_rates(core, order.login, symbol, side_of(order.type))
+    return checks.halt_level(core, order.login, symbol) is not HaltLevel.NORMAL
 
 
 def _context(core: Core, tick: Tick, order: Order) -> Context:
@@ -127,23 +127,28 @@ def _queue(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> None:
     queue_pending(core, order, side_of(order.type), _evidence(core, tick, order, hooks))
 
 
-def _deleted(core: Core, order: Order, price: int) -> bool:
-    """Delete an order that may not open: by trade mode, margin, or hedge prohibition, in this order."""
+def _hindrance(core: Core, order: Order, price: int) -> Code | None:
+    """Return what keeps an order from opening: trade mode, margin and hedge prohibition delete it.
+
+    An order whose profit or margin cannot be converted yet stays, and waits for a rate.
+    """
     symbol = core.state.symbols[order.symbol]
     side = side_of(order.type)
     reduces = checks.counts_as_close(core, order.login, order.symbol, side, order.volume) is not None
     closed = symbol.trade_mode is not TradeMode.DISABLED and reduces
-    if not closed and checks.trade_mode_check(symbol, side, opening=True) is not None:
-        comment = "deleted [close only]"
-    elif checks.margin_check(core, order, price) is Code.NO_MONEY:
-        comment = "deleted [no money]"
-    elif checks.hedge_check(core, order.login, order.symbol, side) is not None:
+    code = None if closed else checks.trade_mode_check(symbol, side, opening=True)
+    comment = "deleted [close only]"
+    if code is None:
+        if not has_rates(core, order.login, symbol, side):
+            return Code.OFF_QUOTES
+        code, comment = checks.margin_check(core, order, price), "deleted [no money]"
+    if code is None:
+        code = checks.hedge_check(core, order.login, order.symbol, side)
         comment = "deleted [hedge is prohibited]"
-    else:
-        return False
-    cancel_order(core, order, comment=comment)
-    core.watch.touch(order.login)
-    return True
+    if code is not None:
+        cancel_order(core, order, comment=comment)
+        core.watch.touch(order.login)
+    return code
 
 
 def _open(core: Core, order: Order, price: int, found: dict[str, object]) -> None:

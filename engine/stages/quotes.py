@@ -21,7 +21,8 @@ def read_points(text: str, digits: int) -> Price | None:
     if number is None:
         return None
     scaled = number * 10**digits
-    return scaled.numerator if scaled.denominator == 1 else scaled
+    on_grid: Price = scaled.numerator if scaled.denominator == 1 else scaled
+    return on_grid
 
 
 def accept(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
@@ -53,7 +54,7 @@ def accept(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: in
 
 def _passes_filter(symbol: Symbol, last: Quote, doubled_mid: Price) -> bool:
     """Return whether the mid is near the last one, or enough consecutive ticks deviate the same way."""
-    move = doubled_mid - (last.bid + last.ask)
+    move = Fraction(doubled_mid) - (last.bid + last.ask)
     if abs(move) <= 2 * symbol.filter_points:
         return True
     way = 1 if move > 0 else -1

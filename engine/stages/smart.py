@@ -7,9 +7,9 @@ tested from the next tick on.
 from engine import checks, plans, smart_life
 from engine.core import Core
 from engine.enums import Answer, By, HookPoint, LevelStatus, OrderReason, RequestKind, Side
-from engine.execution import Fill, close_deal, closing_order, complete, leave_queue
+from engine.execution import Fill, close_deal, closing_order, complete
 from engine.lifecycle import LIVE_SMART
-from engine.queue import executes_by_itself, queue_trigger
+from engine.queue import drop_trigger, executes_by_itself, queue_trigger
 from engine.records import Deal, Level, Position, Request, SmartOrder
 from engine.stages.triggered import Tick, context, evidence
 
@@ -52,6 +52,7 @@ def move_marks(core: Core, tick: Tick) -> None:
         for number in sorted(ladder.due(tick.bid, tick.ask)):
             smart = core.state.smarts[number]
             smart.activated = True
+            _start_at(core, tick, smart)
             smart.mark_seq = tick.quote.seq - 1
             core.save_smart(smart, "trailing_activated", {}, quietly=True)
             core.arm_trailing(smart)
@@ -60,6 +61,12 @@ def move_marks(core: Core, tick: Tick) -> None:
         for (side, shift), book in books.items():
             book.advance(tick.bid - shift if side is Side.BUY else tick.ask + shift)
         core.note_extremes(name, tick.quote)
+
+
+def _start_at(core: Core, tick: Tick, smart: SmartOrder) -> None:
+    """Start the mark at the price of the tick that reached the activation price."""
+    view = tick.view(core, smart.login)
+    smart.mark = checks.market_price(view, smart.side, opening=False)
 
 
 def confirm(core: Core, request: Request, position: Position, price: int, found: dict[str, object]) -> None:
@@ -131,7 +138,7 @@ def _deal_level(
     volume = min(level.volume, position.volume)
     level.volume = volume
     key = f"smart:{smart.id}:level:{level.number}"
-    deal = _deal(core, position, volume, price, level.price, key, found, f"level {level.number}")
+    deal = _deal(core, position, volume, price, level.price, key, found, level.number)
     smart_life.level_filled(core, smart, level, deal)
 
 
@@ -140,17 +147,17 @@ def _deal_stop(
 ) -> None:
     volume = min(smart.remaining, position.volume)
     found = {**found, "source": plans.stop_source(smart)}
-    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", found, "stop")
+    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", found, 0)
     smart_life.stop_executed(core, smart, deal, stop)
 
 
 def _deal(
     core: Core, position: Position, volume: int, price: int, level: int, key: str, found: dict[str, object],
-    what: str,
+    number: int,
 ) -> Deal:  # fmt: skip
-    request = core.state.requests.get(position.request)
-    if request is not None:
-        leave_queue(core, request, "executed")
+    kind = RequestKind.SMART_LEVEL if number else RequestKind.SMART_STOP
+    drop_trigger(core, position, kind, number)
+    what = f"level {number}" if number else "stop"
     order = closing_order(core, position, volume, OrderReason.SMART_ORDER, level)
     order.smart = position.smart
     order.comment = f"smart order {position.smart}: {what}"

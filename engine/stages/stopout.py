@@ -10,10 +10,10 @@ from engine import checks
 from engine.core import Core
 from engine.enums import Answer, HaltLevel, HookPoint, LedgerKind, OrderReason, RequestKind, Side, StopOutMode
 from engine.events import AccountChanged, MarginCallChanged
-from engine.execution import Fill, book_money, close_deal, closing_order, complete, leave_queue
+from engine.execution import Fill, book_money, close_deal, closing_order, complete
 from engine.margin import position_leg, reservation, reserving_orders
 from engine.profit import floating_profit
-from engine.queue import cancel_order, executes_by_itself, queue_trigger
+from engine.queue import cancel_order, drop_trigger, executes_by_itself, queue_trigger
 from engine.records import VOLUME_SCALE, Order, Position, Request
 from engine.rounding import divide_half_up, round_half_up, to_text
 from engine.settings import currency_digits
@@ -125,9 +125,11 @@ def _victim(core: Core, login: int, skipped: set[int]) -> Position | None:
 
 
 def _can_close(core: Core, position: Position) -> bool:
-    """Return whether the symbol is quoted, in session, not a gateway's and not halted."""
+    """Return whether the symbol is freshly quoted, in session, not a gateway's and not halted."""
     symbol = core.state.symbols[position.symbol]
-    if symbol.gateway or position.symbol not in core.state.quotes or not symbol.in_session(core.state.now_ms):
+    if symbol.gateway or not symbol.in_session(core.state.now_ms):
+        return False
+    if checks.quote_check(core, symbol, fresh=True) is not None:
         return False
     return checks.halt_level(core, position.login, symbol) is not HaltLevel.HALT
 
@@ -148,7 +150,7 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
     view = checks.view_of(core, victim.login, symbol)
     assert view is not None
     price = checks.market_price(view, victim.side, opening=False)
-    volume = _victim_volume(core, victim)
+    volume = _victim_volume(core, victim, price)
     hooks: dict[str, str] = {}
     told = context(
         core, symbol, view, login=victim.login, ticket=victim.ticket, side=victim.side.opposite, volume=volume,
@@ -163,6 +165,8 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
         "before": _figures(core, victim.login, figures),
     }
     if answer is not Answer.OK and not executes_by_itself(core, victim.login, victim.symbol):
+        if any(r.kind is RequestKind.STOP_OUT and r.login == victim.login for r in state.requests.values()):
+            return None
         queue_trigger(core, victim, RequestKind.STOP_OUT, volume=volume, price=price, context=found)
         return None
     verdict = core.hooks.apply(HookPoint.STOPOUTS_APPLY, told, hooks)
@@ -173,11 +177,11 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
     return True
 
 
-def _victim_volume(core: Core, victim: Position) -> int:
+def _victim_volume(core: Core, victim: Position, price: int) -> int:
     group = core.state.group_of(victim.login)
     if group.stop_out_mode is not StopOutMode.SMART:
         return victim.volume
-    return fewest_steps(core, victim)
+    return fewest_steps(core, victim, price)
 
 
 def _force_close(
@@ -189,9 +193,7 @@ def _force_close(
     figures: AccountState,
     found: dict[str, Any],
 ) -> None:
-    request = core.state.requests.get(victim.request)
-    if request is not None:
-        leave_queue(core, request, "executed")
+    drop_trigger(core, victim, RequestKind.STOP_OUT)
     order = closing_order(core, victim, volume, OrderReason.FORCED_CLOSE, requested)
     order.comment = stop_out_comment(core, victim.login, figures)
     fill = Fill(price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=found)
@@ -203,7 +205,7 @@ def _force_close(
 def confirm(core: Core, request: Request, victim: Position, price: int, found: dict[str, Any]) -> None:
     """Close a victim that a dealer confirmed; the account is looked at again by the next tick."""
     figures = account_state(core.state, victim.login)
-    volume = min(request.volume, victim.volume)
+    volume = _victim_volume(core, victim, price)
     requested = request.price if request.price is not None else price
     _force_close(core, victim, volume, price, requested, figures, found)
     compensate(core, victim.login)

@@ -7,8 +7,8 @@ positions, trailing marks move.
 from engine import checks
 from engine.core import Core
 from engine.enums import Answer, By, HaltLevel, HookPoint, OrderReason, PositionStatus, RequestKind, Side
-from engine.execution import Fill, close_deal, closing_order, complete, leave_queue
-from engine.queue import executes_by_itself, queue_trigger
+from engine.execution import Fill, close_deal, closing_order, complete
+from engine.queue import drop_trigger, executes_by_itself, queue_trigger
 from engine.records import Position, SmartOrder
 from engine.stages import smart
 from engine.stages.triggered import Tick, context, evidence, trigger_key
@@ -81,9 +81,7 @@ def _close(core: Core, tick: Tick, position: Position, reason: OrderReason, leve
     if verdict.price is not None:
         price = checks.hook_price(tick.symbol, verdict.price, price)
     found["hooks"] = hooks
-    request = core.state.requests.get(position.request)
-    if request is not None:
-        leave_queue(core, request, "executed")
+    drop_trigger(core, position, _KINDS[reason])
     order = closing_order(core, position, position.volume, reason, level)
     fill = Fill(
         price=price,

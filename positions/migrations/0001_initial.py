@@ -161,10 +161,6 @@ class Migration(migrations.Migration):
                 ),
                 ("comment", models.TextField(blank=True)),
                 ("digits", models.PositiveSmallIntegerField(default=5)),
-                (
-                    "request",
-                    models.BigIntegerField(blank=True, help_text="Number in the dealers' queue.", null=True),
-                ),
                 ("gen", models.BigIntegerField(default=0)),
                 (
                     "last_rate",

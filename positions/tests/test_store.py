@@ -59,7 +59,6 @@ def positions(draw: st.DrawFn) -> Position:
         smart=draw(optional_tickets),
         comment=draw(texts),
         digits=draw(digits),
-        request=draw(optional_tickets),
         gen=draw(st.integers(0, 2**40)),
         last_rate=draw(st.none() | ratios),
     )
