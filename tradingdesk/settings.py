@@ -139,6 +139,7 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+CELERY_IMPORTS = ["tradingdesk.tasks"]
 CELERY_BEAT_SCHEDULE = {
     "a desk for every shard": {
         "task": "dealing.tasks.ensure_shards",
@@ -146,6 +147,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 2, "queue": "engine"},
     },
     "day end": {"task": "dealing.tasks.end_of_day", "schedule": 60.0, "options": {"expires": 55}},
+    "old events": {"task": "dealing.tasks.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
+    "old logins": {"task": "tradingdesk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
 # ---- who one is ----

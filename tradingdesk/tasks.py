@@ -1,0 +1,14 @@
+"""Housekeeping of what the server itself leaves behind; nothing of it is a trading row.
+
+It promises to be idempotent: it is acknowledged late and may run twice.
+"""
+
+from celery import shared_task
+from django.core.management import call_command
+
+
+@shared_task(name="tradingdesk.tasks.tidy", acks_late=True, ignore_result=True)
+def tidy() -> None:
+    """Delete sessions and refresh tokens that have expired."""
+    call_command("clearsessions")
+    call_command("flushexpiredtokens")
