@@ -22,14 +22,15 @@ from engine.enums import (
     Side,
     side_of,
 )
-from engine.events import AccountChanged, AgentCommissionDue, DealMade, LedgerBooked, RequestChanged
+from engine.events import AccountChanged, AgentCommissionDue, DealMade, LedgerBooked
 from engine.lifecycle import advance
 from engine.margin import order_leverage
 from engine.profit import commission_of, position_profit
 from engine.rates import margin_conversion, profit_rate
-from engine.records import Account, Deal, LedgerEntry, Order, Position, Request
+from engine.records import Account, Deal, LedgerEntry, Order, Position
 from engine.rounding import divide_half_up
 from engine.settings import Symbol
+from engine.waiting import leave_queue
 
 _EXACT_LIMIT = 10**60
 MARKET_OF = {Side.BUY: OrderType.BUY, Side.SELL: OrderType.SELL}
@@ -327,12 +328,3 @@ def withdraw_requests(core: Core, position: Position) -> None:
             order.error = Code.POSITION_NOT_FOUND.value
             advance(order, "status", OrderStatus.FAILED)
             core.save_order(order)
-
-
-def leave_queue(core: Core, request: Request, outcome: str) -> None:
-    """Take a request out of the dealers' queue; its order or position is free to queue again."""
-    core.state.requests.pop(request.id, None)
-    order = core.state.orders.get(request.order)
-    if order is not None and order.request == request.id:
-        order.request = 0
-    core.emit(RequestChanged(request, open=False, outcome=outcome))

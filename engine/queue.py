@@ -9,11 +9,11 @@ from heapq import heappush
 from engine.core import Core
 from engine.enums import Execution, OrderReason, OrderStatus, RequestKind, Side
 from engine.events import RequestChanged
-from engine.execution import leave_queue
 from engine.lifecycle import advance
 from engine.records import Order, Position, Request
 from engine.settings import Group
 from engine.smart_life import entry_ended
+from engine.waiting import leave_queue
 
 ORDER_KINDS = frozenset({RequestKind.MARKET, RequestKind.CLOSE, RequestKind.CLOSE_BY})
 

@@ -12,6 +12,7 @@ from engine.enums import LevelStatus, SmartState
 from engine.lifecycle import LIVE_SMART, advance
 from engine.records import Deal, Level, Position, SmartOrder
 from engine.rounding import to_text
+from engine.waiting import withdraw_plan
 
 _OPEN_LEVELS = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
 
@@ -100,6 +101,7 @@ def end_plan(core: Core, smart: SmartOrder, state: SmartState, what: str, data: 
     advance(smart, "state", state)
     if state is not SmartState.CANCELLED:
         smart.remaining = 0
+    withdraw_plan(core, smart)
     core.save_smart(smart, what, data)
     position = core.state.positions.get(smart.position)
     if position is not None and position.smart == smart.id:

@@ -6,13 +6,14 @@ from engine.commands import AnswerRequest, SetDealers, TakeRequest
 from engine.core import Core
 from engine.enums import DealerAnswer, OrderReason, RequestKind, side_of
 from engine.events import CommandDone, DealersChanged, RequestChanged
-from engine.execution import Fill, close_deal, closing_order, complete, leave_queue, open_deal
+from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers.closing import execute_close_by
 from engine.handlers.orders import refusal_text
 from engine.queue import drop_request, fail_order
 from engine.records import Order, Position, Request
 from engine.stages import pendings, smart, stopout
 from engine.stages.triggered import trigger_key
+from engine.waiting import leave_queue
 
 _REASONS = {
     RequestKind.TAKE_PROFIT: OrderReason.TAKE_PROFIT,

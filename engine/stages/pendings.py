@@ -17,11 +17,12 @@ from engine.enums import (
     TradeMode,
     side_of,
 )
-from engine.execution import Fill, has_rates, leave_queue, open_deal
+from engine.execution import Fill, has_rates, open_deal
 from engine.hooks import Context
 from engine.queue import cancel_order, executes_by_itself, is_manual, queue_pending
 from engine.records import Order
 from engine.stages.triggered import Tick, context, evidence
+from engine.waiting import leave_queue
 
 _LIMIT_OF = {OrderType.BUY_STOP_LIMIT: OrderType.BUY_LIMIT, OrderType.SELL_STOP_LIMIT: OrderType.SELL_LIMIT}
 
