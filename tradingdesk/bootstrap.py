@@ -47,7 +47,9 @@ def fingerprint(paths: list[Path]) -> str:
 def prepare() -> int:
     """Migrate, and collect the static files where they changed."""
     django.setup()
-    call_command("migrate", interactive=False, verbosity=1 if _first_time() else 0)
+    if _first_time():
+        print("making the tables", flush=True)
+    call_command("migrate", interactive=False, verbosity=0)
     target = Path(settings.STATIC_ROOT)
     sources = [
         *(Path(folder) for folder in settings.STATICFILES_DIRS),

@@ -55,6 +55,10 @@ class Console:
         lines += [f"  {name:<8} {self._paint(place, 36)}" for name, place in addresses]
         if logins:
             lines += ["", *(f"  {line}" for line in logins.splitlines())]
-        lines += ["", "  Stop with Ctrl-C, or ./desk down from elsewhere.", ""]
+        lines += [
+            "",
+            "  ./desk status shows this again; stop with Ctrl-C, or ./desk down from elsewhere.",
+            "",
+        ]
         for line in lines:
             self._print(line)
