@@ -34,7 +34,8 @@ def close(core: Core, command: ClosePosition) -> CommandDone:
         return CommandDone(code, refusal_text(code, what), order.ticket, command.login)
     assert position is not None and units is not None and price is not None
     if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
-        queue_order(core, order, RequestKind.CLOSE, side=position.side.opposite)
+        request = queue_order(core, order, RequestKind.CLOSE, side=position.side.opposite)
+        request.context["whole"] = command.volume is None
     else:
         close_deal(
             core, position, units, order, Fill(price=price, requested_price=price, reason=order.reason)

@@ -126,6 +126,8 @@ def _confirm_close(
     if request.kind is RequestKind.CLOSE_BY and other is not None:
         execute_close_by(core, order, position, other)
         return None
+    if request.context.get("whole"):  # all of it was asked for, whatever it is by now
+        order.volume = position.volume
     if order.volume > position.volume:
         fail_order(core, order, Code.INVALID_VOLUME)
         return Code.INVALID_VOLUME
