@@ -74,7 +74,7 @@ def _judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
     data = dict(told.get("data") or {})
     if told.get("level"):
         data["level"] = told["level"]
-    number = told.get("ticket") or number
+    number = entry.smart or told.get("ticket") or number
     if told["code"]:
         return Outcome(REFUSED, told["code"], told["message"], number, data, entry.id)
     return Outcome(DONE, "", told["message"], number, data, entry.id)
@@ -90,12 +90,12 @@ def submit(
 ) -> Outcome:
     """Write a command of one account to the journal and return what the desk makes of it."""
     if not 0 < login <= journal.BIGINT_MAX:
-        return Outcome(REFUSED, Code.ACCOUNT_DISABLED, f"there is no account {login}")
+        return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
     shard = login % journal.shards()
     entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
     if entry.conflict:
         message = f"client id {client_key} was used for another request"
-        return Outcome(REFUSED, Code.CONFLICT, message, entry.smart or entry.ticket, {}, entry.id)
+        return Outcome(REFUSED, Code.CONFLICT.value, message, entry.smart or entry.ticket, {}, entry.id)
     if connection.in_atomic_block:
         journal.wake_after_commit(shard)
         return _judged(entry, None)
@@ -143,7 +143,7 @@ def _write_rows(
 def _answers(entries: Sequence[journal.Entry], wait_s: float) -> Outcome:
     """Return the first answer of several rows that is not "done", or the last."""
     if any(entry.conflict for entry in entries):
-        return Outcome(REFUSED, Code.CONFLICT, "the key was used for another request")
+        return Outcome(REFUSED, Code.CONFLICT.value, "the key was used for another request")
     if connection.in_atomic_block:
         return _judged(entries[0], None)
     outcomes = [_judged(entry, journal.wait(entry.id, wait_s)) for entry in entries]

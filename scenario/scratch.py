@@ -29,7 +29,13 @@ from dealing import bus, services
 from engine import commands as cmd
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ("django_migrations", "django_content_type", "auth_permission", "dealing_enginecontrol")
+KEPT = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "dealing_enginecontrol",
+    "dealing_engineshard",
+)
 START_LIMIT_S = 60.0
 MARK = "tradingdesk:scratch"
 
@@ -53,6 +59,7 @@ class Scratch:
             self.tables = self._point_here()
             self.sender = Celery(broker=self.redis_url)
             self.start_worker()
+            self._wait_for_desk(0)
         except BaseException:
             self.close()
             raise
@@ -178,7 +185,11 @@ class Scratch:
         self._drain()
         with connection.cursor() as cursor:
             names = ", ".join(f'"{name}"' for name in self.tables)
-            cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+            cursor.execute(f"TRUNCATE {names} CASCADE")
+            cursor.execute(
+                "UPDATE dealing_engineshard SET seq = 0, tick_cursor = '0-0', tick_offset = 0, next_order = 1,"
+                " next_deal = 1, next_request = 1, published = 0, clock_ms = 0, dealers = '[]'"
+            )
             cursor.execute("UPDATE dealing_enginecontrol SET halt_level = 'normal', config_version = 0")
             for sequence in ("dealing_ticket_seq", "dealing_smart_seq"):
                 cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
@@ -227,3 +238,9 @@ def scratch() -> Scratch:
     if not _kept:
         _kept.append(Scratch())
     return _kept[0]
+
+
+def close_scratch() -> None:
+    """Close this process's stack, if it has one."""
+    while _kept:
+        _kept.pop().close()

@@ -18,6 +18,7 @@ from scenario.backend import Backend
 from scenario.engine_backend import EngineBackend
 from scenario.format import Scenario, ScenarioError, load
 from scenario.runner import Outcome, run
+from scenario.scratch import close_scratch
 from scenario.stack_backend import StackBackend
 
 
@@ -44,10 +45,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Play every file and exit with the status that the worst of them has."""
-        statuses = [
-            self._one(path, stack=options["stack"], as_json=options["json"])
-            for path in files_of(options["paths"])
-        ]
+        try:
+            statuses = [
+                self._one(path, stack=options["stack"], as_json=options["json"])
+                for path in files_of(options["paths"])
+            ]
+        finally:
+            close_scratch()
         counts = {status: statuses.count(status) for status in (0, 1, 2, 3)}
         if not options["json"]:
             self.stdout.write(
