@@ -64,25 +64,20 @@ def record(cursor: Cursor, changes: Any) -> None:
         QUOTES.upsert(
             cursor, [quote_row(name, changes.quotes[name], digits[name]) for name in sorted(changes.quotes)]
         )
+    kept = changes.state.extremes
+    gone = sorted(name for name in changes.extremes if name not in kept)
+    if gone:
+        cursor.execute(
+            "DELETE FROM markets_extremes WHERE shard = %s AND symbol = ANY(%s)", (changes.shard, gone)
+        )
     EXTREMES.upsert(
         cursor,
         [
-            (changes.shard, name, json_text(changes.state.extremes[name].to_json()))
+            (changes.shard, name, json_text(kept[name].to_json()))
             for name in sorted(changes.extremes)
+            if name in kept
         ],
     )
-
-
-def symbol_values(key: str) -> dict[str, Any]:
-    """Return the settings of a symbol's row as reload commands carry them.
-
-    Raises:
-        LookupError: there is no such symbol.
-    """
-    row = Symbol.objects.filter(name=key).first()
-    if row is None:
-        raise LookupError(f"no symbol {key}")
-    return row.values()
 
 
 def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from accounts.models import Account, LedgerEntry
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, services
 from dealing.columns import plain
+from dealing.models import PoisonItem
 from dealing.registry import STORES
 from dealing.services import Outcome
 from engine import commands as cmd
@@ -273,6 +274,9 @@ class StackBackend:
 
     def state(self) -> State:
         """Return what the rows hold; equity and the like are computed afresh from them."""
+        aside = PoisonItem.objects.first()
+        if aside is not None:
+            raise ScratchError(f"the desk put {aside.kind} {aside.reference} aside: {aside.error}")
         names = {ticket: name for name, ticket in reversed(self.tickets.items())}
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
