@@ -80,6 +80,18 @@ def record(cursor: Cursor, changes: Any) -> None:
     )
 
 
+def symbol_values(key: str) -> dict[str, Any]:
+    """Return the settings of a symbol's row as reload commands carry them.
+
+    Raises:
+        LookupError: there is no such symbol.
+    """
+    row = Symbol.objects.filter(name=key).first()
+    if row is None:
+        raise LookupError(f"no symbol {key}")
+    return row.values()
+
+
 def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:
     """Return a quote as a row in the order of `QUOTES.columns`."""
     return (
