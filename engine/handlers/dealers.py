@@ -81,7 +81,7 @@ def _confirm(core: Core, request: Request, price: int | None, dealer: str) -> Co
     if request.kind is RequestKind.PENDING:
         if order is None:
             return None
-        at = pendings.fill_price(core, order, view) if price is None else price
+        at = price if price is not None else pendings.own_or_market(order, view)
         return pendings.execute(core, order, at, {**request.context, "dealer": dealer})
     position = core.state.positions.get(request.position)
     if request.kind in (RequestKind.CLOSE, RequestKind.CLOSE_BY):
@@ -149,7 +149,7 @@ def _confirm_trigger(
     at = price if price is not None else request.price if own and request.price is not None else market
     evidence = {**request.context, "dealer": dealer}
     if request.kind is RequestKind.STOP_OUT:
-        stopout.confirm(core, request, position, at, evidence)
+        stopout.confirm(core, position, at, market, evidence)
         return
     if request.smart:
         smart.confirm(core, request, position, at, evidence)

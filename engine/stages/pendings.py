@@ -95,6 +95,13 @@ def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
     return market
 
 
+def own_or_market(order: Order, view: tuple[int, int]) -> int:
+    """Return the price of a dealer's confirmation that names none: a limit's own, else the market (section 11)."""
+    if order.type in LIMIT_TYPES and order.price is not None:
+        return order.price
+    return checks.market_price(view, side_of(order.type), opening=True)
+
+
 def _become_limit(core: Core, order: Order) -> None:
     order.type = _LIMIT_OF[order.type]
     order.price = order.requested_price = order.limit_price

@@ -14,7 +14,7 @@ from engine.execution import Fill, book_money, close_deal, closing_order, comple
 from engine.margin import position_leg, reservation, reserving_orders
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_trigger, executes_by_itself, queue_trigger
-from engine.records import VOLUME_SCALE, Order, Position, Request
+from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import divide_half_up, round_half_up, to_text
 from engine.settings import currency_digits
 from engine.smart_steps import fewest_steps
@@ -202,12 +202,14 @@ def _force_close(
     found["after"] = _figures(core, victim.login, account_state(core.state, victim.login))
 
 
-def confirm(core: Core, request: Request, victim: Position, price: int, found: dict[str, Any]) -> None:
-    """Close a victim that a dealer confirmed; the account is looked at again by the next tick."""
+def confirm(core: Core, victim: Position, price: int, market: int, found: dict[str, Any]) -> None:
+    """Close a victim that a dealer confirmed at a price; the account is looked at again by the next tick.
+
+    The deal's requested price is the market (points) of this moment, as for every stop-out.
+    """
     figures = account_state(core.state, victim.login)
     volume = _victim_volume(core, victim, price)
-    requested = request.price if request.price is not None else price
-    _force_close(core, victim, volume, price, requested, figures, found)
+    _force_close(core, victim, volume, price, market, figures, found)
     compensate(core, victim.login)
 
 
