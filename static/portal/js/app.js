@@ -218,7 +218,7 @@ function start() {
   startAccountBar(choose);
   startKeys(shortcuts());
   document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());
-  document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order")));
+  document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order"), showView("book")));
   socket.addEventListener("event", ({ detail }) => tell(detail));
   socket.addEventListener("refused", ({ detail }) => failed(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));
   socket.addEventListener("lost", onLost);

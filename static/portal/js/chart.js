@@ -22,6 +22,8 @@ let loaded = null; // symbol and interval of the bars shown
 let lines = [];
 let drawn = "";
 let parts;
+let fit = recall("fit", false);
+let fitted = []; // prices that the scale has to show beside the candles
 
 /** Build the panel; without the chart library the panel says so and the rest of the terminal works. */
 export async function startChart(panel) {
@@ -32,10 +34,11 @@ export async function startChart(panel) {
     figures: el("span", { class: "chart-figures" }),
     buttons: el("div", { class: "segmented", role: "group", "aria-label": "Candle interval" }, buttons),
     box: el("div", { class: "chart-box", role: "img", "aria-label": "Candle chart" }),
+    fit: el("button", { type: "button", class: "small fit", "aria-pressed": String(fit), title: "Scale the chart so that stops, targets and orders are all in sight", text: "Fit lines", on: { click: toggleFit } }),
     note: el("p", { class: "chart-note", hidden: true }),
     credit: el("p", { class: "chart-credit" }, "Charts by ", el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank", text: "TradingView Lightweight Charts™" })),
   };
-  panel.append(el("div", { class: "panel-head" }, parts.title, parts.figures, parts.buttons), el("div", { class: "chart-frame" }, parts.box, parts.note, parts.credit));
+  panel.append(el("div", { class: "panel-head" }, parts.title, parts.figures, parts.fit, parts.buttons), el("div", { class: "chart-frame" }, parts.box, parts.note, parts.credit));
   store.on("selected symbols login", () => reload());
   store.on("quotes", onQuotes);
   store.on("positions orders smarts live draft selected", drawLines);
@@ -64,10 +67,10 @@ function makeChart() {
     autoSize: true,
     layout: { attributionLogo: false, background: { color: "transparent" }, textColor: tones.text, fontSize: 11 },
     crosshair: { mode: library.CrosshairMode.Normal },
-    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6 },
+    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6, maxBarSpacing: 18 },
     localization: { timeFormatter: (at) => new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ") },
   });
-  series = chart.addSeries(library.CandlestickSeries, {});
+  series = chart.addSeries(library.CandlestickSeries, { autoscaleInfoProvider: withLines });
   applyTheme();
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (range && range.from < 20) loadOlder();
@@ -86,6 +89,22 @@ function applyTheme() {
   series.applyOptions({ upColor: tones.up, downColor: tones.down, wickUpColor: tones.up, wickDownColor: tones.down, borderVisible: false, priceLineColor: tones.dim });
   drawn = "";
   drawLines();
+}
+
+function toggleFit() {
+  fit = !fit;
+  remember("fit", fit);
+  parts.fit.setAttribute("aria-pressed", String(fit));
+  drawn = "";
+  drawLines();
+}
+
+/** Return the scale's range: the candles', widened to the lines that are to be seen. */
+function withLines(original) {
+  const info = original();
+  if (!info?.priceRange || !fitted.length) return info;
+  const { minValue, maxValue } = info.priceRange;
+  return { ...info, priceRange: { minValue: Math.min(minValue, ...fitted), maxValue: Math.max(maxValue, ...fitted) } };
 }
 
 function choose(name) {
@@ -123,7 +142,8 @@ export async function reload(force = false) {
     series.setData(bars);
     if (fresh) {
       chart.priceScale("right").applyOptions({ autoScale: true });
-      chart.timeScale().setVisibleLogicalRange({ from: Math.max(-5, bars.length - 110), to: bars.length + 6 });
+      const shown = Math.max(30, Math.floor(parts.box.clientWidth / 7)); // a candle of 7 pixels can be read
+      chart.timeScale().setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + 6 });
     }
     showNote(bars.length ? "" : "No candles yet; they begin with the first quotes.");
     drawn = "";
@@ -185,12 +205,15 @@ function drawLines() {
   const signature = JSON.stringify(wanted);
   if (signature === drawn) return;
   drawn = signature;
+  // A draft is always in sight: whoever builds a plan wants to see where it lies.
+  fitted = wanted.filter((line) => line.draft || (fit && line.kind !== "ask")).map((line) => Number(line.price));
   const tones = colours();
   const sameShape = lines.length === wanted.length && lines.every((line, index) => line.kind === wanted[index].kind);
   if (!sameShape) {
     for (const line of lines) series.removePriceLine(line.handle);
     lines = wanted.map((line) => ({ kind: line.kind, handle: series.createPriceLine(optionsOf(line, tones)) }));
   } else wanted.forEach((line, index) => lines[index].handle.applyOptions(optionsOf(line, tones)));
+  series.applyOptions({ autoscaleInfoProvider: withLines }); // the scale asks it again
 }
 
 function optionsOf(line, tones) {

@@ -49,7 +49,7 @@ export function points(from, to, digits) {
   return distance === null ? null : units(distance, digits);
 }
 
-/** Return a percentage with two decimals and sign. */
+/** Return {way, text} of a change in percent with two decimals. */
 export function percentChange(now, before) {
   const change = units(sub(now, before) ?? "", 10);
   const base = units(before ?? "", 10);
@@ -57,7 +57,7 @@ export function percentChange(now, before) {
   const hundredths = (change * 100000n) / base;
   const rounded = (hundredths + (hundredths < 0n ? -5n : 5n)) / 10n;
   const size = rounded < 0n ? -rounded : rounded;
-  const body = `${size / 100n}.${String(size % 100n).padStart(2, "0")} %`;
+  const body = `${size / 100n}.${String(size % 100n).padStart(2, "0")}`;
   return { way: rounded < 0n ? -1 : rounded > 0n ? 1 : 0, text: body };
 }
 

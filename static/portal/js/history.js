@@ -97,7 +97,7 @@ export function startHistory(panel) {
     filter: () => ({ symbol: pick.value }),
     onRows: (rows) => {
       const profit = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
-      setText(sum, rows.length ? `Profit of the ${rows.length} deals shown: ${gain(profit)}` : "");
+      setText(sum, rows.length ? `Profit of the ${rows.length} deals shown: ${gain(store.cash(profit))}` : "");
       sum.className = `sum ${tone(profit)}`;
     },
   });

@@ -72,7 +72,7 @@ export function startPositions(panel, tabs) {
     tabs.count("positions", rows.length ? String(rows.length) : "");
     total.hidden = rows.length < 2;
     const sum = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
-    setText(total, `${rows.length} positions, together ${gain(sum)} ${store.account?.currency ?? ""}`);
+    setText(total, `${rows.length} positions, together ${gain(store.cash(sum))} ${store.account?.currency ?? ""}`);
     total.className = `total ${tone(sum)}`;
   };
   store.on("positions live snapshot symbols smarts", render);
@@ -82,7 +82,7 @@ function outcomeWords(answer, ticket) {
   const last = answer.deals.at(-1);
   if (!last) return `Closing #${ticket} waits for a dealer`;
   const profit = answer.deals.reduce((so, deal) => add(so, deal.profit ?? "0") ?? so, "0");
-  return `Closed ${volume(last.volume)} of #${ticket} at ${price(last.price, last.digits)}: ${gain(profit)}`;
+  return `Closed ${volume(last.volume)} of #${ticket} at ${price(last.price, last.digits)}: ${gain(store.cash(profit))}`;
 }
 
 /** Close a whole position; asked for once more only where a smart order keeps it. */

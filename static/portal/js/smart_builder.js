@@ -2,8 +2,8 @@
 // by the server while it is typed, and drawn on the chart.
 
 import { ApiError, ask, submit } from "./api.js";
-import { parse, text, units } from "./decimal.js";
-import { debounced, el, freshId, recall, setAttribute, setText } from "./dom.js";
+import { mul, parse, stepped, text, units } from "./decimal.js";
+import { debounced, el, freshId, recall, remember, setAttribute, setText } from "./dom.js";
 import { gain, money, price, tone, volume } from "./format.js";
 import { attempt, failedBy, told } from "./outcome.js";
 import { LevelRows } from "./smart_levels.js";
@@ -53,7 +53,7 @@ export function startBuilder(panel) {
       start();
     }
   });
-  store.on("selected login symbols", reset);
+  store.on("selected login", reset);
   store.on("account", showTier);
   store.on("positions selected", showPositions);
   setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
@@ -153,15 +153,21 @@ function adoptPosition() {
   changed();
 }
 
-function reset(topics) {
+function reset() {
   const symbol = store.symbol();
-  if (!symbol || (!topics?.has("selected") && !topics?.has("login") && levels.rows.length)) return;
-  parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
+  if (!symbol) return;
+  parts.volume.input.value = recall(`plan.${symbol.symbol}`, usualVolume(symbol));
   for (const field of [parts.price, parts.stop, parts.activation]) field.input.value = "";
   setEntry("market");
   levels.clear();
   parts.summary.replaceChildren();
+  if (form.offsetParent) suggestPlan();
   changed();
+}
+
+/** Return ten times the smallest volume, so that levels have something to share. */
+function usualVolume(symbol) {
+  return stepped("0", mul(symbol.volume_min, "10"), 1, symbol.volume_min, symbol.volume_max);
 }
 
 /** Give an empty builder three levels and a stop, once there is a price to put them around. */
@@ -228,8 +234,9 @@ function planBody() {
   return body;
 }
 
-/** Return a body without numbers that are still being typed: the preview asks only about what is there. */
+/** Return whether a plan has an exit and no number that is still being typed; else it is not asked about. */
 function complete(body) {
+  if (!body.take_profits.length && !body.stop_loss && !body.trailing) return false;
   const numbers = [body.volume, ...body.take_profits.flatMap((level) => [level.price, level.percent])];
   if ("price" in body.entry) numbers.push(body.entry.price);
   return numbers.every((value) => parse(value));
@@ -240,7 +247,10 @@ const askPreviewSoon = debounced(askPreview, 250);
 async function askPreview() {
   if (!form.offsetParent || store.login === null || !store.selected) return;
   const body = planBody();
-  if (!complete(body)) return;
+  if (!complete(body)) {
+    parts.summary.replaceChildren();
+    return;
+  }
   asking?.abort();
   asking = new AbortController();
   try {
@@ -255,12 +265,11 @@ async function askPreview() {
 function showPreview(found) {
   const errors = found.errors ?? [];
   levels.describe(found.levels ?? [], errors);
-  const currency = store.account?.currency ?? "";
   const rows = [
     ["Reward", found.reward && gain(found.reward), tone(found.reward)],
     ["Risk", found.risk && money(found.risk)],
     ["Reward : risk", found.risk_reward],
-    ["Worst case", found.worst_case && `${gain(found.worst_case)} ${currency}`, tone(found.worst_case)],
+    ["Worst case", found.worst_case && gain(found.worst_case), tone(found.worst_case)],
     ["Margin", found.margin && money(found.margin)],
     ["Left to stop", found.remaining_volume && `${volume(found.remaining_volume)} lots`],
   ];
@@ -290,6 +299,7 @@ async function start() {
   });
   showTier();
   if (!plan) return;
+  remember(`plan.${body.symbol}`, body.volume);
   told(`Smart order #${plan.id} started: ${plan.side} ${volume(plan.volume)} ${plan.symbol}`);
   levels.clear();
   for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) field.input.value = "";

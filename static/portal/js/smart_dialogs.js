@@ -75,7 +75,7 @@ export async function showPlan(id) {
         ["Trailing", plan.callback ? `${volume(plan.callback)} %${plan.activation ? ` from ${price(plan.activation, digits)}${plan.activated ? ", running" : ", waiting"}` : ""}` : "off"],
         ["High-water mark", plan.high_water_mark ? price(plan.high_water_mark, digits) : null],
         ["Break-even", plan.break_even_triggered ? `${even}, moved to ${price(plan.break_even_stop, digits)}` : even],
-        ["Realised", money(plan.realised_profit)],
+        ["Realised", money(store.cash(plan.realised_profit))],
         ["Open", plan.open_profit ? gain(plan.open_profit) : null],
         ["Position", plan.position ? `#${plan.position}` : null],
         ["Version", String(plan.version)],

@@ -3,7 +3,7 @@
 
 import { add, compare, div, parse, stepped, sub, text, units } from "./decimal.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { gain, points, volume } from "./format.js";
+import { gain, points, tone, volume } from "./format.js";
 import { priceField, valueOf } from "./steppers.js";
 
 const MOST = 20;
@@ -140,6 +140,16 @@ export class LevelRows {
     this.onChange();
   }
 
+  /** Return what is wrong with a level, as exactly as it can be told here. */
+  fault(index, found, error) {
+    const symbol = this.symbolOf();
+    const [before, at] = [this.rows[index - 1], this.rows[index]].map((row) => row && valueOf(row.price));
+    if (compare(valueOf(at ? this.rows[index].percent : this.rows[0].percent) ?? "0", "0") <= 0) return "Needs a percentage above 0";
+    if (found && symbol && compare(found.volume, symbol.volume_min) < 0) return `${volume(found.volume)} lots: the smallest volume is ${volume(symbol.volume_min)}`;
+    if (before && at && compare(at, before) !== (this.sideOf() === "buy" ? 1 : -1)) return `Must lie beyond level ${index}`;
+    return error.message;
+  }
+
   /** Show distances, and what the server's preview says of each level; errors stand beside their level. */
   describe(previewed = [], errors = []) {
     const symbol = this.symbolOf();
@@ -150,8 +160,11 @@ export class LevelRows {
       const error = errors.find((one) => one.level === index + 1);
       const away = symbol && entry && value && parse(value) ? points(entry, value, symbol.digits) : null;
       const distance = away === null ? "" : `${away < 0n ? "−" : "+"}${away < 0n ? -away : away} pt`;
-      if (found || error) setText(row.money, found?.profit ? gain(found.profit) : "");
-      setText(row.note, error ? `${error.message} [${error.code}]` : [distance, found?.volume && `${volume(found.volume)} lots`].filter(Boolean).join(" · "));
+      if (found || error) {
+        setText(row.money, found?.profit ? gain(found.profit) : "");
+        setAttribute(row.money, "class", `level-money number ${tone(found?.profit)}`);
+      }
+      setText(row.note, error ? `${this.fault(index, found, error)} [${error.code}]` : [distance, found?.volume && `${volume(found.volume)} lots`].filter(Boolean).join(" · "));
       setAttribute(row.row, "data-error", error ? "true" : null);
       setAttribute(row.price, "aria-invalid", error ? "true" : null);
     });

@@ -37,8 +37,8 @@ const COLUMNS = [
   { name: "stop", label: "Stop", number: true, value: (plan) => price(plan.effective_stop, digitsOf(plan)) },
   { name: "source", label: "by", value: (plan) => (plan.effective_stop ? stopWords(plan.stop_source) : "") },
   { name: "mark", label: "High mark", number: true, className: "minor", value: (plan) => price(plan.high_water_mark, digitsOf(plan)) },
-  { name: "realised", label: "Realised", number: true, value: (plan) => gain(plan.realised_profit), tone: (plan) => tone(plan.realised_profit) },
-  { name: "open", label: "Open", number: true, value: (plan) => (isLiveSmart(plan) ? gain(plan.open_profit) : ""), tone: (plan) => (isLiveSmart(plan) ? tone(plan.open_profit) : "") },
+  { name: "realised", label: "Realised", number: true, value: (plan) => gain(store.cash(plan.realised_profit)), tone: (plan) => tone(plan.realised_profit) },
+  { name: "running", label: "Open", number: true, value: (plan) => (isLiveSmart(plan) ? gain(plan.open_profit) : ""), tone: (plan) => (isLiveSmart(plan) ? tone(plan.open_profit) : "") },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
 
@@ -175,7 +175,7 @@ function closePlan(id) {
     action: "Close now",
     act: async () => {
       const answer = await submit("POST", `/smart-orders/${id}/close/`, { account: store.login });
-      told(`Smart order #${id} closed, realised ${gain(answer.realised_profit)}`);
+      told(`Smart order #${id} closed, realised ${gain(store.cash(answer.realised_profit))}`);
     },
   });
 }

@@ -2,7 +2,7 @@
 // Rows come from a snapshot and are carried on by numbered events; live figures come beside them.
 // Views listen to topics; a topic that changed many times between two paints is told once.
 
-import { compare, stepped } from "./decimal.js";
+import { compare, round, stepped } from "./decimal.js";
 import { recall, remember } from "./dom.js";
 
 const LIVE_SMART = new Set(["PENDING", "ACTIVE", "PARTIALLY_CLOSED"]);
@@ -122,8 +122,9 @@ class Store {
     if (!this.symbols.has(this.selected)) {
       const remembered = recall("symbol", null);
       this.selected = this.symbols.has(remembered) ? remembered : rows[0]?.symbol ?? null;
+      this.changed("selected");
     }
-    this.changed("symbols", "selected", "quotes");
+    this.changed("symbols", "quotes");
   }
 
   setQuote(name, [bid, ask, timeMs]) {
@@ -202,6 +203,11 @@ class Store {
 
   // ---- what several views ask ----
 
+  /** Return an amount with the digits of the account's currency, also a bare 0. */
+  cash(value) {
+    return value === null || value === undefined ? value : round(String(value), this.account?.digits ?? 2);
+  }
+
   /** Return a position's row with its live figures. */
   positionView(position) {
     return { ...position, ...(this.livePositions[position.ticket] ?? {}) };
@@ -225,20 +231,11 @@ class Store {
   }
 }
 
-/** Return an event's row in the shape of the REST API's rows, which the snapshot has too. */
+/** Return an event's row, which has the shape of the REST API's rows and of the snapshot's. */
 export function rowOf(event) {
-  const row = { ...(event.data?.[event.kind] ?? event.data) };
-  for (const [from, to] of [["created_ms", "created_at"], ["opened_ms", "opened_at"], ["modified_ms", "modified_at"], ["time_ms", "time"]]) {
-    if (row[from]) row[to] = new Date(row[from]).toISOString();
-  }
-  if (event.kind === "order" && "expires_ms" in row) {
-    row.expires = row.expires_day ? "day" : row.expires_ms ? new Date(row.expires_ms).toISOString() : "gtc";
-  }
-  if (event.kind === "position") {
-    row.realised_profit = row.profit; // the floating one is a live figure
-    delete row.profit;
-  }
-  if (event.kind === "account" && !row.leverage) delete row.leverage; // 0: the group's, which the row has already
+  const name = event.kind === "margin_call" ? "account" : event.kind;
+  const row = { ...(event.data?.[name] ?? event.data) };
+  if (name === "account" && !row.leverage) delete row.leverage; // none of its own: the group's, known already
   return row;
 }
 

@@ -51,8 +51,8 @@ export function startTicket(panel) {
     place();
   });
   form.addEventListener("input", changed);
-  store.on("selected login symbols", reset);
-  store.on("quotes", showPrices);
+  store.on("selected login", reset);
+  store.on("quotes symbols", showPrices);
   setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
   showKind("market");
 }
@@ -151,10 +151,10 @@ function showKind(name) {
   changed();
 }
 
-function reset(topics) {
+function reset() {
   const symbol = store.symbol();
   if (!symbol) return;
-  if (!parts.volume.input.value || topics?.has("selected")) parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
+  parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
   for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
   preview = null;
   parts.problem.hidden = true;
@@ -248,12 +248,13 @@ async function askPreview() {
 function showPreview() {
   const enough = compare(preview.free_margin_after ?? "0", "0") >= 0;
   const rows = [
-    ["Margin", `${money(preview.margin)} ${store.account?.currency ?? ""}`],
-    ["Free after", `${money(preview.free_margin_after)}${enough ? "" : " – not enough"}`],
+    ["Margin", preview.margin && `${money(preview.margin)} ${store.account?.currency ?? ""}`],
+    ["Free after", preview.free_margin_after && `${money(preview.free_margin_after)}${enough ? "" : " – too little"}`],
     ["Point value", preview.value_per_point],
     ["Commission", preview.commission && money(preview.commission)],
   ];
-  parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
+  const doubts = (preview.errors ?? []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
+  parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))), ...doubts);
   parts.preview.classList.toggle("short", !enough);
 }
 

@@ -16,8 +16,8 @@ let body;
 /** Build the panel and keep it up to date. */
 export function startWatch(panel) {
   body = el("tbody");
-  const heads = ["Symbol", "Bid", "Ask", "Spread", "Day"].map((name, index) =>
-    el("th", { scope: "col", class: index ? "number" : "", text: name, title: name === "Spread" ? "Ask − bid, in points" : name === "Day" ? "Change since the day's first bid (UTC)" : null }),
+  const heads = ["Symbol", "Bid", "Ask", "Spread", "Day %"].map((name, index) =>
+    el("th", { scope: "col", class: index ? "number" : "", text: name, title: name === "Spread" ? "Ask − bid, in points" : name === "Day %" ? "Change since the day's first bid (UTC)" : null }),
   );
   const table = el("table", { class: "grid watch" }, el("caption", { class: "visually-hidden", text: "Market watch; Enter selects a symbol" }), el("thead", {}, el("tr", {}, heads)), body);
   panel.append(el("h2", { class: "panel-title", text: "Markets" }), el("div", { class: "scroll" }, table));
