@@ -273,7 +273,8 @@ class SmartOrders(SmartView):
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
         )
-        return Response(self.one(account, done(outcome).ticket), status=201)
+        number = int(done(outcome).data.get("smart") or outcome.ticket)
+        return Response(self.one(account, number), status=201)
 
 
 class OneSmartOrder(SmartView):

@@ -25,7 +25,7 @@ from structlog import get_logger
 from doors.jsonio import loads
 from doors.scope import number_of
 from realtime import rights, snapshot
-from realtime.backlog import transport_of
+from realtime.backlog import any_size, transport_of
 from realtime.guard import guard
 from realtime.hub import hub
 from realtime.outlet import AccountFeed, Outlet, frame
@@ -40,9 +40,8 @@ MESSAGES_A_SECOND = 20
 MESSAGES_BURST = 60
 RETRY_SNAPSHOT_S = 1.0
 
-CLOSE_POLICY = 1008
-CLOSE_TOO_BIG = 1009
 CLOSE_RIGHTS = 4003
+CLOSE_BAD_MESSAGE = 4009  # autobahn lets an application send 1000 and 3000 to 4999 only
 CLOSE_TOO_MANY = 4029
 
 
@@ -118,7 +117,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
         return await _in_thread(rights.caller_of_cookie, headers.get(b"cookie", ""))
 
     async def _send_text(self, text: str) -> None:
-        await self.send(text_data=text)
+        with any_size(self.base_send):
+            await self.send(text_data=text)
 
     async def _close_with(self, code: int) -> None:
         await self.close(code=code)
@@ -128,13 +128,13 @@ class ClientConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Act on one message, or say what is wrong with it."""
         outlet = self.outlet
-        if outlet is None:
+        if outlet is None or outlet.closing:
             return
         if text_data is None or len(text_data.encode()) > MAX_MESSAGE_BYTES:
-            await self.close(code=CLOSE_TOO_BIG if text_data else CLOSE_POLICY)
+            outlet.finish(CLOSE_BAD_MESSAGE)
             return
         if not self._within_rate():
-            await self.close(code=CLOSE_POLICY)
+            outlet.finish(CLOSE_TOO_MANY)
             return
         try:
             await self._act(outlet, _message(text_data))

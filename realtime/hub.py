@@ -124,9 +124,11 @@ class Hub:
                         if message is not None:
                             self._take(message["channel"], message["data"])
             except (RedisError, OSError) as error:
-                failures += 1
                 log.warning("the subscription broke; connecting again", error=str(error), failures=failures)
-                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S)) - 1])
+            except Exception:
+                log.exception("the subscription failed; connecting again", failures=failures)
+            failures += 1
+            await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S)) - 1])
 
     async def _read_quotes(self) -> None:
         """Take the last quotes as they stand, so that a new socket shows prices in a quiet market too."""

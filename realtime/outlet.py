@@ -2,7 +2,7 @@
 
 Quotes and live values are kept as the newest only and go out on the hub's pulse, unless the last send is
 unfinished; trade events go at once, in order and without holes, or the account starts again from a snapshot.
-Promises: a reader who does not read is closed with 4008 after `STUCK_S`, or when what waits for him reaches
+Promises: a reader who takes nothing is closed with 4008 after `STUCK_S`, or when what waits for him reaches
 `MAX_QUEUE_BYTES`; quotes carry the spread of the account's group. It reads no rows: whoever owns it brings
 snapshots and spreads.
 """
@@ -20,7 +20,7 @@ from structlog import get_logger
 
 from realtime.backlog import bound_buffer, pending_bytes
 from realtime.hub import Hub
-from realtime.shapes import client_event
+from realtime.shapes import client_event, client_live
 
 log = get_logger(__name__)
 
@@ -91,6 +91,7 @@ class Outlet:
         self._queue_chars = 0
         self._wake = asyncio.Event()
         self._stuck_since_s: float | None = None
+        self._last_pending = 0
         bound_buffer(transport)
         self._close_code = CLOSE_SLOW
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,7 +174,7 @@ class Outlet:
             self.push(self._quotes_frame())
             self._dirty = set()
         for login, data in self._live.items():
-            self.push(frame("live", account=login, data=data))
+            self.push(frame("live", account=login, data=client_live(data)))
         self._live.clear()
 
     # ---- accounts ----
@@ -202,14 +203,14 @@ class Outlet:
         if seq <= feed.seq:
             return
         if seq != feed.seq + 1:
-            self._resync(feed, event)
+            self._resync(feed)  # the snapshot will hold this event too: it was published after its commit
             return
         feed.seq = seq
         self.push(event_frame(feed.login, event))
 
-    def _resync(self, feed: AccountFeed, *events: dict[str, Any]) -> None:
+    def _resync(self, feed: AccountFeed) -> None:
         if feed.waiting is None:
-            feed.waiting = list(events)
+            feed.waiting = []
             self._ask_snapshot(feed.login)
 
     # ---- sending ----
@@ -220,7 +221,7 @@ class Outlet:
             return
         self._queue.append(text)
         self._queue_chars += len(text)
-        if self._queue_chars > MAX_QUEUE_BYTES:
+        if self._queue_chars - len(self._queue[0]) > MAX_QUEUE_BYTES:  # the first may be a large snapshot
             self.fail_slow()
         self._wake.set()
 
@@ -238,11 +239,13 @@ class Outlet:
         self._wake.set()
 
     def _note_stuck(self) -> None:
-        now_s = time.monotonic()
-        if self._stuck_since_s is None:
+        """Note that the reader did not take anything since the last pulse; close him when it lasts."""
+        now_s, pending = time.monotonic(), pending_bytes(self._transport)
+        if self._stuck_since_s is None or pending < self._last_pending:
             self._stuck_since_s = now_s
         elif now_s - self._stuck_since_s > STUCK_S:
             self.fail_slow()
+        self._last_pending = pending
 
     def _quotes_frame(self) -> str:
         """Return the message of the changed quotes; sockets that show the same share one text."""
@@ -256,16 +259,22 @@ class Outlet:
         return text
 
     async def _send_queue(self) -> None:
-        while True:
+        """Send what is queued until the socket is to be closed; close it then."""
+        try:
+            await self._send_until_closing()
+        except Exception:
+            log.exception("a socket could not be written to")
+        self.closing = True
+        await self._close(self._close_code)
+
+    async def _send_until_closing(self) -> None:
+        while not self.closing:
             await self._wake.wait()
             self._wake.clear()
             while self._queue and not self.closing and pending_bytes(self._transport) <= PAUSE_BYTES:
                 text = self._queue.popleft()
                 self._queue_chars -= len(text)
                 await self._send(text)
-            if self.closing:
-                await self._close(self._close_code)
-                return
 
 
 def event_frame(login: int, event: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ _TIMES = {
     "expires_ms": "expires_at",
     "time_ms": "time",
 }
+LIVE_OF_PLAN = frozenset(("effective_stop", "stop_source", "high_water_mark", "open_profit"))
 _NULLS = frozenset(
     ("position", "smart", "order", "deal", "request", "level", "opposite", "error", "client_id", "leverage")
 )
@@ -25,6 +26,23 @@ _NULLS = frozenset(
 def client_event(event: dict[str, Any]) -> dict[str, Any]:
     """Return a published event with its data in the clients' shape."""
     return {**event, "data": {name: _shape(name, value) for name, value in event["data"].items()}}
+
+
+def client_live(data: dict[str, Any]) -> dict[str, Any]:
+    """Return published live values of an account as one flat record, positions and plans by number below it."""
+    figures = {key: value for key, value in data["account"].items() if key not in ("login", "currency")}
+    return {
+        **figures,
+        "time_ms": data["time_ms"],
+        "positions": {
+            ticket: {key: view[key] for key in ("profit", "price", "sl")}
+            for ticket, view in data["positions"].items()
+        },
+        "smart": {
+            number: {key: value for key, value in view.items() if key in LIVE_OF_PLAN}
+            for number, view in data["smart"].items()
+        },
+    }
 
 
 def _shape(name: str, value: Any) -> Any:
@@ -39,6 +57,8 @@ def _shape(name: str, value: Any) -> Any:
         shaped.pop("expires_day", None)
     elif name == "account":
         shaped["login"] = shaped.pop("account", None)
+        if shaped.get("leverage") is None:  # the group's, which the event does not know
+            shaped.pop("leverage", None)
     elif name == "smart" and "levels" in shaped:
         shaped["levels"] = [_thing(level) for level in shaped["levels"]]
         shaped["filled"] = sum(level["status"] == "FILLED" for level in shaped["levels"])

@@ -195,7 +195,13 @@ async def test_events_of_another_account_when_they_come_then_not_sent(rig):
 
 async def test_live_values_when_several_come_then_the_newest_goes(rig):
     rig.outlet.feeds[7] = AccountFeed(7)
-    rig.outlet.live_changed(7, {"equity": "1"})
-    rig.outlet.live_changed(7, {"equity": "2"})
+    for equity in ("1", "2"):
+        account = {"login": 7, "currency": "USD", "equity": equity}
+        position = {"ticket": 9, "profit": equity, "price": "1.1", "sl": None, "symbol": "EURUSD"}
+        rig.outlet.live_changed(
+            7, {"account": account, "positions": {"9": position}, "smart": {}, "time_ms": 5}
+        )
 
-    assert await rig.pulse() == [{"type": "live", "account": 7, "data": {"equity": "2"}}]
+    shown = {"profit": "2", "price": "1.1", "sl": None}
+    data = {"equity": "2", "time_ms": 5, "positions": {"9": shown}, "smart": {}}
+    assert await rig.pulse() == [{"type": "live", "account": 7, "data": data}]
