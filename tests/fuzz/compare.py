@@ -21,6 +21,7 @@ from tests.oracle.model import Twin
 Record = dict[str, Any]
 Maker = Callable[[Scenario], Backend]
 STATE_EVERY = 25
+REFUSED_KEYS = ("status", "error", "reason", "login", "comment")
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Duel:
 
     def state(self) -> Difference | None:
         """Return where the states differ, if they do."""
-        wanted = self.twin.state()
-        got = self._guarded(self.other.state)
-        found = first_difference(wanted, comparable(got))
+        wanted = comparable(self.twin.state())
+        got = comparable(self._guarded(self.other.state))
+        found = first_difference(wanted, got)
         return None if found is None else Difference(self.played - 1, *found)
 
     def stop(self) -> None:
@@ -111,8 +112,22 @@ class Duel:
 
 
 def comparable(state: State) -> State:
-    """Return the part of a state that the rulebook decides."""
-    return state
+    """Return the part of a state that the rulebook decides.
+
+    It says nothing of what a refused request shows besides its code, nor of the comments of
+    smart orders' exits.
+    """
+    if not isinstance(state, dict):
+        return state
+    orders = {}
+    for name, order in state["orders"].items():
+        kept = REFUSED_KEYS if order["status"] == "failed" else tuple(order)
+        orders[name] = {key: order[key] for key in kept}
+    deals = {
+        login: [{**deal, "comment": ""} if deal["reason"] == "smart_order" else deal for deal in mine]
+        for login, mine in state["deals"].items()
+    }
+    return {**state, "orders": orders, "deals": deals}
 
 
 @dataclass

@@ -38,7 +38,7 @@ def counts_as_close(book: Book, order: Order) -> bool:
     if book.group(order.login).margin_mode != "netting":
         return False
     mine = book.positions_of(order.login, order.symbol)
-    return bool(mine) and mine[0].side != order.side and order.volume <= mine[0].volume
+    return bool(mine) and mine[0].side != order.side and 0 < order.volume <= mine[0].volume
 
 
 def trade_mode_code(symbol: Symbol, side: str, *, is_close: bool = False) -> str | None:

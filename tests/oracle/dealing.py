@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.oracle import smart, stopout, trading
 from tests.oracle.book import Book, Order, Position, Request
-from tests.oracle.checks import counts_as_close, is_hedge, volume_is_valid
+from tests.oracle.checks import counts_as_close, is_hedge, trade_mode_code, volume_is_valid
 from tests.oracle.margin import has_rates, margin_suffices
 
 EXITS = {"tp": "take_profit", "sl": "stop_loss", "level": "smart_order", "stop": "smart_order"}
@@ -116,6 +116,10 @@ def _confirm_pending(book: Book, order: Order, price: Fraction | None) -> str | 
         price = (
             order.price if is_limit else book.open_price(order.login, book.symbols[order.symbol], order.side)
         )
+    code = trade_mode_code(book.symbols[order.symbol], order.side, is_close=counts_as_close(book, order))
+    if code is not None:
+        trading.cancel(book, order, comment="deleted [close only]")
+        return code
     if not has_rates(book, order):
         return "off_quotes"
     if not margin_suffices(book, order, price, without=order):

@@ -159,7 +159,8 @@ def modify(book: Book, plan: Smart | None, value: dict[str, Any]) -> str | None:
         reference = _reference(book, plan, symbol)
         if not checks.stops_are_valid(symbol, plan.side, (stop, None), reference, symbol.stops_level):
             return "invalid_stops"
-        has_stop = stop is not None or plan.callback is not None or "callback" in value
+        standing = (stop, plan.callback, plan.trail_stop, plan.even_stop)
+        has_stop = "callback" in value or any(one is not None for one in standing)
         if not has_stop and not (plan.levels and plan.is_full):
             return "invalid_levels"
     plan.stop_loss = stop

@@ -94,9 +94,10 @@ def level_filled(book: Book, plan: Smart, index: int) -> None:
     level.status = "FILLED"
     plan.remaining -= level.volume
     plan.state = "PARTIALLY_CLOSED"
-    move_to_even(book, plan)
     if not plan.remaining or not plan.position.volume:
-        end(book, plan, "CLOSED")
+        end(book, plan, "CLOSED")  # and with it the stop: there is nothing left to move
+    else:
+        move_to_even(book, plan)
     show_stop(plan)
     touch(book, plan)
 
