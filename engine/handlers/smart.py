@@ -379,8 +379,9 @@ def _still_exits(command: ModifySmart, smart: SmartOrder, levels: list[Level] | 
     if _has_stop(command, smart):
         return True
     standing = smart.levels if levels is None else levels
-    covered = sum(level.percent for level in standing if level.status is not LevelStatus.CANCELLED)
-    return any(level.status in _OPEN for level in standing) and covered >= plans.HUNDRED
+    # By volume, not by percent: levels that a close by hand has cut away leave nothing uncovered.
+    covered = sum(level.volume for level in standing if level.status in _OPEN)
+    return covered >= smart.remaining
 
 
 def _apply_modification(
