@@ -150,7 +150,8 @@ class World:
         self.port = self.port or free_port()
         self.start(
             "daphne", "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "-v", "0",
-            "--ping-interval", "5", "--ping-timeout", "8", "--websocket-max-message-size", "16384",
+            "--ping-interval", "10", "--ping-timeout", "10", "--websocket-max-message-size", "16384",
+            "--websocket-max-frame-size", "16384",
             "tradingdesk.asgi:application",
         )  # fmt: skip
 
