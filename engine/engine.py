@@ -83,7 +83,8 @@ class Engine:
             return [TickRefused(symbol_name, quote.value)]
         core.emit(TickAccepted(symbol_name, quote))
         self._advance(time_ms)
-        core.hooks.on_tick(symbol_name, bid, ask, time_ms)
+        if core.hooks.watches(symbol_name):
+            core.hooks.on_tick(symbol_name, bid, ask, time_ms)
         if first:  # conversions may have found a rate or a shorter path
             core.watch.touch_all()
         pipeline.run(core, Tick(symbol, quote))
@@ -101,8 +102,8 @@ class Engine:
             done = CommandDone(Code.REJECTED, "a plugin rejected it", login=getattr(command, "login", 0))
         else:
             done = HANDLERS[type(command)](core, command)
-        core.emit(done)
         core.finish()
+        core.emit(done)
         return self._drain()
 
     def on_time(self, time_ms: int) -> list[Event]:

@@ -31,6 +31,7 @@ class Context:
     side: Side
     volume: str
     reason: OrderReason
+    trigger: str  # "stop_loss", "take_profit", "level 2", "stop", "stop_out", or a pending order's type
     level: str  # the price that was reached; "" for a stop-out
     price: str  # the price it would execute at
 
@@ -122,6 +123,7 @@ class Hooks:
     out: list[Event]
     failures: dict[str, int] = field(default_factory=dict)
     memories: dict[str, dict[str, Any]] = field(default_factory=dict)
+    watched: dict[str, bool] = field(default_factory=dict)
     asked: bool = False  # whether any plugin ran since the last `flush`
 
     @classmethod
@@ -195,6 +197,16 @@ class Hooks:
             if memory is not None:
                 registration.plugin.remember(memory)
                 self.memories[registration.plugin.name] = memory
+
+    def watches(self, symbol: str) -> bool:
+        """Return whether any plugin looks at every tick of this symbol."""
+        watched = self.watched.get(symbol)
+        if watched is None:
+            watched = self.watched[symbol] = any(
+                type(r.plugin).on_tick is not Plugin.on_tick and _matches(r.symbols, symbol)
+                for r in self.registrations
+            )
+        return watched
 
     def flush(self) -> None:
         """Emit the memories that changed since the last call."""

@@ -69,9 +69,8 @@ class EngineBackend:
     def _do(self, command: c.Command, time_ms: int) -> CommandDone:
         events = self.engine.on_command(command, time_ms)
         self.rows.record(events, self.engine.state)
-        done = events[-1] if isinstance(events[-1], CommandDone) else None
-        if done is None:
-            done = next(event for event in events if isinstance(event, CommandDone))
+        done = events[-1]
+        assert isinstance(done, CommandDone)
         return done
 
     def _ticket(self, name: str | None) -> int:

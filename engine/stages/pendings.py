@@ -120,7 +120,8 @@ def _context(core: Core, tick: Tick, order: Order) -> Context:
     view = tick.view(core, order.login)
     return context(
         core, tick.symbol, view, login=order.login, ticket=order.ticket, side=side_of(order.type),
-        volume=order.volume, reason=order.reason, level=order.price, price=fill_price(core, order, view),
+        volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price,
+        price=fill_price(core, order, view),
     )  # fmt: skip
 
 

@@ -111,12 +111,13 @@ def _allowed(
     """Ask hooks, mode and FIFO; return (price, evidence) if the exit may execute, None if it waits."""
     view = tick.view(core, position.login)
     hooks: dict[str, str] = {}
+    trigger = f"level {number}" if number else "stop"
     told = context(
         core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
-        volume=volume, reason=OrderReason.SMART_ORDER, level=level, price=price,
+        volume=volume, reason=OrderReason.SMART_ORDER, trigger=trigger, level=level,
+        price=price,
     )  # fmt: skip
     answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
-    trigger = f"level {number}" if number else "stop"
     found = evidence(tick.symbol, view, tick.quote.time_ms, trigger=trigger, level=level, hooks=hooks)
     if answer is not Answer.OK and not executes_by_itself(core, position.login, position.symbol):
         queue_trigger(core, position, kind, volume=volume, price=level, level=number, context=found)

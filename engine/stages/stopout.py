@@ -154,7 +154,7 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
     hooks: dict[str, str] = {}
     told = context(
         core, symbol, view, login=victim.login, ticket=victim.ticket, side=victim.side.opposite, volume=volume,
-        reason=OrderReason.FORCED_CLOSE, level=None, price=price,
+        reason=OrderReason.FORCED_CLOSE, trigger="stop_out", level=None, price=price,
     )  # fmt: skip
     answer = core.hooks.filter(HookPoint.STOPOUTS_FILTER, told, hooks)
     found: dict[str, Any] = {

@@ -66,7 +66,7 @@ def _close(core: Core, tick: Tick, position: Position, reason: OrderReason, leve
     hooks: dict[str, str] = {}
     told = context(
         core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
-        volume=position.volume, reason=reason, level=level, price=price,
+        volume=position.volume, reason=reason, trigger=reason.value, level=level, price=price,
     )  # fmt: skip
     answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
     found = evidence(tick.symbol, view, tick.quote.time_ms, trigger=reason.value, level=level, hooks=hooks)

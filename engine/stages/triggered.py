@@ -67,14 +67,14 @@ def evidence(
 
 def context(
     core: Core, symbol: Symbol, view: tuple[int, int], *, login: int, ticket: int, side: Side, volume: int,
-    reason: OrderReason, level: int | None, price: int,
+    reason: OrderReason, trigger: str, level: int | None, price: int,
 ) -> Context:  # fmt: skip
     """Return what the hooks of a trigger are told."""
     digits = symbol.digits
     return Context(
         symbol=symbol.name, group=core.state.accounts[login].group, login=login,
         bid=to_text(view[0], digits), ask=to_text(view[1], digits), time_ms=core.state.now_ms, ticket=ticket,
-        side=side, volume=lots_text(volume), reason=reason,
+        side=side, volume=lots_text(volume), reason=reason, trigger=trigger,
         level="" if level is None else to_text(level, digits), price=to_text(price, digits),
     )  # fmt: skip
 

@@ -1,0 +1,33 @@
+"""The words by which bundled plugins let a broker choose triggers.
+
+A hook's context names its trigger precisely ("level 2", "sell_stop"); options name families of them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+FAMILIES = ("limits", "stops", "take_profits", "stop_losses", "stop_outs")
+
+
+def family_of(trigger: str) -> str:
+    """Return the family of a context's trigger: limits, stops, take_profits, stop_losses or stop_outs."""
+    if trigger == "take_profit" or trigger.startswith("level "):
+        return "take_profits"
+    if trigger in ("stop_loss", "stop"):
+        return "stop_losses"
+    if trigger == "stop_out":
+        return "stop_outs"
+    return "limits" if trigger.endswith("_limit") else "stops"
+
+
+def read_families(value: Any, default: Iterable[str]) -> frozenset[str]:
+    """Return the families that an option lists.
+
+    Raises:
+        ValueError: it lists something that is no family.
+    """
+    listed = frozenset(default if value is None else value)
+    unknown = sorted(listed - set(FAMILIES))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(FAMILIES)}")
+    return listed
