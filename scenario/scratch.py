@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -47,7 +48,10 @@ class ScratchError(RuntimeError):
 class Scratch:
     """The stack that scenarios are played on; `worker` is the process group of its Celery worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shards: int = 1, environment: Mapping[str, str] | None = None) -> None:
+        """Make everything and start the worker; `environment` is for it, over the usual one."""
+        self.shards = shards
+        self.environment = dict(environment or {})
         self.name = f"tradingdesk_scenario_{os.getpid()}"
         self.log = Path(tempfile.mkstemp(prefix="tradingdesk-scenario-", suffix=".log")[1])
         self.worker: subprocess.Popen[bytes] | None = None
@@ -59,7 +63,7 @@ class Scratch:
             self.tables = self._point_here()
             self.sender = Celery(broker=self.redis_url)
             self.start_worker()
-            self._wait_for_desk(0)
+            self._wait_for_desks(dict.fromkeys(range(shards), 0))
         except BaseException:
             self.close()
             raise
@@ -97,6 +101,7 @@ class Scratch:
         connection.close()
         connection.settings_dict["NAME"] = self.name
         settings.REDIS_URL = self.redis_url
+        settings.DESK_SHARDS = self.shards
         bus.client.cache_clear()
         call_command("migrate", verbosity=0, interactive=False)
         with connection.cursor() as cursor:
@@ -119,30 +124,35 @@ class Scratch:
 
     # The worker
 
-    def start_worker(self) -> None:
-        """Start a Celery worker with a desk's flags; it asks for its desk as soon as it is ready."""
+    def variables(self) -> dict[str, str]:
+        """Return the environment of processes that work on this stack."""
         env = {
             **os.environ,
             "DATABASE_URL": self._database_url(),
             "REDIS_URL": self.redis_url,
             "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
-            "DESK_SHARDS": "1",
+            "DESK_SHARDS": str(self.shards),
             "DESK_CLOCK": "events",
             "DESK_LINGER_MS": "0",
             "DESK_GAP_LIMIT_S": "0",
             "DESK_CHANNEL_PREFIX": f"{self.name}:",
             "DESK_PLUGINS": '[{"path": "plugins.scripted.Scripted"}]',
             "CELERY_KEY_PREFIX": "",
+            **self.environment,
         }
         env.pop("DATABASE_POOL", None)
+        return env
+
+    def start_worker(self) -> None:
+        """Start a Celery worker with a desk's flags; it asks for its desks as soon as it is ready."""
         with self.log.open("ab") as log:
             self.worker = subprocess.Popen(
                 [
                     sys.executable, "-m", "celery", "-A", "tradingdesk.celery:app", "worker", "-Q", "engine",
-                    "--concurrency=2", "--prefetch-multiplier=1", "--without-gossip", "--without-mingle",
+                    f"--concurrency={self.shards + 1}", "--prefetch-multiplier=1", "--without-gossip", "--without-mingle",
                     "--without-heartbeat", "--loglevel=INFO", "-n", f"{self.name}@%h",
                 ],
-                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                cwd=ROOT, env=self.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def _database_url(self) -> str:
@@ -162,17 +172,35 @@ class Scratch:
         self.worker = None
 
     def restart(self) -> None:
-        """Kill the worker, desk and all, and start another one that recovers from the rows."""
-        before = self._epoch()
+        """Kill the worker, desks and all, and start another one that recovers from the rows."""
+        before = self.epochs()
         self.kill_worker()
         self.start_worker()
-        self._wait_for_desk(before)
+        self._wait_for_desks(before)
+
+    def kill_desk(self, shard: int) -> None:
+        """Kill the process that runs a shard's desk, and ask for another as beat would."""
+        before = self.epochs()
+        owner = self._row(f"SELECT owner FROM dealing_engineshard WHERE shard = {shard:d}")[0]
+        try:
+            os.kill(int(owner.rpartition(":")[2]), signal.SIGKILL)
+        except (ProcessLookupError, ValueError):
+            pass  # it has gone by itself in this moment; another is asked for all the same
+        self.ask_for_desks()
+        self._wait_for_desks({shard: before[shard]})
+
+    def ask_for_desks(self) -> None:
+        """Send what beat sends every two seconds."""
+        self.sender.send_task("dealing.tasks.ensure_shards", queue="engine", expires=START_LIMIT_S)
 
     # Between scenarios
 
-    def _epoch(self) -> int:
-        row = self._row("SELECT epoch FROM dealing_engineshard WHERE shard = 0")
-        return row[0] if row else 0
+    def epochs(self) -> dict[int, int]:
+        """Return how often each shard was taken."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT shard, epoch FROM dealing_engineshard")
+            found = dict(cursor.fetchall())
+        return {shard: found.get(shard, 0) for shard in range(self.shards)}
 
     @staticmethod
     def _row(query: str) -> Any:
@@ -181,8 +209,8 @@ class Scratch:
             return cursor.fetchone()
 
     def empty(self) -> None:
-        """Let the desk go, and empty the tables and the stream."""
-        self._drain()
+        """Let the desks go, and empty the tables and the stream."""
+        self.drain()
         with connection.cursor() as cursor:
             names = ", ".join(f'"{name}"' for name in self.tables)
             cursor.execute(f"TRUNCATE {names} CASCADE")
@@ -193,33 +221,31 @@ class Scratch:
             cursor.execute("UPDATE dealing_enginecontrol SET halt_level = 'normal', config_version = 0")
             for sequence in ("dealing_ticket_seq", "dealing_smart_seq"):
                 cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
-        bus.client().delete(bus.TICKS, bus.wake_key(0))
+        bus.client().delete(bus.TICKS, *[bus.wake_key(shard) for shard in range(self.shards)])
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Let all desks end by themselves, and return when they have."""
         end = time.monotonic() + START_LIMIT_S
-        asked = False
-        while True:
-            row = self._row("SELECT owner FROM dealing_engineshard WHERE shard = 0")
-            if row is not None and row[0] == "":
-                return
-            if row is not None and not asked:
-                asked = True
-                with connection.cursor() as cursor:
-                    cursor.execute("UPDATE dealing_engineshard SET drain_requested = true WHERE shard = 0")
-                # The flag is read with a batch: give it one.
-                services.submit_to_all(cmd.AdvanceTime(time_ms=0), wait_s=0)
-            self._check_alive(end, "the desk does not let go")
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE dealing_engineshard SET drain_requested = true WHERE owner <> ''")
+        # The flag is read with a batch: give them one.
+        services.submit_to_all(cmd.AdvanceTime(time_ms=0), wait_s=0)
+        while self._row("SELECT count(*) FROM dealing_engineshard WHERE owner <> ''")[0]:
+            self._check_alive(end, "a desk does not let go")
             time.sleep(0.005)
 
     def serve(self) -> None:
-        """Ask the worker for a desk on what the rows say now."""
-        before = self._epoch()
-        self.sender.send_task("dealing.tasks.engine_shard", (0,), queue="engine", expires=START_LIMIT_S)
-        self._wait_for_desk(before)
+        """Ask the worker for desks on what the rows say now."""
+        before = self.epochs()
+        for shard in range(self.shards):
+            self.sender.send_task(
+                "dealing.tasks.engine_shard", (shard,), queue="engine", expires=START_LIMIT_S
+            )
+        self._wait_for_desks(before)
 
-    def _wait_for_desk(self, epoch: int) -> None:
+    def _wait_for_desks(self, epochs: Mapping[int, int]) -> None:
         end = time.monotonic() + START_LIMIT_S
-        while self._epoch() <= epoch:
+        while not all(self.epochs()[shard] > epoch for shard, epoch in epochs.items()):
             self._check_alive(end, "no desk took the shard")
             time.sleep(0.005)
 
