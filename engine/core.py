@@ -167,6 +167,8 @@ class Core:
             or order.symbol not in self.state.symbols
         ):
             return
+        if self.state.symbols[order.symbol].pending_margin_rate:
+            self.watch.touch(order.login)  # what it reserves lowers the margin level
         below, above = self.offsets(order.login, order.symbol)
         ladder = self._ladder(self.pendings, order.symbol)
         limit = order.type in LIMIT_TYPES

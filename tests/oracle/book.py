@@ -191,7 +191,7 @@ class Book:
         self.requests: list[Request] = []
         self.dealers: set[str] = set()
         self.hooks: dict[str, dict[str, Any]] = {}
-        self.client_ids: dict[tuple[int, str], Order] = {}
+        self.client_ids: dict[tuple[int, str], str | None] = {}
         self.names: dict[str, Order] = {}
         self.position_names: dict[str, Position] = {}
         self.touched: set[int] = set()  # smart orders whose version has risen in this tick or command

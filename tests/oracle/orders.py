@@ -16,10 +16,10 @@ def number(text: str | None) -> Fraction | None:
 
 
 def place(book: Book, value: dict[str, Any]) -> str | None:
-    """Place an order; the answer of a repeated client_id is that of the first."""
+    """Place an order; a repeated client_id is answered as the first was."""
     login, key = value["login"], (value["login"], value["client_id"])
     if value["client_id"] is not None and key in book.client_ids:
-        return book.client_ids[key].error
+        return book.client_ids[key]
     is_manager = value["by"] == "manager"
     side = value["type"].partition("_")[0]
     order = Order(book.next_ticket(), login, value["symbol"], value["type"], side, Fraction(value["volume"]))
@@ -31,7 +31,7 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     code = checks.open_code(book, order, is_manager=is_manager, open_price=open_price)
     remember(book, order)
     if value["client_id"] is not None:
-        book.client_ids[key] = order
+        book.client_ids[key] = code
     if code is not None:
         order.status, order.error = "failed", code
         return code
