@@ -40,13 +40,12 @@ def load_plugins() -> list[Registration]:
     """Return the plugins of the settings, in their order, with their options.
 
     Raises:
-        ValueError: a plugin does not take its options.
+        ValueError, TypeError: a plugin does not take its options.
     """
     loaded = []
     for told in settings.DESK_PLUGINS:
-        plugin = import_string(told["path"])()
-        if told.get("options"):
-            plugin.configure(told["options"])
+        # Options of the settings go to the constructor: what a command configures later outlives them.
+        plugin = import_string(told["path"])(**told.get("options", {}))
         loaded.append(Registration(plugin, told.get("groups", "*"), told.get("symbols", "*")))
     return loaded
 
