@@ -7,8 +7,11 @@ shown to anybody who is not logged in, and none of them is kept by a cache.
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import LoginView, PasswordChangeDoneView, PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -50,3 +53,8 @@ class PasswordDoneView(PasswordChangeDoneView):
     """Say that the password was changed."""
 
     template_name = "portal/password_done.html"
+
+
+def locked_out(request: HttpRequest, _response: HttpResponse | None = None, *_args: Any) -> HttpResponse:
+    """Return the page for somebody whose logins failed too often (AXES_LOCKOUT_CALLABLE)."""
+    return render(request, "portal/locked.html", status=settings.AXES_HTTP_RESPONSE_CODE)

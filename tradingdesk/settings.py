@@ -178,6 +178,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "portal.views.locked_out"
 
 # ---- REST ----
 API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of one user
