@@ -15,7 +15,12 @@ USUAL_ROWS = 50
 
 
 def take_page(
-    request: Request, rows: QuerySet[Any], *, key: str = "ticket", usual: int = USUAL_ROWS, most: int = MAX_ROWS
+    request: Request,
+    rows: QuerySet[Any],
+    *,
+    key: str = "ticket",
+    usual: int = USUAL_ROWS,
+    most: int = MAX_ROWS,
 ) -> tuple[list[Any], str | None]:
     """Return rows of a falling key, from `?cursor=` on, `?limit=` of them, and the cursor of the next page.
 

@@ -13,24 +13,6 @@ from tests.api.sockets import Socket, applied, without_live
 
 pytestmark = pytest.mark.stack
 
-SESSION = """
-import django; django.setup()
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-user = get_user_model().objects.get(username="client{login}")
-session = import_module(settings.SESSION_ENGINE).SessionStore()
-session[SESSION_KEY] = str(user.pk)
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-session.save()
-print(session.session_key)
-"""
-
-
-def session_of(world, login: int) -> str:
-    return world.run("-c", SESSION.format(login=login)).strip()
-
 
 def open_with(world, *, origin: str | None, cookie: str = "", path: str = "/ws/"):
     headers = {"Cookie": f"sessionid={cookie}"} if cookie else {}
@@ -53,7 +35,7 @@ def buy(client, volume="0.1", **more):
 
 def test_opening_when_cookie_and_exact_origin_then_accepted_else_refused(world):
     client = world.client_of(world.logins["hedging"][0])
-    cookie = session_of(world, client.login)
+    cookie = world.session_of(client.login)
     here = f"http://127.0.0.1:{world.port}"
 
     with open_with(world, origin=here, cookie=cookie) as opened:
@@ -72,7 +54,7 @@ def test_opening_when_cookie_and_exact_origin_then_accepted_else_refused(world):
 
 def test_session_when_it_ends_then_the_open_socket_is_closed(world):
     client = world.client_of(world.logins["hedging"][0])
-    cookie = session_of(world, client.login)
+    cookie = world.session_of(client.login)
 
     with open_with(world, origin=f"http://127.0.0.1:{world.port}", cookie=cookie) as opened:
         world.sql("DELETE FROM django_session WHERE session_key = %s", cookie)

@@ -19,6 +19,19 @@ import redis
 from tests.api.seed_words import PASSWORD
 from tradingdesk.embedded import free_port
 
+SESSION = """
+import django; django.setup()
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+user = get_user_model().objects.get(username="client{login}")
+session = import_module(settings.SESSION_ENGINE).SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+print(session.session_key)
+"""
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 
@@ -84,7 +97,7 @@ class Client:
         return self.request("DELETE", path, **headers)
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The processes and what they run on."""
 
@@ -94,7 +107,7 @@ class World:
     port: int = 0
     logins: dict[str, list[int]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    tokens: dict[int, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     tick_ms: int = 0
 
     # ---- processes ----
@@ -251,12 +264,22 @@ class World:
 
     def client_of(self, login: int) -> Client:
         """Return a caller who owns this account."""
-        if login not in self.tokens:
-            body = {"username": f"client{login}", "password": PASSWORD}
-            answer = Client(self).post("/api/v1/auth/token/", body)
+        return Client(self, token=self._token(f"client{login}"), login=login)
+
+    def staff(self) -> Client:
+        """Return a manager, who owns no account."""
+        return Client(self, token=self._token("manager"))
+
+    def _token(self, name: str) -> str:
+        if name not in self.tokens:
+            answer = Client(self).post("/api/v1/auth/token/", {"username": name, "password": PASSWORD})
             assert answer.status == 200, answer
-            self.tokens[login] = answer.body["access"]
-        return Client(self, token=self.tokens[login], login=login)
+            self.tokens[name] = answer.body["access"]
+        return self.tokens[name]
+
+    def session_of(self, login: int) -> str:
+        """Return the key of a new session of this account's owner."""
+        return self.run("-c", SESSION.format(login=login)).strip()
 
 
 def with_database(url: str, name: str) -> str:
