@@ -56,9 +56,9 @@ QUERIES = {
         FROM orders_order o WHERE o.request IS NOT NULL AND NOT EXISTS
             (SELECT FROM orders_dealerrequest r WHERE r.id = o.request AND r.is_open)
         UNION ALL
-        SELECT 'position ' || p.ticket, 'request ' || p.request, 'open', 'not open'
-        FROM positions_position p WHERE p.request IS NOT NULL AND p.status = 'open' AND NOT EXISTS
-            (SELECT FROM orders_dealerrequest r WHERE r.id = p.request AND r.is_open)""",
+        SELECT 'request ' || r.id, 'position ' || r.position, 'open', 'not open'
+        FROM orders_dealerrequest r WHERE r.is_open AND r.position IS NOT NULL AND NOT EXISTS
+            (SELECT FROM positions_position p WHERE p.ticket = r.position AND p.status = 'open')""",
     "netting": """
         SELECT 'account ' || p.login, 'open positions on ' || p.symbol, 'at most 1', count(*)
         FROM positions_position p

@@ -95,7 +95,6 @@ def test_empty_book_has_no_difference(db: None) -> None:
         ("order volume", "UPDATE orders_order SET volume = 0.4 WHERE ticket = 20"),
         ("order life", "UPDATE orders_order SET status = 'canceled' WHERE ticket = 20"),
         ("order queue", "UPDATE orders_order SET request = 5 WHERE ticket = 20"),
-        ("order queue", "UPDATE positions_position SET request = 5 WHERE ticket = 10"),
         ("netting", "UPDATE accounts_account SET group_id = 'netting' WHERE login = 1001"),
         ("symbol", "DELETE FROM markets_symbol WHERE name = 'EURUSD'"),
         ("deal profit", "UPDATE positions_deal SET profit = profit + 0.01 WHERE ticket = 2"),
