@@ -497,6 +497,7 @@ class Desk:
         """Write a last batch that says in which state we leave the book."""
         self.publisher.resume(self.lease.conn)
         self._commit(state_hash=self.book.engine.state_hash())
+        self.publisher.show_last()
         log.info("drained", shard=self.shard, epoch=self.lease.epoch)
 
     def _is_due(self, name: str, every_s: float) -> bool:

@@ -182,6 +182,20 @@ class Publisher:
         if mapping:
             pipe.hset(bus.ACCOUNTS, mapping=mapping)
 
+    def show_last(self) -> None:
+        """Show quotes and every account with positions as they stand, before the desk leaves."""
+        if self._is_down():
+            return
+        pipe = bus.client().pipeline(transaction=False)
+        self._round, self._due["round"] = [], 0.0
+        self._quotes.update(self.book.state.quotes)
+        if self.shard == 0:
+            self._show_quotes(pipe)
+        self._show_accounts(pipe)
+        while self._round:
+            self._show_accounts(pipe)
+        self._send(pipe)
+
     def _show_health(self, pipe: Any, lag: dict[str, Any]) -> None:
         elapsed = max(time.monotonic() - self._started, 0.001)
         state = self.book.state
