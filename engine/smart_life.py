@@ -12,7 +12,7 @@ from engine.enums import LevelStatus, SmartState
 from engine.lifecycle import LIVE_SMART, advance
 from engine.records import Deal, Level, Position, SmartOrder
 from engine.rounding import to_text
-from engine.waiting import withdraw_plan
+from engine.waiting import withdraw_cut_levels, withdraw_plan
 
 _OPEN_LEVELS = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
 
@@ -21,7 +21,9 @@ def start_plan(core: Core, smart: SmartOrder, position: Position, entry_price: F
     """Let a smart order own an open position from now on: it is ACTIVE and its exits are armed."""
     smart.position = position.ticket
     smart.entry_price = entry_price
-    smart.remaining = smart.volume
+    # An entry that reversed a netting position opened only what was beyond it.
+    smart.remaining = min(smart.volume, position.volume)
+    plans.cut_levels(smart)
     advance(smart, "state", SmartState.ACTIVE)
     position.smart = smart.id
     position.sl = position.tp = None
@@ -87,6 +89,7 @@ def position_shrunk(core: Core, position: Position) -> None:
     if position.volume < smart.remaining:
         smart.remaining = position.volume
         plans.cut_levels(smart)
+        withdraw_cut_levels(core, smart)
         core.save_smart(smart, "cut", {"remaining": smart.remaining})
     core.arm_position(position)
 

@@ -1,6 +1,7 @@
 """Leaving the dealers' queue: the one way out of it, whatever ends the waiting."""
 
 from engine.core import Core
+from engine.enums import LevelStatus, RequestKind
 from engine.events import RequestChanged
 from engine.records import Request, SmartOrder
 
@@ -19,4 +20,12 @@ def withdraw_plan(core: Core, smart: SmartOrder) -> None:
     """Take an ended plan's exits out of the queue."""
     for request in list(core.state.requests.values()):
         if request.smart == smart.id:
+            leave_queue(core, request, "withdrawn")
+
+
+def withdraw_cut_levels(core: Core, smart: SmartOrder) -> None:
+    """Take levels that were cut to nothing out of the queue."""
+    cut = {level.number for level in smart.levels if level.status is LevelStatus.CANCELLED}
+    for request in list(core.state.requests.values()):
+        if request.smart == smart.id and request.kind is RequestKind.SMART_LEVEL and request.level in cut:
             leave_queue(core, request, "withdrawn")

@@ -318,7 +318,7 @@ class Generator:
             rng.choice(["market", "market", "limit", "stop", "position"]),
         )
         is_netting = book.group(account["login"]).margin_mode == "netting"
-        if is_netting and kind in ("limit", "stop"):
+        if is_netting and kind in ("limit", "stop") and rng.random() < 0.5:
             kind = "market"
         entry: Record = {"type": kind}
         reference, unit, point = self.mids[symbol], self._unit(self.kinds[symbol]), self._point(symbol)

@@ -188,6 +188,7 @@ class Book:
         self.positions: list[Position] = []
         self.deals: dict[int, list[Deal]] = {login: [] for login in self.accounts}
         self.smart: list[Smart] = []
+        self.plan_logins: dict[str, int] = {}  # whose a name is, also of a plan that was refused
         self.requests: list[Request] = []
         self.dealers: set[str] = set()
         self.hooks: dict[str, dict[str, Any]] = {}

@@ -54,13 +54,10 @@ class Twin:
         return plans.create(self._at(time_ms), value)
 
     def smart_modify(self, value: Value, time_ms: int) -> str | None:
-        return plans.modify(self._at(time_ms), self._plan(value["smart"]), value)
+        return plans.modify(self._at(time_ms), value["smart"], value)
 
     def smart_cancel(self, value: Value, time_ms: int) -> str | None:
-        return plans.cancel(self._at(time_ms), self._plan(value["smart"]))
-
-    def _plan(self, name: str) -> Smart | None:
-        return next((plan for plan in self.book.smart if plan.name == name), None)
+        return plans.cancel(self._at(time_ms), value["smart"])
 
     def balance(self, value: Value, time_ms: int) -> str | None:
         return orders.balance(self._at(time_ms), value)

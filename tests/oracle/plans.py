@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.oracle import checks, orders, smart, trading
 from tests.oracle.book import Book, Level, Order, Position, Smart, Symbol
+from tests.oracle.numbers import rounded
 
 TIERS = ("FREE", "PRO", "ENTERPRISE")
 
@@ -16,6 +17,8 @@ TIERS = ("FREE", "PRO", "ENTERPRISE")
 def create(book: Book, value: dict[str, Any]) -> str | None:
     """Create a smart order: its entry is placed, or a position taken over."""
     login, kind, symbol_name = value["login"], value["entry"]["type"], value["symbol"]
+    if value["as"] is not None:
+        book.plan_logins[value["as"]] = login
     volume, price = Fraction(value["volume"]), orders.number(value["entry"]["price"])
     plan = Smart(
         value["as"], login, symbol_name, value["side"], volume, [], True, orders.number(value["stop_loss"]),
@@ -141,15 +144,20 @@ def _has_exits(levels: list[Any], total: Fraction | int, has_stop: bool) -> bool
     return has_stop or (bool(levels) and total == 100)
 
 
-def modify(book: Book, plan: Smart | None, value: dict[str, Any]) -> str | None:
+def _standing(book: Book, name: str) -> tuple[str | None, Smart | None]:
+    """Return the plan of that name, or why it cannot be changed: its account, or that it is not there."""
+    code = checks.account_code(book.accounts[book.plan_logins[name]])
+    plan = next((one for one in book.smart if one.name == name), None)
+    if code is None and (plan is None or not plan.is_open):
+        code = "smart_not_found"
+    return code, plan
+
+
+def modify(book: Book, name: str, value: dict[str, Any]) -> str | None:
     """Change stop loss, callback rate or break-even; what is not named stays."""
-    if plan is None:
-        return "smart_not_found"
-    code = checks.account_code(book.accounts[plan.login])
-    if code:
+    code, plan = _standing(book, name)
+    if code is not None or plan is None:
         return code
-    if not plan.is_open:
-        return "smart_not_found"
     if "version" in value and value["version"] != plan.version:
         return "conflict"
     symbol = book.symbols[plan.symbol]
@@ -187,19 +195,16 @@ def _set_callback(book: Book, plan: Smart, callback: Fraction) -> None:
     if plan.state == "PENDING":
         return
     if is_new:
-        plan.mark, plan.is_trailing = plan.entry_price, True
+        plan.mark = rounded(plan.entry_price, book.symbols[plan.symbol].digits)
+        plan.is_trailing = True
     smart.tighten_trail(book, plan)
 
 
-def cancel(book: Book, plan: Smart | None) -> str | None:
+def cancel(book: Book, name: str) -> str | None:
     """End a plan by hand: its entry is cancelled, or its position stays open, unmanaged."""
-    if plan is None:
-        return "smart_not_found"
-    code = checks.account_code(book.accounts[plan.login])
-    if code:
+    code, plan = _standing(book, name)
+    if code is not None or plan is None:
         return code
-    if not plan.is_open:
-        return "smart_not_found"
     order = plan.order
     if plan.state != "PENDING":
         smart.end(book, plan, "CANCELLED")

@@ -37,9 +37,11 @@ def entered(book: Book, plan: Smart, position: Position, price: Fraction) -> Non
     plan.state, plan.position, plan.entry_price = "ACTIVE", position, price
     position.smart = plan
     if plan.callback is not None:
-        plan.mark = price
+        plan.mark = rounded(price, book.symbols[plan.symbol].digits)
         plan.is_trailing = plan.activation is None
         tighten_trail(book, plan)
+    if position.volume < plan.remaining:  # the entry has reversed a netting position: only the rest is open
+        shrunk(book, plan)
     show_stop(plan)
     touch(book, plan)
 

@@ -54,6 +54,8 @@ def fill(book: Book, order: Order, price: Fraction) -> None:
         _increase(book, mine[0], order, price)
     elif order.volume <= mine[0].volume:
         close(book, mine[0], order.volume, price, order)
+        if order.smart is not None:
+            smart.entry_lost(book, order.smart)
     else:
         rest = order.volume - mine[0].volume
         close(book, mine[0], mine[0].volume, price, order)
