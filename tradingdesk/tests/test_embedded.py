@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tradingdesk import embedded
 from tradingdesk.embedded import Postgres, Redis, ServiceError, free_port, port_open
@@ -93,7 +95,7 @@ def test_redis_when_the_password_is_missing_then_nobody_gets_in(folder: Path) ->
     try:
         assert redis.Redis.from_url(url).ping()
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=server.port).ping()
+            redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)).ping()
         assert stat.S_IMODE((folder / "redis" / "redis.conf").stat().st_mode) == 0o600
     finally:
         server.discard()
