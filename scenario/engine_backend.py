@@ -45,6 +45,7 @@ class EngineBackend:
         self.names: dict[int, str] = {}
         self.tickets: dict[str, int] = {}
         self.smart_ids: dict[str, int] = {}
+        self.smart_logins: dict[str, int] = {}
         self.client_ids: dict[tuple[int, str], str | None] = {}
         self.next_ticket = 1
         for values in scenario.accounts:
@@ -162,6 +163,8 @@ class EngineBackend:
             break_even=even is not None, offset=0 if even is None else even["offset"],
         )  # fmt: skip
         error = self._do(command, time_ms).code or None
+        if value["as"] is not None:
+            self.smart_logins[value["as"]] = value["login"]  # also of a plan that was refused
         if error is None and value["as"] is not None:
             self.smart_ids[value["as"]] = number
             self.names[number] = value["as"]
@@ -178,7 +181,7 @@ class EngineBackend:
         plan = self._plan(value["smart"])
         even = value.get("break_even")
         command = c.ModifySmart(
-            login=plan.login if plan is not None else self._any_login(), smart=plan.id if plan is not None else -1,
+            login=self.smart_logins[value["smart"]], smart=plan.id if plan is not None else -1,
             version=value.get("version"), stop_loss=value.get("stop_loss"), callback=value.get("callback"),
             break_even=(even is not None) if "break_even" in value else None,
             offset=even["offset"] if even is not None else None,
@@ -189,15 +192,10 @@ class EngineBackend:
         """End a plan by hand."""
         plan = self._plan(value["smart"])
         command = c.CancelSmart(
-            login=plan.login if plan is not None else self._any_login(),
+            login=self.smart_logins[value["smart"]],
             smart=plan.id if plan is not None else -1,
         )
         return self._do(command, time_ms).code or None
-
-    def _any_login(self) -> int:
-        """Return an account that may ask; a plan that was refused has no account of its own."""
-        enabled = [a.login for a in self.engine.state.accounts.values() if a.enabled and not a.read_only]
-        return enabled[0] if enabled else next(iter(self.engine.state.accounts))
 
     def balance(self, value: Value, time_ms: int) -> str | None:
         """Move money as a manager does."""

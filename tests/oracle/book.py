@@ -137,7 +137,6 @@ class Smart:
     side: str
     volume: Fraction
     levels: list[Level]
-    is_full: bool  # the percentages sum to 100
     stop_loss: Fraction | None
     callback: Fraction | None
     activation: Fraction | None

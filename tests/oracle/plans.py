@@ -21,7 +21,7 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
         book.plan_logins[value["as"]] = login
     volume, price = Fraction(value["volume"]), orders.number(value["entry"]["price"])
     plan = Smart(
-        value["as"], login, symbol_name, value["side"], volume, [], True, orders.number(value["stop_loss"]),
+        value["as"], login, symbol_name, value["side"], volume, [], orders.number(value["stop_loss"]),
         None, None, None, volume,
     )  # fmt: skip
     if not plan.stop_loss:
@@ -131,8 +131,7 @@ def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], refere
         return "invalid_levels"
     step = symbol.volume_step
     volumes = [floor(plan.volume * percent / 100 / step) * step for percent in percents]
-    plan.is_full = sum(percents) == 100
-    if volumes and plan.is_full:
+    if volumes and sum(percents) == 100:
         volumes[-1] = plan.volume - sum(volumes[:-1])
     if any(volume < symbol.volume_min for volume in volumes):
         return "invalid_levels"
@@ -169,7 +168,8 @@ def modify(book: Book, name: str, value: dict[str, Any]) -> str | None:
             return "invalid_stops"
         standing = (stop, plan.callback, plan.trail_stop, plan.even_stop)
         has_stop = "callback" in value or any(one is not None for one in standing)
-        if not has_stop and not (plan.levels and plan.is_full):
+        covered = sum(level.volume for level in plan.levels if level.status == "PENDING")
+        if not has_stop and covered < plan.remaining:
             return "invalid_levels"
     plan.stop_loss = stop
     if "callback" in value:
