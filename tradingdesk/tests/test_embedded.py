@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def folder(tmp_path: Path) -> Path:
     """Return a folder that PostgreSQL's account can reach (pytest's own is closed to it)."""
     for part in (tmp_path, *tmp_path.parents):
-        if part == Path("/tmp"):
+        if part == Path(tempfile.gettempdir()):
             break
         part.chmod(part.stat().st_mode | stat.S_IXOTH)
     return tmp_path
