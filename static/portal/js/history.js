@@ -24,7 +24,7 @@ const DEALS = [
   { name: "position", label: "Position", number: true, className: "minor", value: (row) => `#${row.position}` },
   { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => (row.direction === "out" ? money(add(row.swap ?? "0", row.fees ?? "0")) : "") },
   { name: "profit", label: "Profit", number: true, value: (row) => (row.direction === "out" ? gain(row.profit) : ""), tone: (row) => tone(row.profit) },
-  { name: "actions", label: "", node: (row) => el("span", { class: "row-actions" }, el("button", { type: "button", class: "small", text: row.direction === "out" ? "Why?" : "Details", "aria-label": `Details of deal ${row.ticket}`, on: { click: (event) => attempt(event.currentTarget, () => explainDeal(row.ticket)) } })) },
+  { name: "actions", label: "", node: (row) => el("span", { class: "row-actions" }, el("button", { type: "button", class: "small", text: row.direction === "out" ? "Why?" : "Details", "aria-label": `${row.direction === "out" ? "Why?" : "Details"} Deal ${row.ticket}`, on: { click: (event) => attempt(event.currentTarget, () => explainDeal(row.ticket)) } })) },
 ];
 
 const LEDGER = [

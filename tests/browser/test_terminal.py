@@ -1,0 +1,192 @@
+"""The terminal as a tool: it fits, it can be used from the keyboard, it tells when what it shows is old."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.conftest import Trader
+from tests.browser.words import USER
+from tests.stack import Stack
+
+MARKET = {"EURUSD": ("1.09990", "1.10000"), "BTCUSDT": ("64000.00", "64010.00")}
+
+
+@pytest.fixture(autouse=True)
+def market(stack: Stack) -> None:
+    """Put both symbols at their prices."""
+    for symbol, (bid, ask) in MARKET.items():
+        stack.tick(symbol, bid, ask)
+
+
+def test_terminal_when_the_screen_is_1366_by_768_then_nothing_scrolls_but_lists(trader: Trader) -> None:
+    trader.until(
+        "document.querySelector('.chart-box canvas') !== null || !document.querySelector('.chart-note').hidden"
+    )
+
+    for press in ("1", "2", "3", "4", "5", "p", "Escape"):
+        trader.page.keyboard.press(press)
+        assert trader.page.evaluate(
+            "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
+        )
+    assert trader.page.evaluate(
+        "[...document.querySelectorAll('.panel .scroll')].every(box => box.scrollWidth <= box.clientWidth)"
+    )
+
+
+def test_phone_when_each_view_is_chosen_then_it_fits_the_width(
+    open_page: Callable[..., Trader],
+) -> None:
+    phone = open_page(width=390, height=844, phone=True)
+    phone.log_in()
+
+    for view in ("Markets", "Chart", "Trade", "Account"):
+        phone.page.get_by_role("button", name=view, exact=True).click()
+        assert phone.page.locator(".panel:visible").count() == 1
+        assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_market_watch_when_arrows_move_then_chart_and_ticket_follow(trader: Trader) -> None:
+    page = trader.page
+    page.locator("[data-symbol=EURUSD] button").click()
+
+    page.keyboard.press("ArrowDown")
+
+    trader.until("document.querySelector('.chart-title').textContent === 'BTCUSDT'")
+    assert "BTCUSDT" in trader.text(".confirm:visible")
+    assert page.evaluate("document.activeElement.closest('tr').dataset.symbol") == "BTCUSDT"
+
+
+def test_ticket_when_arrows_step_then_volume_and_stop_stay_on_the_grid(trader: Trader) -> None:
+    page = trader.page
+    page.locator("[data-symbol=EURUSD] button").click()
+    volume = page.get_by_label("Volume, lots").first
+    volume.fill("0.1")
+
+    volume.press("ArrowUp")
+    assert volume.input_value() == "0.11"
+    volume.press("Shift+ArrowDown")
+    assert volume.input_value() == "0.01"
+    volume.press("ArrowDown")
+    assert volume.input_value() == "0.01"
+
+    stop = page.get_by_label("Stop loss", exact=True).first
+    stop.fill("1.09500")
+    stop.press("ArrowUp")
+    assert stop.input_value() == "1.09510"
+    trader.until("document.querySelector('[name=sl]').closest('.form-row').textContent.includes('490 pt')")
+    trader.until("document.querySelector('[name=sl]').closest('.form-row').textContent.includes('−4.90 USD')")
+
+
+def test_help_when_asked_then_it_lists_the_keys_and_escape_closes_it(trader: Trader) -> None:
+    trader.page.keyboard.press("?")
+    dialog = trader.page.get_by_role("dialog")
+    dialog.wait_for()
+    assert "Build a smart order" in dialog.inner_text()
+
+    trader.page.keyboard.press("Escape")
+
+    dialog.wait_for(state="detached")
+
+
+def test_theme_when_switched_then_it_is_remembered(trader: Trader) -> None:
+    assert trader.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+    trader.page.keyboard.press("t")
+    trader.page.reload()
+
+    assert trader.page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_connection_when_lost_then_figures_are_marked_old_and_come_back_by_themselves(
+    trader: Trader, stack: Stack
+) -> None:
+    trader.expected = ("WebSocket", "ERR_CONNECTION_REFUSED", "Failed to load resource")
+    page = trader.page
+
+    stack.stop("daphne")
+    page.locator("#connection[data-state=lost]").wait_for()
+    assert "The connection is lost" in trader.text("#stale")
+    assert page.evaluate("document.body.classList.contains('is-stale')")
+
+    stack.start_web()
+    trader.wait_live()
+    assert page.locator("#stale").is_hidden()
+
+
+def test_account_when_switched_then_its_own_state_is_shown(trader: Trader) -> None:
+    page = trader.page
+    page.get_by_role("button", name="Buy 0.01").click()
+    trader.row("positions").wait_for()
+
+    page.get_by_label("Account", exact=True).select_option("1002")
+    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_live()
+    page.get_by_label("Account", exact=True).select_option("1001")
+
+    trader.row("positions").wait_for()
+    trader.row("positions").get_by_role("button", name="Close position").click()
+    page.locator("table.positions tbody tr").wait_for(state="detached")
+
+
+def test_page_when_read_by_a_machine_then_controls_have_names(trader: Trader) -> None:
+    nameless = trader.page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select')]
+            .filter(one => one.offsetParent && one.type !== 'hidden')
+            .filter(one => !(one.labels?.length || one.ariaLabel || one.textContent.trim() || one.title))
+            .map(one => one.outerHTML)"""
+    )
+
+    assert nameless == []
+
+
+def test_logout_when_chosen_then_the_terminal_is_closed(trader: Trader) -> None:
+    trader.page.get_by_text(USER, exact=True).click()
+    trader.page.get_by_role("button", name="Log out").click()
+    trader.page.get_by_role("button", name="Log in").wait_for()
+
+    trader.page.goto(trader.stack.url + "/")
+
+    assert "/login/" in trader.page.url
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("d.add('0.1', '0.2')", "0.3"),
+        ("d.sub('1', '0.00001')", "0.99999"),
+        ("d.mul('1.10000', '3')", "3.30000"),
+        ("d.div('1', '3', 4)", "0.3333"),
+        ("d.round('1.005', 2)", "1.01"),
+        ("d.round('-1.005', 2)", "-1.01"),
+        ("d.round('2.5', 0)", "3"),
+        ("d.trim('1.50')", "1.5"),
+        ("d.trim('100')", "100"),
+        ("d.parse('1e5')", None),
+        ("d.parse('')", None),
+        ("d.parse('.')", None),
+        ("d.compare('1.10', '1.1')", 0),
+        ("d.compare('-0.1', '0')", -1),
+        ("d.onGrid('1.23456', 4)", False),
+        ("d.onGrid('1.23450', 4)", True),
+        ("d.percentOf('0.07', '40', '0.01')", "0.02"),
+        ("d.percentOf('1', '33.3', '0.1')", "0.3"),
+        ("d.stepped('0.15', '0.1', 1, '0.1', '10')", "0.2"),
+        ("d.stepped('0.15', '0.1', -1, '0.1', '10')", "0.1"),
+        ("d.stepped('9.95', '0.1', 3, '0.1', '10')", "10"),
+        ("d.add('90071992547409930.01', '0.01')", "90071992547409930.02"),
+    ],
+)
+def test_decimal_when_it_computes_then_it_is_exact(
+    decimals: Callable[[str], object], expression: str, wanted: object
+) -> None:
+    assert decimals(expression) == wanted
+
+
+@pytest.fixture(scope="module")
+def decimals(browser: object, stack: Stack) -> Callable[[str], object]:
+    """Return a calculator on the pages' own module of decimals."""
+    page = browser.new_page()  # type: ignore[attr-defined]
+    page.goto(stack.url + "/login/")
+    return lambda expression: page.evaluate(
+        f"async () => {{ const d = await import('/static/portal/js/decimal.js'); return {expression}; }}"
+    )
