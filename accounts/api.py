@@ -13,12 +13,26 @@ from rest_framework.views import APIView
 from accounts.models import Account, LedgerEntry
 from accounts.selectors import ledger_of
 from doors import fields
+from doors.describe import page_of, thing
 from doors.jsonio import iso
 from doors.lists import page
 from doors.scope import account_of
 from engine.enums import LedgerKind
 
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
+
+
+ACCOUNT_SHOWN = thing(
+    login="int", name="text", currency="text", digits="int", group="text", margin_mode="text", leverage="int",
+    tier="text", balance="decimal", credit="decimal", equity="decimal?", margin="decimal?",
+    free_margin="decimal?", margin_level="decimal?", floating="decimal?", margin_call="flag",
+    margin_call_level="decimal", stop_out_level="decimal", stop_out_unit="text", enabled="flag",
+    read_only="flag", close_only="flag", halt="text",
+)  # fmt: skip
+ENTRY = thing(
+    account="int", seq="int", kind="text", amount="decimal", balance_after="decimal", credit_after="decimal",
+    time="time", order="int?", deal="int?", comment="text",
+)  # fmt: skip
 
 
 def show_account(row: Account, live: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -77,7 +91,7 @@ class Ledger(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses=dict,
+        responses={200: page_of(ENTRY)},
     )
     def get(self, request: Request) -> Response:
         """Return a page of ledger entries, newest first."""

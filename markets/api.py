@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dealing.columns import EPOCH, ms_of, plain
+from doors.describe import nullable, page_of, thing
 from doors.errors import Refused, invalid
 from doors.fields import text_param, whole_param, word_param
 from doors.jsonio import iso
@@ -27,6 +28,20 @@ ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's firs
 USUAL_CANDLES = 500
 MAX_CANDLES = 1_000
 MAX_TIME_MS = 253_402_300_799_999  # the last of year 9999
+
+
+QUOTE = thing(bid="decimal", ask="decimal", time="time", time_ms="int")
+SYMBOL = thing(
+    symbol="text", description="text", security="text", digits="int", contract_size="decimal",
+    volume_min="decimal", volume_max="decimal", volume_step="decimal", base_currency="text",
+    profit_currency="text", margin_currency="text", calc_mode="text", tick_size="decimal?", tick_value="decimal?",
+    stops_level="int", freeze_level="int", trade_mode="text", execution="text", spread_diff="int",
+    swap_mode="text", swap_long="decimal", swap_short="decimal", session_open="flag", quote=nullable(QUOTE),
+)  # fmt: skip
+ASSET = thing(symbol="text", name="text", description="text", digits="int", base="text", quote="text")
+CANDLE = thing(
+    time="time", time_ms="int", open="decimal", high="decimal", low="decimal", close="decimal", ticks="int"
+)
 
 
 def show_quote(quote: Quote, *, spread_points: int, digits: int) -> dict[str, Any]:
@@ -76,7 +91,7 @@ def show_symbol(row: Symbol, group: Group, quote: Quote | None, now_ms: int) -> 
 class Symbols(APIView):
     """What may be traded."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: page_of(SYMBOL)})
     def get(self, request: Request) -> Response:
         """Return all symbols in list order, with the last quote that the account's group sees."""
         group = account_of(request).group.to_engine()
@@ -91,7 +106,7 @@ class Assets(APIView):
 
     plain_errors = True
 
-    @extend_schema(responses=dict)
+    @extend_schema(responses={200: thing(assets=[ASSET])})
     def get(self, request: Request) -> Response:
         """Return the symbols by their short names: btc, eth, eurusd."""
         assets = [
@@ -120,7 +135,7 @@ class Candles(APIView):
                 "before", str, description="Time, ISO 8601 or ms: only candles that began earlier."
             ),
         ],
-        responses=dict,
+        responses={200: thing(symbol="text", interval="text", digits="int", results=[CANDLE], next="time?")},
     )
     def get(self, request: Request) -> Response:
         """Return candles, the oldest first; `next` is the `before` of the page of older ones."""

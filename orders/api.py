@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
+from doors.describe import page_of, thing
 from doors.errors import Refused, not_found
 from doors.jsonio import iso
 from doors.lists import page
@@ -53,6 +54,14 @@ class OrderChange(fields.StrictSerializer):
     tp = fields.DecimalText(required=False)
     expires = fields.Expires(required=False)
     client_id = fields.Text(required=False, allow_null=True)
+
+
+ORDER = thing(
+    ticket="int", account="int", symbol="text", type="text", volume="decimal", status="text", reason="text",
+    created_at="time", modified_at="time", price="decimal?", limit_price="decimal?", sl="decimal?",
+    tp="decimal?", expires="text", leverage="int?", requested_price="decimal?", modified_price="decimal?",
+    position="int?", smart="int?", error="text?", comment="text", client_id="text?", request="int?", digits="int",
+)  # fmt: skip
 
 
 def show_order(row: Order) -> dict[str, Any]:
@@ -109,7 +118,8 @@ class Orders(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses=dict,
+        responses={200: page_of(ORDER)},
+        operation_id="orders_list",
     )
     def get(self, request: Request) -> Response:
         """Return a page of orders, newest first."""
@@ -122,7 +132,7 @@ class Orders(APIView):
             rows = rows.filter(symbol=symbol)
         return Response(page(request, rows, show_order))
 
-    @extend_schema(request=NewOrder, responses={201: dict})
+    @extend_schema(request=NewOrder, responses={201: ORDER})
     def post(self, request: Request) -> Response:
         """Place an order and return it as it stands after the desk's answer."""
         body = fields.read(NewOrder, request.data)
@@ -149,12 +159,12 @@ class Orders(APIView):
 class OneOrder(APIView):
     """One order: see, change, delete."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
     def get(self, request: Request, ticket: str) -> Response:
         """Return the order."""
         return Response(show_order(order_of(account_of(request).login, ticket)))
 
-    @extend_schema(request=OrderChange, responses=dict)
+    @extend_schema(request=OrderChange, responses={200: ORDER})
     def patch(self, request: Request, ticket: str) -> Response:
         """Change price, stops or expiry of a pending order."""
         body = fields.read(OrderChange, request.data)
@@ -169,7 +179,7 @@ class OneOrder(APIView):
         )
         return Response(show_order(order_of(account.login, row.ticket)))
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
     def delete(self, request: Request, ticket: str) -> Response:
         """Delete a pending order and return it as it ended."""
         account = account_of(request)
@@ -182,7 +192,7 @@ class OneOrder(APIView):
 class OrderByClientId(APIView):
     """What became of a request whose answer was lost."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
     def get(self, request: Request, client_id: str) -> Response:
         """Return the order that was placed with this client id."""
         account = account_of(request)

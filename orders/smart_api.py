@@ -8,7 +8,7 @@ modification names the version it saw, and a stale one is answered 409 with the 
 from collections.abc import Callable
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
+from doors.describe import extended, page_of, thing
 from doors.errors import Refused, invalid
 from doors.jsonio import iso
 from doors.lists import take_page
@@ -55,6 +56,9 @@ class Trailing(fields.StrictSerializer):
     activation = fields.DecimalText(required=False, allow_null=True)
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "boolean"}, {"type": "object", "properties": {"offset": {"type": "integer"}}}]}
+)
 class BreakEven(serializers.Field[Any, Any, Any, Any]):
     """true, false, or {"offset": points in the direction of profit}."""
 
@@ -135,6 +139,27 @@ def smart_values(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+LEVEL = thing(
+    number="int",
+    price="decimal",
+    percent="decimal",
+    volume="decimal",
+    status="text",
+    deal="int?",
+    time="time?",
+)
+EVENT = thing(time="time", what="text", version="int", data="any")
+SMART = thing(
+    id="int", account="int", symbol="text", side="text", volume="decimal", remaining="decimal", entry="text",
+    state="text", created_at="time", modified_at="time", order="int?", position="int?", entry_price="decimal?",
+    stop_loss="decimal?", callback="decimal?", activation="decimal?", activated="flag", break_even="flag",
+    offset="int", break_even_stop="decimal?", break_even_triggered="flag", levels=[LEVEL], filled="int",
+    realised_profit="decimal?", effective_stop="decimal?", stop_source="text?", high_water_mark="decimal?",
+    open_profit="decimal?", version="int", client_id="text?", comment="text", digits="int",
+)  # fmt: skip
+SMART_WITH_TIMELINE = extended(SMART, timeline=[EVENT])
+
+
 def show_level(row: SmartLevel) -> dict[str, Any]:
     """Return a level as JSON shows it."""
     return {
@@ -181,7 +206,7 @@ def show_smart(row: SmartOrder, live: dict[str, Any] | None, realised: Any = Non
         "levels": levels,
         "filled": sum(level["status"] == LevelStatus.FILLED for level in levels),
         "realised_profit": fields.plain(realised),
-        **(live or NO_LIVE),
+        **{key: (live or NO_LIVE)[key] for key in NO_LIVE},
         "version": row.version,
         "client_id": row.client_id or None,
         "comment": row.comment,
@@ -246,7 +271,8 @@ class SmartOrders(SmartView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses=dict,
+        responses={200: page_of(SMART)},
+        operation_id="smart_orders_list",
     )
     def get(self, request: Request) -> Response:
         """Return a page of plans, newest first; `state` may name several, separated by commas."""
@@ -261,7 +287,7 @@ class SmartOrders(SmartView):
         found, following = take_page(request, rows, key="id")
         return Response({"results": self.shown(account, found), "next": following})
 
-    @extend_schema(request=NewSmart, responses={201: dict})
+    @extend_schema(request=NewSmart, responses={201: SMART_WITH_TIMELINE})
     def post(self, request: Request) -> Response:
         """Make a plan and return it as it stands after the desk's answer."""
         body = fields.read(NewSmart, request.data)
@@ -280,12 +306,12 @@ class SmartOrders(SmartView):
 class OneSmartOrder(SmartView):
     """One plan: see and change."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: SMART_WITH_TIMELINE})
     def get(self, request: Request, number: str) -> Response:
         """Return the plan with its levels and its timeline."""
         return Response(self.one(account_of(request), number))
 
-    @extend_schema(request=SmartChange, responses=dict)
+    @extend_schema(request=SmartChange, responses={200: SMART_WITH_TIMELINE})
     def patch(self, request: Request, number: str) -> Response:
         """Change stop, trailing, break-even or open levels of the version that the caller saw."""
         body = fields.read(SmartChange, request.data)
@@ -312,7 +338,7 @@ class EndSmartOrder(SmartView):
 
     close = False
 
-    @extend_schema(request=SmartEnd, responses=dict)
+    @extend_schema(request=SmartEnd, responses={200: SMART_WITH_TIMELINE})
     def post(self, request: Request, number: str) -> Response:
         """End the plan and return it as it ended."""
         body = fields.read(SmartEnd, request.data or {})

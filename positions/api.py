@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
+from doors.describe import extended, page_of, thing
 from doors.errors import Refused, not_found
 from doors.jsonio import iso
 from doors.lists import page, take_page
@@ -50,6 +51,22 @@ class CloseByRequest(fields.StrictSerializer):
     account = fields.Number(required=False)
     opposite = fields.Number()
     client_id = fields.Text(required=False, allow_null=True)
+
+
+POSITION = thing(
+    ticket="int", account="int", symbol="text", side="text", volume="decimal", volume_opened="decimal",
+    open_price="decimal", leverage="decimal", opened_at="time", modified_at="time", status="text", sl="decimal?",
+    tp="decimal?", fees="decimal", swap="decimal", profit="decimal?", price="decimal?", realised_profit="decimal",
+    fees_booked="decimal", swap_booked="decimal", close_price="decimal?", smart="int?", comment="text",
+    digits="int",
+)  # fmt: skip
+DEAL = thing(
+    ticket="int", account="int", order="int", position="int", symbol="text", side="text", direction="text",
+    volume="decimal", price="decimal", requested_price="decimal", time="time", reason="text", profit="decimal?",
+    fees="decimal?", swap="decimal?", open_price="decimal?", comment="text", digits="int", automatic="flag",
+)  # fmt: skip
+DEAL_WITH_EVIDENCE = extended(DEAL, profit_rate="decimal?", trigger_key="text?", evidence="any")
+CLOSED = thing(order="int", position=POSITION, deals=[DEAL])
 
 
 def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -172,7 +189,8 @@ class Positions(PositionView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses=dict,
+        responses={200: page_of(POSITION)},
+        operation_id="positions_list",
     )
     def get(self, request: Request) -> Response:
         """Return a page of positions, newest first: the open ones unless `status` says otherwise."""
@@ -193,12 +211,12 @@ class Positions(PositionView):
 class OnePosition(PositionView):
     """One position: see, change its stops."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: POSITION})
     def get(self, request: Request, ticket: str) -> Response:
         """Return the position."""
         return Response(self.one(account_of(request), ticket))
 
-    @extend_schema(request=PositionChange, responses=dict)
+    @extend_schema(request=PositionChange, responses={200: POSITION})
     def patch(self, request: Request, ticket: str) -> Response:
         """Change SL and TP."""
         body = fields.read(PositionChange, request.data)
@@ -219,7 +237,7 @@ class OnePosition(PositionView):
 class ClosePosition(PositionView):
     """Closing at the market."""
 
-    @extend_schema(request=CloseRequest, responses=dict)
+    @extend_schema(request=CloseRequest, responses={200: CLOSED})
     def post(self, request: Request, ticket: str) -> Response:
         """Close the position, or a part of it, and return what came of it."""
         body = fields.read(CloseRequest, request.data or {})
@@ -238,7 +256,7 @@ class ClosePosition(PositionView):
 class ClosePositionBy(PositionView):
     """Closing two opposite positions against each other."""
 
-    @extend_schema(request=CloseByRequest, responses=dict)
+    @extend_schema(request=CloseByRequest, responses={200: CLOSED})
     def post(self, request: Request, ticket: str) -> Response:
         """Close by the opposite position and return what came of it."""
         body = fields.read(CloseByRequest, request.data)
@@ -265,7 +283,8 @@ class Deals(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses=dict,
+        responses={200: page_of(DEAL)},
+        operation_id="deals_list",
     )
     def get(self, request: Request) -> Response:
         """Return a page of deals, newest first."""
@@ -282,7 +301,7 @@ class Deals(APIView):
 class OneDeal(APIView):
     """One execution, with its evidence."""
 
-    @extend_schema(parameters=[ACCOUNT], responses=dict)
+    @extend_schema(parameters=[ACCOUNT], responses={200: DEAL_WITH_EVIDENCE})
     def get(self, request: Request, ticket: str) -> Response:
         """Return the deal and, for an automatic one, the tick, level and account state that made it."""
         account = account_of(request)

@@ -5,6 +5,7 @@ added, bodies of any JSON, bytes that are no JSON, and addresses with odd words.
 100,000, or FUZZ_REQUESTS.
 """
 
+import copy
 import json
 import os
 import string
@@ -82,7 +83,7 @@ def bodies(draw: st.DrawFn, row: Row, things: dict[str, int]) -> tuple[Any, byte
             if draw(st.integers(0, 4)) == 0:
                 place.pop(key, None)
             else:
-                place[key] = draw(nasty | any_json)
+                place[key] = copy.deepcopy(draw(nasty | any_json))  # a body is changed again below
     return body, None
 
 

@@ -5,19 +5,36 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api import show_account
+from accounts.api import ACCOUNT_SHOWN, show_account
 from accounts.selectors import accounts_of
+from doors.describe import extended, page_of, thing
 from doors.errors import not_found
 from doors.scope import account_of, number_of
+from orders.api import ORDER
+from orders.smart_api import SMART
+from positions.api import POSITION
 from realtime.book import read_book
 from realtime.rights import make_ticket
 from realtime.snapshot import snapshot_of
+
+REQUEST = thing(
+    id="int", kind="text", account="int", symbol="text", side="text", volume="decimal", price="decimal?",
+    order="int?", position="int?", smart="int?", created_at="time",
+)  # fmt: skip
+SNAPSHOT = thing(
+    account=ACCOUNT_SHOWN,
+    positions=[POSITION],
+    orders=[ORDER],
+    smart_orders=[SMART],
+    requests=[REQUEST],
+    seq="int",
+)
 
 
 class Accounts(APIView):
     """All accounts of the caller."""
 
-    @extend_schema(responses=dict)
+    @extend_schema(responses={200: page_of(ACCOUNT_SHOWN)}, operation_id="accounts_list")
     def get(self, request: Request) -> Response:
         """Return the caller's accounts by login; a disabled one without its figures."""
         shown = [
@@ -30,7 +47,7 @@ class Accounts(APIView):
 class OneAccount(APIView):
     """One account with all that is open."""
 
-    @extend_schema(responses=dict)
+    @extend_schema(responses={200: extended(ACCOUNT_SHOWN, snapshot=SNAPSHOT)})
     def get(self, request: Request, login: str) -> Response:
         """Return the account's figures, its open things, and the number of the last event in them."""
         number = number_of(login)
@@ -44,7 +61,7 @@ class OneAccount(APIView):
 class WebSocketTicket(APIView):
     """A pass for programs that have no session."""
 
-    @extend_schema(request=None, responses={201: dict})
+    @extend_schema(request=None, responses={201: thing(ticket="text", expires_in="int")})
     def post(self, request: Request) -> Response:
         """Return a ticket that opens one WebSocket within 30 s: /ws/?ticket=..."""
         return Response({"ticket": make_ticket(request.user.pk), "expires_in": 30}, status=201)

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from doors import fields
+from doors.describe import thing
 from doors.scope import account_of
 from engine.enums import Side
 from orders.smart_api import NewSmart, smart_values
@@ -23,10 +24,22 @@ class MarginQuestion(fields.StrictSerializer):
     leverage = fields.Whole(required=False, allow_null=True)
 
 
+FAULT = thing(code="text", message="text")
+MARGIN = thing(
+    entry_price="decimal?", margin="decimal?", free_margin_after="decimal?", value_per_point="decimal?",
+    commission="decimal?", errors=[FAULT],
+)  # fmt: skip
+LEVEL = thing(number="int", price="decimal", percent="decimal", volume="decimal", profit="decimal?")
+PLAN = thing(
+    levels=[LEVEL], remaining_volume="decimal?", entry_price="decimal?", reward="decimal?", risk="decimal?",
+    worst_case="decimal?", stop="decimal?", risk_reward="decimal?", margin="decimal?", errors=[FAULT],
+)  # fmt: skip
+
+
 class MarginPreview(APIView):
     """Margin, value of a point and commission of an order."""
 
-    @extend_schema(request=MarginQuestion, responses=dict)
+    @extend_schema(request=MarginQuestion, responses={200: MARGIN})
     def post(self, request: Request) -> Response:
         """Return what the order would take."""
         body = fields.read(MarginQuestion, request.data)
@@ -38,7 +51,7 @@ class MarginPreview(APIView):
 class SmartPreview(APIView):
     """Money at each level of a plan, risk and reward."""
 
-    @extend_schema(request=NewSmart, responses=dict)
+    @extend_schema(request=NewSmart, responses={200: PLAN})
     def post(self, request: Request) -> Response:
         """Return what the plan would bring, and what is wrong with it."""
         body = fields.read(NewSmart, request.data)

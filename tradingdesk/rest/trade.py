@@ -22,6 +22,7 @@ from accounts.selectors import accounts_of
 from dealing import services
 from dealing.columns import Inexact, exact_text, fraction_of
 from doors import fields
+from doors.describe import thing
 from doors.errors import Refused, invalid, plain_body
 from doors.jsonio import iso
 from doors.scope import account_of, number_of, short_name
@@ -70,6 +71,19 @@ class CloseTrade(fields.StrictSerializer):
     client_id = fields.Text(required=False, allow_null=True)
 
 
+OPEN = thing(
+    orderId="text", userId="text", symbol="text", type="text", quantity="number", leverage="number",
+    openPrice="number", currentPrice="number?", openTime="time", takeProfit="number?", stopLoss="number?",
+    status="text",
+)  # fmt: skip
+PAST = thing(
+    orderId="text", symbol="text", type="text", quantity="number", leverage="number", openPrice="number",
+    closePrice="number?", openTime="time", closeTime="time", profitLoss="number",
+)  # fmt: skip
+RESULT = thing(orderId="text", openPrice="number", closePrice="number", profitLoss="number", closeTime="time")
+FIGURES = {"equity": "decimal", "margin": "decimal", "free_margin": "decimal", "margin_level": "decimal?"}
+
+
 class TradeView(APIView):
     """What the trade addresses share: their form of errors."""
 
@@ -79,7 +93,7 @@ class TradeView(APIView):
 class CreateTrade(TradeView):
     """Opening at the market."""
 
-    @extend_schema(request=NewTrade, responses=dict)
+    @extend_schema(request=NewTrade, responses={200: thing(message="text", orderId="text", order=OPEN)})
     def post(self, request: Request) -> Response:
         """Open a position and return it."""
         _require(request.data, "symbol", "type", "quantity")
@@ -113,7 +127,7 @@ class CreateTrade(TradeView):
 class OpenTrades(TradeView):
     """What is open now."""
 
-    @extend_schema(responses=dict)
+    @extend_schema(responses={200: thing(message=[OPEN])})
     def get(self, request: Request) -> Response:
         """Return the open positions with their live prices; a silent desk is an error."""
         account = account_of(request)
@@ -124,7 +138,7 @@ class OpenTrades(TradeView):
 class CloseTrades(TradeView):
     """Closing, and what has been closed."""
 
-    @extend_schema(responses=dict)
+    @extend_schema(responses={200: thing(message=[PAST])})
     def get(self, request: Request) -> Response:
         """Return closed positions, the last closed first; `limit` of them, 500 by default."""
         account = account_of(request)
@@ -133,7 +147,7 @@ class CloseTrades(TradeView):
         sizes = contract_sizes()
         return Response({"message": [show_closed(row, sizes[row.symbol]) for row in rows]})
 
-    @extend_schema(request=CloseTrade, responses=dict)
+    @extend_schema(request=CloseTrade, responses={200: thing(message="text", order=RESULT)})
     def post(self, request: Request) -> Response:
         """Close a position of one of the caller's accounts and return its result."""
         _require(request.data, "orderId")
@@ -160,12 +174,15 @@ class CloseTrades(TradeView):
 class Balance(TradeView):
     """Money of an account."""
 
-    @extend_schema(responses=dict)
+    @extend_schema(
+        responses={200: thing(account="int", currency="text", balance="decimal", credit="decimal", **FIGURES)}
+    )
     def get(self, request: Request) -> Response:
         """Return balance, credit, equity and margin as decimal text."""
         account = account_of(request)
         values = read_book(account.login).account_values()
-        return Response({"account": account.login, "currency": account.currency, **values})
+        figures = {key: values[key] for key in ("balance", "credit", *FIGURES)}
+        return Response({"account": account.login, "currency": account.currency, **figures})
 
 
 # ---- shapes ----
