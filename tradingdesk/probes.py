@@ -41,6 +41,15 @@ def engine_ready(database_url: str, shards: int) -> bool:
         return False
 
 
+def symbols_ready(database_url: str) -> bool:
+    """Return whether there is anything that can be traded."""
+    try:
+        with psycopg.connect(database_url, connect_timeout=2) as connection:
+            return connection.execute("SELECT 1 FROM markets_symbol LIMIT 1").fetchone() is not None
+    except psycopg.Error:
+        return False
+
+
 def quotes_ready(redis_url: str, since_ms: int) -> bool:
     """Return whether a feed has written to the stream of ticks since that time (ms UTC)."""
     try:

@@ -24,7 +24,7 @@ from tradingdesk import runfile
 from tradingdesk.console import Console
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
 from tradingdesk.parts import LogTail, Part, command_part
-from tradingdesk.probes import engine_ready, port_owner, quotes_ready, site_ready
+from tradingdesk.probes import engine_ready, port_owner, quotes_ready, site_ready, symbols_ready
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2
@@ -72,7 +72,7 @@ class Supervisor:
             self._prepare(environment)
             self._start_parts(environment)
             self._wait_until_ready()
-            self._run_demo(environment)
+            self._run_demo_and_feed(environment)
             self._greet(time.monotonic() - begun)
             while not self.stop_asked:
                 self.look()
@@ -190,29 +190,35 @@ class Supervisor:
             environment,
             stop_limit_s=6,
         )  # fmt: skip
-        if self.arguments.feed:
-            words = [python, "manage.py", "feed", *self.arguments.feed]
-            once = "replay" in self.arguments.feed  # a file has an end
-            self._command("feed", words, environment, stop_limit_s=5, once=once)
 
     def _wait_until_ready(self) -> None:
-        """Wait until pages are served, every shard has a desk, and quotes flow."""
+        """Wait until pages are served and every shard has a desk."""
         address = self.run.state.address
-        environment = self.run.state.environment
+        database = self.run.state.environment["DATABASE_URL"]
         shards = int(os.environ.get("DESK_SHARDS", "1"))
         self._wait("daphne", lambda: site_ready(address), limit_s=60, announce=True)
-        self._wait(
-            "engine", lambda: engine_ready(environment["DATABASE_URL"], shards), limit_s=60, announce=True
-        )
-        if self.arguments.feed:
-            since_ms = int(self.parts["feed"].state.since * 1000)
-            self._wait(
-                "feed", lambda: quotes_ready(environment["REDIS_URL"], since_ms), limit_s=60, announce=True
-            )
+        self._wait("engine", lambda: engine_ready(database, shards), limit_s=60, announce=True)
 
-    def _run_demo(self, environment: dict[str, str]) -> None:
-        """Load the demo; it changes nothing that is there already, and prints the logins."""
+    def _start_feed(self, environment: dict[str, str]) -> None:
+        """Start the feed, and wait for its first quote."""
+        if not self.arguments.feed:
+            return
+        words = [sys.executable, "manage.py", "feed", *self.arguments.feed]
+        once = "replay" in self.arguments.feed  # a file has an end
+        part = self._command("feed", words, environment, stop_limit_s=5, once=once)
+        since_ms = int(part.state.since * 1000)
+        self._wait(
+            "feed", lambda: quotes_ready(environment["REDIS_URL"], since_ms), limit_s=60, announce=True
+        )
+
+    def _run_demo_and_feed(self, environment: dict[str, str]) -> None:
+        """Load the demo, which changes nothing that is there already, and print its logins.
+
+        The feed starts when there are symbols, since quotes of unknown ones are refused; the demo
+        then waits for the first quotes to open its positions.
+        """
         if not self.arguments.demo:
+            self._start_feed(environment)
             return
         begun = time.monotonic()
         answer = self.data / "run" / "demo.txt"
@@ -220,6 +226,9 @@ class Supervisor:
         command = [sys.executable, "manage.py", "demo"]
         part = self._command("demo", command, environment, once=True, answer=answer)
         try:
+            database = environment["DATABASE_URL"]
+            self._wait("demo", lambda: symbols_ready(database) or not part.is_running, limit_s=DEMO_LIMIT_S)
+            self._start_feed(environment)
             self._wait("demo", lambda: not part.is_running, limit_s=DEMO_LIMIT_S)
             told = answer.read_text(errors="replace").rstrip()
         finally:
