@@ -116,6 +116,10 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
         " VALUES (%s, 0, 0, '', '', 0, '0-0', 0, false, 1, 1, 1, 0, 0, '[]') ON CONFLICT DO NOTHING",
         (shard,),
     )
+    conn.execute(
+        "INSERT INTO dealing_enginecontrol (id, halt_level, config_version, expected_build)"
+        " VALUES (1, 'normal', 0, '') ON CONFLICT DO NOTHING"
+    )
     if not _lock(conn, shard) and not (_end_silent_owner(conn, shard) and _lock(conn, shard)):
         return None
     expected = conn.execute("SELECT expected_build FROM dealing_enginecontrol WHERE id = 1").fetchone()

@@ -431,7 +431,7 @@ def set_dealers(names: Sequence[str], *, wait_s: float = 5, at_ms: int | None = 
 def _presence(name: str, online: bool, wait_s: float) -> Outcome:
     with transaction.atomic():
         # One at a time: the list that is sent must be the one that the rows will show.
-        EngineControl.objects.select_for_update().get(pk=1)
+        EngineControl.objects.select_for_update().get_or_create(pk=1)
         Dealer.objects.update_or_create(name=name, defaults={"online": online})
         names = sorted(Dealer.objects.filter(online=True).values_list("name", flat=True))
         entries = _write_rows(cmd.SetDealers(names=names, by=By.SYSTEM, actor=name))
@@ -548,7 +548,7 @@ def set_halt(
     if scope is not HaltScope.SERVER:
         return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
     with transaction.atomic():
-        EngineControl.objects.filter(pk=1).update(halt_level=level.value)
+        EngineControl.objects.update_or_create(pk=1, defaults={"halt_level": level.value})
         entries = _write_rows(command, at_ms=at_ms)
     return _answers(entries, wait_s)
 

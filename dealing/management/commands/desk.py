@@ -19,6 +19,7 @@ class Command(BaseCommand):
     """Run the desk of a shard."""
 
     help = "Run the desk of one shard in the foreground."
+    requires_system_checks: list[str] = []  # a restart is recovery: it should not wait for the pages
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add --shard, --until-idle and --clock."""
