@@ -16,6 +16,7 @@ from engine.smart_life import entry_ended
 from engine.waiting import leave_queue
 
 ORDER_KINDS = frozenset({RequestKind.MARKET, RequestKind.CLOSE, RequestKind.CLOSE_BY})
+PLAN_KINDS = frozenset({RequestKind.SMART_LEVEL, RequestKind.SMART_STOP})
 
 
 def executes_by_itself(core: Core, login: int, symbol: str) -> bool:
@@ -69,7 +70,8 @@ def queue_trigger(
         core, kind, login=position.login, symbol=position.symbol, side=position.side.opposite, volume=volume,
         price=price, position=position.ticket, digits=position.digits,
     )  # fmt: skip
-    request.smart = position.smart
+    if kind in PLAN_KINDS:  # a stop-out of a managed position is the position's, and outlives the plan
+        request.smart = position.smart
     request.level = level
     request.context = dict(context)
 

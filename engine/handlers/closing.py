@@ -126,6 +126,7 @@ def close_by(core: Core, command: CloseBy) -> CommandDone:
 def execute_close_by(core: Core, order: Order, first: Position, second: Position) -> None:
     """Make the two deals: each at the other's open price, all profit on the first."""
     volume = min(first.volume, second.volume)
+    order.volume = volume  # of the moment: one of them may have shrunk while a dealer was asked
     first_at, second_at = second.open_price, first.open_price
     for position, at, profit in ((first, first_at, None), (second, second_at, 0)):
         price = nearest_point(at)
