@@ -218,5 +218,5 @@ function drawLines() {
 
 function optionsOf(line, tones) {
   const style = library.LineStyle[line.draft ? "SparseDotted" : line.dashed ? "Dashed" : "Solid"];
-  return { price: Number(line.price), title: line.title, color: tones[line.tone] ?? tones.accent, lineWidth: 1, lineStyle: style, axisLabelVisible: true, axisLabelTextColor: tones.panel };
+  return { price: Number(line.price), title: line.title, color: tones[line.tone] ?? tones.accent, lineWidth: 1, lineStyle: style, axisLabelVisible: line.kind !== "ask", axisLabelTextColor: tones.panel };
 }

@@ -26,7 +26,7 @@ export function startKeys(shortcuts) {
 }
 
 const ALWAYS = [
-  ["↑ ↓", "In a price field: 10 points; with Shift 100, with Alt 1"],
+  ["↑ ↓", "In a price field: a small step; with Shift ten, with Alt one point"],
   ["↑ ↓", "In a volume field: one step; with Shift ten"],
   ["↑ ↓", "In the market watch: the next symbol"],
   ["Enter", "Send the ticket that has the focus"],

@@ -47,9 +47,15 @@ export function volumeField({ label = "Volume, lots", value = "", symbolOf = () 
   return { row: row(label, input, less, more), input };
 }
 
+/** Return a step in points that suits a price: about a ten-thousandth of it, a power of ten. */
+function usualStep(points) {
+  const digits = (points < 0n ? -points : points).toString().length;
+  return 10n ** BigInt(Math.max(0, digits - 5));
+}
+
 /**
- * Return {row, input, note} of a price. Arrows move it 10 points, with Shift 100, with Alt 1; an empty one
- * starts from `start()`.
+ * Return {row, input, note} of a price. Arrows move it by about a ten-thousandth, with Shift ten times that, with
+ * Alt one point; an empty one starts from `start()`.
  */
 export function priceField({ label, start, symbolOf = () => store.symbol(), compact = false, name = "price" }) {
   const input = el("input", { id: freshId("price"), type: "text", inputmode: "decimal", autocomplete: "off", class: "number", name, "aria-label": compact ? label : null });
@@ -58,11 +64,12 @@ export function priceField({ label, start, symbolOf = () => store.symbol(), comp
   const step = (way, event) => {
     const symbol = symbolOf();
     if (!symbol) return;
-    const count = BigInt(way * (event?.altKey ? 1 : event?.shiftKey ? 100 : 10));
     const from = parse(input.value) ? units(input.value, symbol.digits) : units(start(way) ?? "", symbol.digits);
     if (from === null) return;
+    const usual = usualStep(from);
+    const step = event?.altKey ? 1n : event?.shiftKey ? usual * 10n : usual;
     const begins = !parse(input.value);
-    const next = begins ? from : from + count;
+    const next = begins ? from : from + step * BigInt(way);
     if (next > 0n) input.value = text(next, symbol.digits);
     changedByUs(input);
   };

@@ -2,9 +2,12 @@
 // A price that moved shows an arrow for a moment; the colour only repeats it.
 
 import { get } from "./api.js";
-import { percentChange, points, price } from "./format.js";
+import { trim } from "./decimal.js";
+import { facts } from "./dialog.js";
+import { money, percentChange, points, price } from "./format.js";
 import { el, keyed, setAttribute, setText } from "./dom.js";
 import { store } from "./store.js";
+import { plainWords } from "./words.js";
 
 const FLASH_MS = 600;
 const OLD_QUOTE_MS = 60_000;
@@ -20,7 +23,9 @@ export function startWatch(panel) {
     el("th", { scope: "col", class: index ? "number" : "", text: name, title: name === "Spread" ? "Ask − bid, in points" : name === "Day %" ? "Change since the day's first bid (UTC)" : null }),
   );
   const table = el("table", { class: "grid watch" }, el("caption", { class: "visually-hidden", text: "Market watch; Enter selects a symbol" }), el("thead", {}, el("tr", {}, heads)), body);
-  panel.append(el("h2", { class: "panel-title", text: "Markets" }), el("div", { class: "scroll" }, table));
+  const card = el("div", { class: "symbol-card" });
+  panel.append(el("h2", { class: "panel-title", text: "Markets" }), el("div", { class: "scroll" }, table), card);
+  store.on("symbols selected", () => showCard(card));
   body.addEventListener("keydown", moveSelection);
   store.on("symbols quotes selected", render);
   store.on("symbols", refreshDays);
@@ -36,6 +41,25 @@ function moveSelection(event) {
   const next = names[(names.indexOf(store.selected) + step + names.length) % names.length];
   store.select(next);
   body.keyedRows.get(next)?.querySelector("button").focus();
+}
+
+/** Show the terms of the selected symbol. */
+function showCard(card) {
+  const symbol = store.symbol();
+  if (!symbol) return;
+  const swap = symbol.swap_mode === "none" ? "none" : `${symbol.swap_long} / ${symbol.swap_short} ${symbol.swap_mode}`;
+  card.replaceChildren(
+    el("h3", { text: symbol.description || symbol.symbol }),
+    facts([
+      ["Contract", `${money(trim(symbol.contract_size))} ${symbol.base_currency}`],
+      ["Volume", `${trim(symbol.volume_min)} – ${trim(symbol.volume_max)}`],
+      ["Step", trim(symbol.volume_step)],
+      ["Stops from", `${symbol.stops_level} pt`],
+      ["Execution", plainWords(symbol.execution)],
+      ["Trading", symbol.session_open ? plainWords(symbol.trade_mode) : "Closed now"],
+      ["Swap long / short", swap],
+    ]),
+  );
 }
 
 async function refreshDays() {

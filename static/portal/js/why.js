@@ -1,6 +1,7 @@
 // Why was I closed: a deal's evidence in sentences, then every recorded figure.
 
 import { get } from "./api.js";
+import { trim } from "./decimal.js";
 import { facts, openDialog } from "./dialog.js";
 import { el } from "./dom.js";
 import { exactTime, gain, money, price, volume } from "./format.js";
@@ -27,7 +28,7 @@ export async function explainDeal(ticket) {
         ["Profit", deal.direction === "out" ? gain(deal.profit) : null],
         ["Fees", deal.direction === "out" ? money(deal.fees) : null],
         ["Swap", deal.direction === "out" ? money(deal.swap) : null],
-        ["Converted at", deal.profit_rate],
+        ["Converted at", deal.profit_rate && trim(deal.profit_rate)],
         ["Comment", deal.comment],
         ["Trigger key", deal.trigger_key],
       ]),
