@@ -29,7 +29,9 @@ class Inexact(ValueError):
 class Cursor(Protocol):
     """The part of a psycopg cursor that stores use."""
 
-    rowcount: int
+    @property
+    def rowcount(self) -> int:
+        """Return how many rows the last statement touched."""
 
     def execute(self, query: Any, params: Any = ..., /) -> Any:
         """Send one statement."""
