@@ -9,7 +9,7 @@ is allowed: the engine and the views do.
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, OperationalError
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
@@ -83,11 +83,12 @@ def status_of(code: str) -> int:
     return CODES[Code(code)].http_status
 
 
-def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the answer to what a view raised, None where it is a fault of ours."""
+def handle(exception: Exception, context: dict[str, Any]) -> Response:
+    """Return the answer to what a view raised; a fault of ours is logged and answered 500 `internal_error`."""
     refused = _as_refused(exception)
     if refused is None:
-        return None
+        log.error("a view failed", view=type(context.get("view")).__name__, exc_info=exception)
+        refused = Refused(Code.INTERNAL_ERROR, "The server failed; the fault is logged.")
     headers = {}
     if isinstance(exception, exceptions.Throttled):
         headers["Retry-After"] = str(max(1, int(getattr(exception, "wait", None) or 1)))
@@ -134,8 +135,6 @@ def _as_refused(exception: Exception) -> Refused | None:
         case OperationalError() | RedisError():
             log.error("a part is silent", exc_info=exception)
             return Refused(Code.UNAVAILABLE, "The server cannot answer just now; repeat the request.")
-        case DatabaseError():
-            return None
     return None
 
 

@@ -17,7 +17,7 @@ from dealing import services  # noqa: E402
 from markets.setup import put_symbols  # noqa: E402
 from tests.api.seed_words import PASSWORD  # noqa: E402
 
-ACCOUNTS_A_GROUP = 40
+ACCOUNTS = {"hedging": 120, "netting": 10, "wide": 10, "manual": 10}
 SYMBOLS = [
     {"name": "BTCUSDT", "digits": 2, "contract_size": "1", "base_currency": "BTC", "profit_currency": "USD",
      "calc_mode": "cfd_leverage", "volume_min": "0.001", "volume_step": "0.001", "security": "crypto"},
@@ -40,12 +40,12 @@ def main() -> None:
     put_symbols(SYMBOLS)
     put_groups(GROUPS)
     users = get_user_model().objects
-    # One hash for all: hashing forty passwords would take longer than the tests.
+    # One hash for all: hashing all the passwords would take longer than the tests.
     first = users.create_user("nobody", password=PASSWORD)
     logins: dict[str, list[int]] = {}
     login = 1000
     for group in GROUPS:
-        for _ in range(ACCOUNTS_A_GROUP):
+        for _ in range(ACCOUNTS[group["name"]]):
             login += 1
             put_accounts([{"login": login, "group": group["name"]}])
             user = users.create(username=f"client{login}", password=first.password)

@@ -69,7 +69,14 @@ def test_ticket_when_used_twice_or_wrong_then_refused(world):
 
     open_with(world, origin=None, path=f"/ws/?ticket={ticket}").close()
 
-    for path in (f"/ws/?ticket={ticket}", "/ws/?ticket=", "/ws/?ticket=%00", "/ws/"):
+    fresh = client.post("/api/v1/ws-ticket/").body["ticket"]
+    for path in (
+        f"/ws/?ticket={ticket}",
+        "/ws/?ticket=",
+        "/ws/?ticket=%00",
+        "/ws/",
+        f"/nowhere/?ticket={fresh}",
+    ):
         with pytest.raises(InvalidStatus):
             open_with(world, origin=None, path=path)
 
