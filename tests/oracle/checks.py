@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from tests.oracle.book import Account, Book, Order, Position, Symbol, is_oldest
+from tests.oracle.book import Account, Book, Order, Position, Symbol, is_oldest, opposite
 from tests.oracle.margin import account_state, has_rates, leverage_of, margin_suffices, reservation
 from tests.oracle.numbers import on_grid
 
@@ -79,14 +79,15 @@ def stops_are_valid(
     0 and None mean no level.
     """
     sl, tp = levels
-    sign = 1 if side == "buy" else -1
-    for level, direction in ((sl, -sign), (tp, sign)):
-        if not level:
-            continue
-        distance = (level - reference) * direction
-        if not on_grid(level, symbol.point) or distance <= 0 or distance < points * symbol.point:
-            return False
-    return True
+    if sl and not is_beyond(symbol, opposite(side), sl, reference, points):
+        return False
+    return not tp or is_beyond(symbol, side, tp, reference, points)
+
+
+def is_beyond(symbol: Symbol, side: str, level: Fraction, reference: Fraction, points: int) -> bool:
+    """Return whether a level is on the grid, and on the profit side of `reference` by at least `points`."""
+    distance = level - reference if side == "buy" else reference - level
+    return on_grid(level, symbol.point) and distance > 0 and distance >= points * symbol.point
 
 
 def pending_price_is_valid(

@@ -52,6 +52,10 @@ def submit(book: Book, order: Order, *, is_manager: bool = False, open_price: Fr
         order.requested = order.price
         book.resting.append(order)
         return
+    # A netting order that counts as a close brings levels that nobody has checked.
+    order.sl, order.tp = (
+        one if one is None or on_grid(one, symbol.point) else None for one in (order.sl, order.tp)
+    )
     market = book.open_price(order.login, symbol, order.side)
     order.requested = market if open_price is None else open_price
     if is_manager or book.executes_itself(order.login, symbol):

@@ -116,11 +116,10 @@ def _takeover_code(
 def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], reference: Fraction) -> str | None:
     """Return why the exits are refused, or None after the plan has its levels."""
     prices = [Fraction(level["price"]) for level in levels]
-    exits = [(plan.stop_loss, None), (None, plan.activation), *((None, price) for price in prices)]
-    for pair in exits:
-        if not checks.stops_are_valid(symbol, plan.side, pair, reference, symbol.stops_level):
-            return "invalid_stops"
-    if any(price == 0 for price in prices):
+    if not checks.stops_are_valid(symbol, plan.side, (plan.stop_loss, None), reference, symbol.stops_level):
+        return "invalid_stops"
+    targets = prices if plan.activation is None else [plan.activation, *prices]
+    if not all(checks.is_beyond(symbol, plan.side, one, reference, symbol.stops_level) for one in targets):
         return "invalid_stops"
     percents = [Fraction(level["percent"]) for level in levels]
     has_stop = plan.stop_loss is not None or plan.callback is not None
