@@ -406,9 +406,11 @@ class Generator:
     def _balance(self, book: Book) -> Record:
         rng, account = self.rng, self._account()
         kinds = ("deposit", "withdrawal", "credit_in", "credit_out", "correction", "bonus", "charge")
-        scale = 150 if self.market.currency_of(account) == "JPY" else 1
-        amount = rng.choice([1, 10, 50, 100, 500]) * scale
-        text = str(amount) if scale > 1 or rng.random() < 0.7 else f"{amount}.{rng.randint(10, 99)}"
+        currency = self.market.currency_of(account)
+        amount = rng.choice([1, 10, 50, 100, 500]) * MONEY[currency]
+        if currency != "JPY" and rng.random() < 0.3:
+            amount += MONEY[currency] * rng.randint(10, 99) / 100
+        text = str(amount)
         kind = rng.choice(kinds)
         if (kind == "correction" and rng.random() < 0.6) or rng.random() < 0.02:
             text = f"-{text}"

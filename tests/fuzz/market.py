@@ -7,6 +7,7 @@ The records are those of the scenario format; nothing is traded here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -64,7 +65,13 @@ POOL = (
     Kind("OILFUT", "2.00", 2, {**_future("USD", "0.01", "2", "150", "100"), "allow_negative": True}, 15000),
 )
 SAME_DIGITS = ("EURUSD", "GBPUSD", "USDCHF", "EURGBP")
-MONEY = {"USD": 1, "EUR": 1, "GBP": 1, "JPY": 150}
+MONEY = {
+    "USD": Decimal(1),
+    "EUR": Decimal(1),
+    "GBP": Decimal(1),
+    "JPY": Decimal(150),
+    "BTC": Decimal("0.00002"),
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,10 @@ class Market:
             pool = list(POOL)
         kinds = self.rng.sample(pool, min(len(pool), self.rng.randint(2, 6)))
         # Without a way to convert, most requests would only say off_quotes.
-        ways = [kind for kind in POOL if kind.name in ("EURUSD", "USDJPY", "GBPUSD")]
+        names = ["EURUSD", "USDJPY", "GBPUSD"]
+        if "currencies" in self.profile.features:
+            names.append("BTCUSD")
+        ways = [kind for kind in POOL if kind.name in names]
         for kind in ways:
             is_possible = "same_digits" not in self.profile.features or kind.name in SAME_DIGITS
             if kind not in kinds and is_possible and self.rng.random() < 0.8:
@@ -182,7 +192,7 @@ class Market:
     def _group(self, name: str) -> Record:
         rng, has = self.rng, self.has
         currencies = (
-            ["EUR", "JPY", "GBP", "USD"]
+            ["EUR", "JPY", "GBP", "USD", "BTC"]
             if "currencies" in self.profile.features
             else ["USD", "USD", "EUR", "JPY", "GBP"]
         )
@@ -234,13 +244,14 @@ class Market:
 
     def _accounts(self) -> list[Record]:
         rng, accounts = self.rng, []
-        scale = 0.3 if "poor" in self.profile.features else 1.0
+        scale = Decimal("0.3") if "poor" in self.profile.features else Decimal(1)
         for i in range(rng.randint(1, 4)):
             group = rng.choice(self.groups)
-            balance = round(rng.choice([100, 300, 1000, 3000, 10000]) * MONEY[group["currency"]] * scale)
+            money = MONEY[group["currency"]]
+            balance = rng.choice([100, 300, 1000, 3000, 10000]) * money * scale
             account: Record = {"login": 1001 + i, "group": group["name"], "balance": str(balance)}
             if rng.random() < 0.2:
-                account["credit"] = str(rng.choice([50, 250]))
+                account["credit"] = str(rng.choice([50, 250]) * money)
             if rng.random() < 0.3:
                 account["leverage"] = rng.choice([5, 50, 100, 300])
             account["tier"] = rng.choice(
