@@ -141,6 +141,7 @@ class Engine:
         self.core.hooks.remember(self.state.plugin_states)
         self.core.recover_marks()
         self.core.arm_everything()
+        self.core.watch.settle_all()
 
     def check(self) -> None:
         """Assert what must hold between two calls.

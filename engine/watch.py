@@ -59,6 +59,15 @@ class Watch:
             if book.positions:
                 self.touch(login)
 
+    def settle_all(self) -> None:
+        """Arm bounds for every account that is safe at the quotes of the moment.
+
+        After a recovery this happens before the first tick, which need not pay for all accounts then.
+        """
+        for login, book in self.state.books.items():
+            if book.positions:
+                self.settle(login)
+
     def crossed(self, symbol: str, bid: int, ask: int) -> None:
         """Make those accounts due whose bounds this quote, in raw points, has left."""
         self._pop(self.lows.get(symbol), -bid)

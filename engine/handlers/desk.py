@@ -1,5 +1,7 @@
 """Commands of the back office: money, settings, kill switches, day end, plugins."""
 
+from collections.abc import Callable
+
 from engine.codes import Code
 from engine.commands import (
     BalanceOperation,
@@ -18,6 +20,7 @@ from engine.queue import cancel_order, retime_requests
 from engine.records import Account
 from engine.rounding import on_grid
 from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits, read_account
+from engine.state import Book
 from engine.valuation import account_state
 
 
@@ -75,30 +78,33 @@ def agent_commission(core: Core, command: BookAgentCommission) -> CommandDone:
 
 
 def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
-    """Replace the settings of a symbol or group, or change those of an account; all acts from now on."""
+    """Replace the settings of a symbol or group, or change those of an account; all acts from now on.
+
+    Only the accounts whose figures may differ are looked at again; levels are armed anew only where a group
+    may see them at another price.
+    """
+    change = _CHANGES.get(command.kind)
     try:
-        if command.kind == "symbol":
-            rearm = _change_symbol(core, command)
-        elif command.kind == "group":
-            rearm = _change_group(core, command)
-        elif command.kind == "account":
-            rearm = _change_account(core, command)
-        else:
-            raise SettingError("kind", f"{command.kind!r} is none of symbol, group, account")
+        if change is None:
+            raise SettingError("kind", f"{command.kind!r} is none of {', '.join(_CHANGES)}")
+        affected, rearm = change(core, command)
     except SettingError as error:
         return CommandDone(Code.INVALID_SETTING, str(error))
-    core.state.index_settings()
-    for book in core.state.books.values():
-        book.margin = None
+    if command.kind != "account":
+        core.state.index_settings()
+    for login in affected:
+        core.state.book(login).margin = None
+        core.watch.touch(login)
     if rearm:
         core.arm_everything()
-    else:
-        core.watch.touch_all()
     core.emit(SettingsChanged(command.kind, command.key))
     return CommandDone("")
 
 
-def _change_symbol(core: Core, command: ChangeSettings) -> bool:
+Affected = tuple[list[int], bool]  # logins whose figures may differ; whether levels are to be armed anew
+
+
+def _change_symbol(core: Core, command: ChangeSettings) -> Affected:
     state = core.state
     old = state.symbols.get(command.key)
     index = old.index if old is not None else max((s.index for s in state.symbols.values()), default=-1) + 1
@@ -108,7 +114,18 @@ def _change_symbol(core: Core, command: ChangeSettings) -> bool:
     if old is not None and new.digits != old.digits and _in_use(core, command.key):
         raise SettingError("digits", "cannot change while positions or orders are open")
     state.symbols[command.key] = new
-    return old is None or new.security != old.security
+    if old is None:
+        return [], False
+    moved = new.security != old.security
+    pair = (old.digits, old.base_currency, old.profit_currency)
+    if moved or pair != (new.digits, new.base_currency, new.profit_currency):
+        return list(state.books), moved  # others may convert through it
+    return [login for login, book in state.books.items() if _touches(book, command.key)], False
+
+
+def _touches(book: Book, symbol: str) -> bool:
+    records = (*book.positions.values(), *book.orders.values())
+    return any(record.symbol == symbol for record in records)
 
 
 def _in_use(core: Core, symbol: str) -> bool:
@@ -117,7 +134,7 @@ def _in_use(core: Core, symbol: str) -> bool:
     return held or any(order.symbol == symbol for order in state.orders.values())
 
 
-def _change_group(core: Core, command: ChangeSettings) -> bool:
+def _change_group(core: Core, command: ChangeSettings) -> Affected:
     state = core.state
     old = state.groups.get(command.key)
     new = Group.from_values({"name": command.key, **command.values})
@@ -128,14 +145,16 @@ def _change_group(core: Core, command: ChangeSettings) -> bool:
         raise SettingError("currency", "cannot change while the group has accounts")
     state.groups[command.key] = new
     if old is None:
-        return False
+        return [], False
     if new.timeout_s != old.timeout_s:
         retime_requests(core, new)
     spreads = (old.default_terms.spread_diff, {k: v.spread_diff for k, v in old.securities.items()})
-    return spreads != (new.default_terms.spread_diff, {k: v.spread_diff for k, v in new.securities.items()})
+    now = (new.default_terms.spread_diff, {k: v.spread_diff for k, v in new.securities.items()})
+    members = [login for login in state.books if state.accounts[login].group == command.key]
+    return members, spreads != now
 
 
-def _change_account(core: Core, command: ChangeSettings) -> bool:
+def _change_account(core: Core, command: ChangeSettings) -> Affected:
     state = core.state
     values = read_account(command.values)
     login = int(command.key)
@@ -155,7 +174,14 @@ def _change_account(core: Core, command: ChangeSettings) -> bool:
     for key, value in values.items():
         setattr(account, key, value)
     core.emit(AccountChanged(account))
-    return moved
+    return [login], moved
+
+
+_CHANGES: dict[str, Callable[[Core, ChangeSettings], Affected]] = {
+    "symbol": _change_symbol,
+    "group": _change_group,
+    "account": _change_account,
+}
 
 
 def set_halt(core: Core, command: SetHalt) -> CommandDone:
