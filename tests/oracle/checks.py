@@ -248,7 +248,8 @@ def close_by_code(book: Book, position: Position | None, other: Position | None,
 def _is_near(symbol: Symbol, market: Fraction, levels: tuple[Fraction | None, ...]) -> bool:
     if not symbol.freeze_level:
         return False
-    return any(level and abs(market - level) <= symbol.freeze_level * symbol.point for level in levels)
+    near = symbol.freeze_level * symbol.point
+    return any(level is not None and abs(market - level) <= near for level in levels)
 
 
 def position_is_frozen(book: Book, position: Position) -> bool:
@@ -264,7 +265,9 @@ def order_is_frozen(book: Book, order: Order) -> bool:
         return False
     entry = book.open_price(order.login, symbol, order.side)
     exit_ = book.close_price(order.login, symbol, order.side)
-    return _is_near(symbol, entry, (order.price,)) or _is_near(symbol, exit_, (order.sl, order.tp))
+    return _is_near(symbol, entry, (order.price,)) or _is_near(
+        symbol, exit_, (order.sl or None, order.tp or None)
+    )
 
 
 def modify_position_code(
