@@ -45,6 +45,7 @@ LOOK_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
+AHEAD_LIMIT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,7 @@ class Desk:
     def _tick(self, tick: Tick) -> None:
         self.batch.items.append(tick)
         changes = self.batch.changes
-        if tick.time_ms < 0:
+        if tick.time_ms < 0 or self._is_ahead(tick.time_ms):
             changes.refused["invalid"] = changes.refused.get("invalid", 0) + 1
         else:
             try:
@@ -335,6 +336,10 @@ class Desk:
                 return
             self._collect(events, tick.time_ms)
         self.batch.take_tick(tick)
+
+    def _is_ahead(self, time_ms: int) -> bool:
+        """Return whether a time cannot be: the engine's time never goes back, so it must not run ahead."""
+        return self.clock == "wall" and time_ms > time.time_ns() // 1_000_000 + AHEAD_LIMIT_MS
 
     def _do(self, asked: Asked) -> None:
         self.batch.items.append(asked)

@@ -58,6 +58,7 @@ class World:
         before = self.epoch(shard)
         desk = self.start(*words, shard=shard, **variables)
         until(lambda: self.epoch(shard) > before or desk.poll() is not None, "the desk")
+        assert self.epoch(shard) > before, self.log()
         return desk
 
     def epoch(self, shard: int = 0) -> int:
@@ -104,7 +105,9 @@ def world(stack_env: dict[str, str], redis_db: redis.Redis, tmp_path: Path) -> I
     """Return a market with two symbols and three accounts, without a desk."""
     bus.client.cache_clear()
     put_symbols([{"name": "EURUSD"}, {"name": "GBPUSD"}])
-    put_groups([{"name": "retail"}, {"name": "agents", "agent_commission": {"kind": "per_lot", "amount": "5"}}])
+    put_groups(
+        [{"name": "retail"}, {"name": "agents", "agent_commission": {"kind": "per_lot", "amount": "5"}}]
+    )
     put_accounts([{"login": login, "group": "retail"} for login in (1001, 1002, 1003)])
     made = World(stack_env, redis_db, tmp_path)
     yield made

@@ -24,7 +24,9 @@ def place(number: int, **given: object) -> int:
     return services.place_order(LOGIN, client_id=f"order-{number}", wait_s=0, **words).command_id
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("after_lease", "after_load", "in_recovery")])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name not in ("after_lease", "after_load", "in_recovery")]
+)
 def test_desk_when_killed_at_a_seam_of_a_batch_then_every_order_acts_once(world: World, name: str) -> None:
     world.serving()
     deposit()
@@ -131,7 +133,9 @@ def test_desk_when_killed_at_chance_while_orders_stream_then_nothing_is_lost_or_
     assert_clean()
 
 
-def test_stop_loss_when_the_desk_is_killed_around_its_tick_then_it_closes_once_at_that_tick(world: World) -> None:
+def test_stop_loss_when_the_desk_is_killed_around_its_tick_then_it_closes_once_at_that_tick(
+    world: World,
+) -> None:
     world.serving()
     deposit()
     world.quoted("1.10000", "1.10010")

@@ -1,0 +1,225 @@
+"""One writer a shard: paused owners, second desks, drains, kill switches, a Redis that loses everything."""
+
+import os
+import signal
+import time
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from dealing import bus, lease, services
+from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt
+from positions.models import Deal
+from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+
+
+def buy(**given: object) -> services.Outcome:
+    return services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S, **given)
+
+
+def test_second_desk_when_the_shard_is_held_then_it_leaves(world: World) -> None:
+    world.serving()
+    deposit()
+
+    second = world.start()
+
+    assert second.wait(LIMIT_S) == 1
+    assert world.epoch() == 1
+    assert services.balance_operation(LOGIN, "deposit", "1").ok
+
+
+def test_paused_owner_when_another_took_over_then_it_writes_nothing(world: World) -> None:
+    old = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    os.kill(old.pid, signal.SIGSTOP)
+    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+    until(
+        lambda: (
+            EngineShard.objects.filter(shard=0)
+            .extra(where=["heartbeat_at < clock_timestamp() - interval '5 seconds'"])
+            .exists()
+        ),
+        "the silence",
+    )
+
+    new = world.serving()
+    world.settled()
+    os.kill(old.pid, signal.SIGCONT)
+    assert old.wait(LIMIT_S) != 0
+    assert buy().ok
+
+    assert services.command_outcome(waiting.command_id).ok
+    epochs = list(EngineBatch.objects.order_by("seq").values_list("epoch", flat=True))
+    assert epochs == sorted(epochs)
+    assert Deal.objects.count() == 2
+    world.drain(new)
+    assert_clean()
+
+
+def test_owner_when_its_backend_is_ended_then_it_takes_the_lease_anew_and_goes_on(world: World) -> None:
+    world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    pid = EngineShard.objects.get(shard=0).backend_pid
+    with psycopg.connect(str(world.env["DATABASE_URL"]), autocommit=True) as conn:
+        conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+
+    assert buy().ok
+
+    assert world.epoch() == 2
+    assert_clean()
+
+
+def test_desk_when_told_to_stop_then_it_drains_within_seconds_and_gives_the_shard_back(world: World) -> None:
+    desk = world.serving()
+    deposit()
+    begun = time.monotonic()
+
+    world.drain(desk)
+
+    assert time.monotonic() - begun < 5
+    row = EngineShard.objects.get(shard=0)
+    assert (row.owner, row.heartbeat_at) == ("", None)
+
+
+def test_lease_when_the_epoch_has_moved_on_then_a_batch_is_refused(world: World) -> None:
+    world.serving("--until-idle").wait(LIMIT_S)
+    held = lease.take(0)
+    assert held is not None
+    EngineShard.objects.filter(shard=0).update(epoch=held.epoch + 1)
+
+    from dealing.batch import beat
+
+    with pytest.raises(lease.LeaseLost):
+        beat(held, published=0)
+    held.close()
+
+
+def test_lease_when_another_build_is_expected_then_it_is_not_taken(world: World) -> None:
+    EngineControl.objects.update_or_create(pk=1, defaults={"expected_build": "next"})
+
+    assert lease.take(0, build_id="this") is None
+
+
+def test_redis_when_it_loses_everything_then_commands_and_new_ticks_go_on(world: World) -> None:
+    world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    world.redis.flushall()
+
+    assert buy().ok
+    world.quoted("1.20000", "1.20010")
+
+    assert buy().ok
+    assert sorted(str(d.price) for d in Deal.objects.all()) == ["1.10010", "1.20010"]
+    assert_clean()
+
+
+def test_redis_when_its_ids_go_backwards_then_a_gap_is_written_and_reading_goes_on(world: World) -> None:
+    world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    world.redis.flushall()
+    world.tick("1.30000", "1.30010", entry="1000-1")
+
+    until(lambda: Gap.objects.filter(cause="lost").exists(), "the gap")
+    until(lambda: EngineShard.objects.get(shard=0).tick_cursor == "1000-1", "the tick")
+    assert buy().ok
+    assert [str(d.price) for d in Deal.objects.all()] == ["1.30010"]
+
+
+def test_absence_when_it_was_long_then_its_ticks_are_not_traded_on_and_the_dealer_is_told(
+    world: World,
+) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    touched = buy(sl="1.09000")
+    holding = buy(sl="1.09900")
+    world.drain(desk)
+    old = int(world.redis.time()[0] - 20) * 1000
+    world.redis.delete(bus.TICKS)
+    EngineShard.objects.filter(shard=0).update(tick_cursor=f"{old}-0")
+    world.tick("1.10000", "1.10010", entry=f"{old}-0")
+    world.tick("1.08000", "1.08010", entry=f"{old + 1}-0")
+    world.tick("1.09500", "1.09510", entry=f"{old + 2}-0")
+
+    world.serving()
+    gap = until(lambda: Gap.objects.filter(cause="lag").first(), "the gap")
+    world.quoted("1.09600", "1.09610")
+    until(lambda: Deal.objects.filter(direction="out").exists(), "the close")
+
+    assert gap.missed == 2
+    assert [(line["ticket"], line["what"]) for line in gap.report] == [(touched.ticket, "sl")]
+    closed = Deal.objects.filter(direction="out").values_list("position", "price")
+    assert [(position, str(price)) for position, price in closed] == [(holding.ticket, "1.09600")]
+    assert_clean()
+
+
+def test_absence_when_it_was_short_then_its_ticks_are_replayed_at_their_own_prices(world: World) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    buy(sl="1.09000")
+    world.drain(desk)
+    world.tick("1.08000", "1.08010")
+    world.tick("1.12000", "1.12010")
+
+    world.serving()
+    until(lambda: Deal.objects.filter(direction="out").exists(), "the close")
+
+    assert [str(d.price) for d in Deal.objects.filter(direction="out")] == ["1.08000"]
+    assert not Gap.objects.exists()
+
+
+def test_late_market_order_when_it_is_older_than_its_patience_then_it_fails_with_timeout(
+    world: World,
+) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    world.drain(desk)
+    late = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+    young = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+    Command.objects.filter(pk=late.command_id).extra().update(
+        created_at=Command.objects.get(pk=late.command_id).created_at
+        - __import__("datetime").timedelta(seconds=11)
+    )
+
+    world.serving()
+    world.settled()
+
+    assert services.command_outcome(late.command_id).code == "timeout"
+    assert services.command_outcome(young.command_id).ok
+
+
+def test_kill_switch_when_turned_then_the_next_order_is_refused_also_after_a_restart(world: World) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    assert services.set_halt("server", "", "halt").ok
+    assert buy().code == "halted"
+    desk.kill()
+
+    world.serving()
+    assert buy().code == "halted"
+    assert services.set_halt("server", "", "normal").ok
+    assert buy().ok
+
+    assert services.set_halt("symbol", "EURUSD", "no_new_positions").ok
+    assert services.reload_settings("symbol", "EURUSD").ok
+    assert buy().code == "halted"
+    assert [(h.scope, h.key) for h in Halt.objects.all()] == [("symbol", "EURUSD")]
+
+
+def test_kill_switch_when_only_the_control_row_says_so_then_it_is_obeyed(world: World) -> None:
+    world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+
+    EngineControl.objects.filter(pk=1).update(halt_level="halt")
+
+    assert buy().code == "halted"
+    assert settings.DESK_SHARDS == 1
