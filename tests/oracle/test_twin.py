@@ -1,5 +1,6 @@
 """The twin must pass every worked case before it may judge the engine."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,16 @@ def test_twin_when_a_scenario_is_played_then_all_expectations_hold(path: Path) -
 
 def test_scenarios_when_counted_then_none_is_lost() -> None:
     assert len(FILES) >= 80
+
+
+def test_twin_when_its_sources_are_read_then_none_uses_the_engine() -> None:
+    sources = [path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_")]
+
+    users = [
+        path.name
+        for path in sources
+        if re.search(r"^\s*(from|import) engine", path.read_text(), re.MULTILINE)
+    ]
+
+    assert len(sources) >= 10
+    assert users == []
