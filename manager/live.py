@@ -4,13 +4,19 @@ Redis is never the record: where it does not answer there is nothing to show, an
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import redis
+from django.db import connection
 from structlog import get_logger
 
-from dealing import bus
+from accounts.models import Account
+from dealing import bus, services
+from manager.audit import margins
+from positions.models import Position
 
 log = get_logger(__name__)
 
@@ -40,3 +46,56 @@ def quotes() -> dict[str, tuple[str, str, int]]:
         log.warning("quotes are not to be had", error=str(error))
         return {}
     return {symbol: tuple(json.loads(text)) for symbol, text in found.items()}
+
+
+def health() -> dict[int, dict[str, Any]]:
+    """Return what each shard's desk last said of itself, by shard; {} where Redis is silent."""
+    client: Any = bus.client()
+    try:
+        found = client.hgetall(bus.HEALTH)
+    except redis.RedisError as error:
+        log.warning("the desk's health is not to be had", error=str(error))
+        return {}
+    return {int(shard): json.loads(text) for shard, text in found.items()}
+
+
+def floating(positions: Sequence[Position]) -> dict[int, tuple[Decimal | None, Decimal | None]]:
+    """Return (close price, floating profit) of open positions at the last quotes, by ticket.
+
+    For showing only: the desk's own figures decide. None where there is no quote or no rate yet.
+    """
+    logins = {position.login for position in positions}
+    accounts = {
+        account.login: {
+            "currency": account.currency,
+            "group_id": account.group_id,
+            "spread_diff": account.group.spread_diff,
+        }
+        for account in Account.objects.filter(login__in=logins).select_related("group")
+    }
+    with connection.cursor() as cursor:
+        market = margins.market_of(cursor)
+    for symbol, (bid, ask, time_ms) in quotes().items():
+        if symbol in market.symbols:
+            market.quotes[symbol] = (Fraction(bid), Fraction(ask), time_ms)
+    found: dict[int, tuple[Decimal | None, Decimal | None]] = {}
+    for position in positions:
+        account = accounts.get(position.login)
+        if account is None or position.symbol not in market.symbols:
+            found[position.ticket] = None, None
+            continue
+        view = market.quote(position.symbol, account)
+        price = view and view[0 if position.side == "buy" else 1]
+        found[position.ticket] = (
+            None if price is None else Decimal(int(price * 10**position.digits)).scaleb(-position.digits),
+            margins.position_profit(market, account, vars(position)),
+        )
+    return found
+
+
+def halt_of(scope: str, key: str) -> str:
+    """Return how far a kill switch is turned, in words; "" where it is not."""
+    for switch in services.halts():
+        if (switch.scope, switch.key) == (scope, key):
+            return switch.level.replace("_", " ")
+    return ""

@@ -19,6 +19,7 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
+from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its side bar
 from tradingdesk.logs import configure_logs
 from tradingdesk.secret import secret_key
 

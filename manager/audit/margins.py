@@ -73,7 +73,7 @@ class Market:
 
 def compare(cursor: Any, published: dict[int, dict[str, Any]]) -> tuple[int, list[tuple[Any, ...]]]:
     """Return how many accounts were compared with what the desk shows, and the differences."""
-    market = _market(cursor)
+    market = market_of(cursor)
     accounts = {row["login"]: row for row in _dicts(cursor, _ACCOUNTS)}
     positions = defaultdict(list)
     for row in _dicts(cursor, _POSITIONS):
@@ -155,28 +155,32 @@ def account_equity(
     """Return balance, credit, floating profit, swap and fees together; None where a rate is not to be had."""
     total = Decimal(account["balance"] + account["credit"])
     for position in positions:
-        symbol = market.symbols[position["symbol"]]
-        view = market.quote(position["symbol"], account)
-        if view is None:
+        profit = position_profit(market, account, position)
+        if profit is None:
             return None
-        is_buy = position["side"] == "buy"
-        move = (view[0] if is_buy else view[1]) - Fraction(position["open_price_exact"]) / 10 ** position[
-            "digits"
-        ]
-        per_price = (
-            Fraction(symbol["tick_value"]) / Fraction(symbol["tick_size"])
-            if symbol["calc_mode"] == "futures"
-            else Fraction(symbol["contract_size"])
-        )
-        raw = (move if is_buy else -move) * per_price * Fraction(position["volume"])
-        ask = is_buy if symbol["conversion"] == "deal" else raw <= 0
-        rate = market.rate(symbol["profit_currency"], account["currency"], account, ask=ask)
-        if rate is None:
-            return None
-        total += (
-            _rounded(raw * rate, currency_digits(account["currency"])) + position["fees"] + position["swap"]
-        )
+        total += profit + position["fees"] + position["swap"]
     return total
+
+
+def position_profit(market: Market, account: dict[str, Any], position: dict[str, Any]) -> Decimal | None:
+    """Return the floating profit of an open position in account currency; None where a rate is not to be had."""
+    symbol = market.symbols[position["symbol"]]
+    view = market.quote(position["symbol"], account)
+    if view is None:
+        return None
+    is_buy = position["side"] == "buy"
+    move = (view[0] if is_buy else view[1]) - Fraction(position["open_price_exact"]) / 10 ** position[
+        "digits"
+    ]
+    per_price = (
+        Fraction(symbol["tick_value"]) / Fraction(symbol["tick_size"])
+        if symbol["calc_mode"] == "futures"
+        else Fraction(symbol["contract_size"])
+    )
+    raw = (move if is_buy else -move) * per_price * Fraction(position["volume"])
+    ask = is_buy if symbol["conversion"] == "deal" else raw <= 0
+    rate = market.rate(symbol["profit_currency"], account["currency"], account, ask=ask)
+    return None if rate is None else _rounded(raw * rate, currency_digits(account["currency"]))
 
 
 def _rounded(value: Fraction | int, digits: int) -> Decimal:
@@ -185,7 +189,8 @@ def _rounded(value: Fraction | int, digits: int) -> Decimal:
     return Decimal(units if value >= 0 else -units).scaleb(-digits)
 
 
-def _market(cursor: Any) -> Market:
+def market_of(cursor: Any) -> Market:
+    """Return symbols, last committed quotes and group spreads."""
     symbols = {row["name"]: row for row in _dicts(cursor, _SYMBOLS)}
     cursor.execute("SELECT symbol, bid, ask, time FROM markets_quote")
     quotes = {

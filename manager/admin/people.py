@@ -1,0 +1,41 @@
+"""Users, their rights, and which groups a member of staff sees."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as BaseRoleAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group as Role
+from django.contrib.auth.models import User
+from unfold.admin import ModelAdmin, StackedInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import ManagerScope
+
+admin.site.unregister(User)
+admin.site.unregister(Role)
+
+
+class ScopeInline(StackedInline):
+    """The groups that a member of staff sees."""
+
+    model = ManagerScope
+    extra = 0
+    verbose_name = "groups that this member of staff sees"
+    verbose_name_plural = "scope"
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin, ModelAdmin):
+    """People who can log in."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    inlines = (ScopeInline,)
+    list_display = ("username", "first_name", "last_name", "email", "is_staff", "is_active", "last_login")
+    list_per_page = 50
+    compressed_fields = True
+
+
+@admin.register(Role)
+class RoleAdmin(BaseRoleAdmin, ModelAdmin):
+    """Sets of rights."""
