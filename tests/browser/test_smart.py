@@ -86,6 +86,9 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
     wait_cell(trader, "stop", "1.10000")
     wait_cell(trader, "source", "break-even")
     assert dots(trader) == "FPP"
+    assert trader.page.evaluate(
+        "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table.smarts').parentElement)"
+    )
     assert "1/3" in trader.cell("smarts", "levels")
     assert trader.cell("smarts", "volume") == "0.6 / 1"
     wait_cell(trader, "realised", "▲ +40.00")
@@ -127,7 +130,7 @@ def test_plan_when_changed_and_cancelled_then_the_position_stays(
     wait_cell(trader, "stop", "1.09950")
     wait_cell(trader, "source", "stop loss")
 
-    trader.row("smarts").get_by_role("button", name="Details").click()
+    trader.row("smarts").get_by_role("button", name="details").click()
     assert "1.10400" in page.locator("dialog").inner_text()
     assert "Created" in page.locator("dialog .timeline").inner_text()
     page.keyboard.press("Escape")
@@ -163,7 +166,7 @@ def test_plan_when_it_changed_meanwhile_then_the_dialog_shows_how_it_stands(
     assert dialog.get_by_label("Stop loss", exact=True).input_value() == "1.09500"
     assert dialog.locator(".levels li").count() == 2
     page.keyboard.press("Escape")
-    trader.row("smarts").get_by_role("button", name="Close now").click()
+    trader.row("smarts").get_by_role("button", name="Close").click()
     page.locator("dialog").get_by_role("button", name="Close now").click()
     trader.until(
         "!['Active', 'Partially closed'].includes(document.querySelector('table.smarts [data-cell=state]').innerText)"

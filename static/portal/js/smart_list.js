@@ -27,7 +27,7 @@ const digitsOf = (plan) => plan.digits ?? store.digits(plan.symbol);
 const filledOf = (plan) => (plan.levels ?? []).filter((level) => level.status === "FILLED").length;
 
 const COLUMNS = [
-  { name: "id", label: "Plan", node: (plan) => el("button", { type: "button", class: "link", text: `#${plan.id}`, title: "Levels, stops and what happened", on: { click: () => showPlan(plan.id) } }) },
+  { name: "id", label: "Plan", node: (plan) => el("button", { type: "button", class: "link", text: `#${plan.id}`, title: "Levels, stops and what happened", "aria-label": `#${plan.id}, details`, on: { click: () => showPlan(plan.id) } }) },
   { name: "symbol", label: "Symbol", node: (plan) => el("button", { type: "button", class: "link", text: plan.symbol, on: { click: () => store.select(plan.symbol) } }) },
   { name: "side", label: "Side", value: (plan) => (plan.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (plan) => plan.side },
   { name: "state", label: "State", value: (plan) => stateWords(plan.state) },
@@ -36,7 +36,7 @@ const COLUMNS = [
   { name: "levels", label: "Levels", node: makeDots, refresh: refreshDots },
   { name: "stop", label: "Stop", number: true, value: (plan) => price(plan.effective_stop, digitsOf(plan)) },
   { name: "source", label: "by", value: (plan) => (plan.effective_stop ? stopWords(plan.stop_source) : "") },
-  { name: "mark", label: "High mark", number: true, className: "minor", value: (plan) => price(plan.high_water_mark, digitsOf(plan)) },
+  { name: "mark", label: "Best", title: "High-water mark: the best bid since trailing began; for a sell the lowest ask", number: true, className: "minor", value: (plan) => price(plan.high_water_mark, digitsOf(plan)) },
   { name: "realised", label: "Realised", number: true, value: (plan) => gain(store.cash(plan.realised_profit)), tone: (plan) => tone(plan.realised_profit) },
   { name: "running", label: "Open", number: true, value: (plan) => (isLiveSmart(plan) ? gain(plan.open_profit) : ""), tone: (plan) => (isLiveSmart(plan) ? tone(plan.open_profit) : "") },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
@@ -71,8 +71,8 @@ function actions(plan) {
   const id = plan.id;
   const button = (label, act, className = "small") => el("button", { type: "button", class: className, text: label, "aria-label": `${label} smart order ${id}`, on: { click: act } });
   const box = el("span", { class: "row-actions" });
-  box.live = [button("Modify", () => editPlan(id)), button("Close now", () => closePlan(id)), button("Cancel", () => cancelPlan(id), "small close")];
-  box.append(...box.live, button("Details", () => showPlan(id)));
+  box.live = [button("Modify", () => editPlan(id)), button("Close", () => closePlan(id)), button("Cancel", () => cancelPlan(id), "small close")];
+  box.append(...box.live);
   return box;
 }
 

@@ -40,25 +40,38 @@ export async function explainDeal(ticket) {
 
 function story(deal, evidence) {
   const at = price(deal.price, deal.digits);
+  const lots = `${volume(deal.volume)} lots`;
   if (!evidence) {
     const who = deal.reason === "manager" ? "A manager" : "You";
-    return deal.direction === "out" ? `${who} closed ${volume(deal.volume)} lots at the market, ${at}.` : `${who} opened ${volume(deal.volume)} lots at ${at}.`;
+    return deal.direction === "out" ? `${who} closed ${lots} at the market, ${at}.` : `${who} opened ${lots} at ${at}.`;
   }
   const tick = evidence.tick ?? {};
-  const quote = tick.bid ? ` The quote was ${tick.bid} / ${tick.ask} at ${exactTime(tick.time ?? tick.time_ms)}.` : "";
-  const level = evidence.level !== undefined && evidence.level !== null ? ` Its level was ${evidence.level}.` : "";
+  const quote = tick.bid ? ` The quote of ${tick.symbol ?? deal.symbol} was ${tick.bid} / ${tick.ask} at ${exactTime(tick.time_ms)}.` : "";
+  const level = evidence.level ? ` at its level ${evidence.level}` : "";
   switch (deal.reason) {
     case "stop_loss":
-      return `The stop loss was reached and the position was closed at ${at}.${level}${quote}`;
+      return `The stop loss was reached${level}: ${lots} were closed at ${at}.${quote}`;
     case "take_profit":
-      return `The take profit was reached and the position was closed at ${at}.${level}${quote}`;
+      return `The take profit was reached${level}: ${lots} were closed at ${at}.${quote}`;
     case "forced_close":
-      return `The margin level fell to the stop-out limit, so the server closed this position at ${at}.${quote}`;
+      return `${stopOutWords(evidence.before)} The server closed ${lots} of this position at ${at}.${quote}`;
     case "smart_order":
-      return `A smart order acted: ${volume(deal.volume)} lots were executed at ${at}.${level}${quote}`;
+      return `${smartWords(evidence.trigger)}${level}: ${lots} were ${deal.direction === "out" ? "closed" : "opened"} at ${at}.${quote}`;
     default:
-      return `${reasonWords(deal.reason)}: executed at ${at} without a further request.${level}${quote}`;
+      return `${reasonWords(deal.reason)}${level}: ${lots} were executed at ${at} without a further request.${quote}`;
   }
+}
+
+function stopOutWords(before) {
+  if (!before) return "The margin level fell to the stop-out limit.";
+  const found = before.level ? `${before.level} %, with an equity of ${money(before.equity)} and a margin of ${money(before.margin)}` : `an equity of ${money(before.equity)}`;
+  return `The margin level had fallen to ${found}: that is at or below the stop-out limit.`;
+}
+
+function smartWords(trigger) {
+  const level = /^level (\d+)$/.exec(trigger ?? "");
+  if (level) return `Level ${level[1]} of the smart order was reached`;
+  return trigger === "stop" ? "The stop of the smart order was reached" : "The entry of the smart order was reached";
 }
 
 /** Return nested evidence as pairs of a path in words and a value. */
