@@ -38,11 +38,10 @@ RETURNING s.seq, s.drain_requested, c.halt_level
 """
 _BOOK_COMMISSION = """
 INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor, status, code,
-                             message, created_at, at_ms)
+                             message, created_at)
 SELECT shard, login, 'BookAgentCommission', payload::jsonb, key, 0, 0, '', 'pending', '', '',
-       clock_timestamp(), at_ms
-FROM unnest(%s::smallint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
-     AS t(shard, login, payload, key, at_ms)
+       clock_timestamp()
+FROM unnest(%s::smallint[], %s::bigint[], %s::text[], %s::text[]) AS t(shard, login, payload, key)
 ON CONFLICT (login, client_key) WHERE client_key IS NOT NULL DO NOTHING
 """
 #: Failpoints that stand behind an app's rows.
@@ -243,7 +242,10 @@ def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) ->
 
 
 def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
-    """Write a command for each agent whose account another shard serves, in its client's transaction."""
+    """Write a command for each agent whose account another shard serves, in its client's transaction.
+
+    It carries no time: the other shard may not have come as far, and its clock must not be pushed.
+    """
     due = changes.commissions_due
     cursor.execute(
         _BOOK_COMMISSION,
@@ -252,7 +254,6 @@ def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
             [event.agent for event in due],
             [json.dumps(_commission_body(event)) for event in due],
             [f"agent-{event.deal}" for event in due],
-            [changes.time_ms for _ in due],
         ),
     )
 

@@ -46,17 +46,9 @@ class Cursor(Protocol):
 class NumericField(models.DecimalField):  # type: ignore[type-arg]
     """A `numeric` column without a fixed scale: what is written is what is read, digit by digit."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("max_digits", 60)
-        kwargs.setdefault("decimal_places", 20)
-        super().__init__(*args, **kwargs)
-
-    def deconstruct(self) -> Any:
-        """Return how migrations rebuild the field, without the limits that only forms use."""
-        name, path, args, kwargs = super().deconstruct()
-        kwargs.pop("max_digits", None)
-        kwargs.pop("decimal_places", None)
-        return name, path, args, kwargs
+    def check(self, **kwargs: Any) -> Any:
+        """Return the findings of Django's checks, except that digits are not limited here."""
+        return super(models.DecimalField, self).check(**kwargs)
 
     def db_type(self, connection: Any) -> str:
         """Return PostgreSQL's unconstrained numeric."""
