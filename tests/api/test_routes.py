@@ -221,3 +221,55 @@ def test_session_when_it_writes_without_the_csrf_header_then_refused(world):
     assert read.status == 200
     assert (refused.status, refused.body["code"]) == (403, "forbidden")
     assert allowed.status == 200, allowed
+
+
+#: Pages outside the API: what an anonymous caller and a client (by session) are answered. The admin has its
+#: own tests; here only that a client does not get in.
+PAGES = {
+    "healthz": ("/healthz", 200, 200),
+    "metrics": ("/metrics", 200, 200),
+    "terminal": ("/", 302, 200),
+    "login": ("/login/", 200, 302),
+    "logout": ("/logout/", 405, 405),
+    "password": ("/password/", 302, 200),
+    "password-done": ("/password/done/", 302, 200),
+    "admin": ("/admin/", 302, 302),
+    "admin accounts": ("/admin/accounts/account/", 302, 302),
+    "admin deals": ("/admin/positions/deal/", 302, 302),
+    "admin users": ("/admin/auth/user/", 302, 302),
+}
+
+
+def test_pages_when_compared_with_the_addresses_then_none_is_missing():
+    named = set()
+    for one in get_resolver().url_patterns:
+        inner = [one] if not hasattr(one, "url_patterns") else one.url_patterns
+        if str(one.pattern) not in ("admin/", "api/v1/"):
+            named |= {page.name for page in inner}
+
+    assert named == {name for name in PAGES if not name.startswith("admin")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_when_opened_by_strangers_and_clients_then_as_the_table_says(world, name):
+    path, anonymous, client = PAGES[name]
+    caller = world.client_of(world.logins["hedging"][0])
+    caller.token = ""
+    cookie = world.session_of(caller.login) if client == 200 and anonymous == 302 else ""
+
+    first = caller.get(path)
+    assert first.status == anonymous, first.status
+    if anonymous == 302:
+        assert "login" in first.headers["location"]
+    if cookie:
+        assert caller.get(path, Cookie=f"sessionid={cookie}").status == client
+
+
+def test_admin_when_a_client_is_logged_in_then_sent_to_its_login(world):
+    caller = world.client_of(world.logins["hedging"][0])
+    caller.token = ""
+    cookie = world.session_of(caller.login)
+
+    for path in ("/admin/", "/admin/accounts/account/", "/admin/positions/deal/", "/admin/auth/user/"):
+        answer = caller.get(path, Cookie=f"sessionid={cookie}")
+        assert (answer.status, "/admin/login/" in answer.headers.get("location", "")) == (302, True), path
