@@ -139,6 +139,7 @@ def test_plan_when_changed_and_cancelled_then_the_position_stays(
     page.get_by_role("button", name="Cancel plan").click()
     wait_cell(trader, "state", "Cancelled")
     assert dots(trader) == "CCC"
+    page.locator("dialog").wait_for(state="detached")
     page.keyboard.press("1")
     assert trader.cell("positions", "volume") == "1"
     trader.row("positions").get_by_role("button", name="Close position").click()
