@@ -17,16 +17,7 @@ from engine.enums import By, EntryType, LedgerKind, OrderType, Side
 
 MINUTE_MS = 60_000
 PENDING = [t for t in OrderType if t not in (OrderType.BUY, OrderType.SELL)]
-SYMBOLS: dict[str, dict[str, Any]] = {
-    "EURUSD": {"name": "EURUSD", "digits": 5},
-    "XAUUSD": {
-        "name": "XAUUSD", "digits": 3, "contract_size": "100", "calc_mode": "cfd_leverage",
-        "base_currency": "XAU", "profit_currency": "USD", "security": "metals",
-    },
-    "NZDUSD": {"name": "NZDUSD", "digits": 5},
-}  # fmt: skip
-#: The smallest distance of a level from the market, in the symbol's price.
-STEP = {"EURUSD": Decimal("0.00020"), "XAUUSD": Decimal("0.500"), "NZDUSD": Decimal("0.00015")}
+METALS = ("XAU", "XAG", "XPT", "XPD")
 GROUPS: dict[str, dict[str, Any]] = {
     "retail": {"name": "retail", "leverage": 100},
     "net": {
@@ -41,6 +32,34 @@ GROUPS: dict[str, dict[str, Any]] = {
         "securities": {"metals": {"execution": "manual_unless_no_dealers", "spread_diff": 10}},
     },
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a file tells of a symbol: its first price that is not crossed, and the decimals of its prices."""
+
+    name: str
+    bid: Decimal
+    ask: Decimal
+    digits: int
+
+    def settings(self) -> dict[str, Any]:
+        """Return the symbol as scenarios write it: a pair of currencies, a metal, or an index in dollars."""
+        values: dict[str, Any] = {"name": self.name, "digits": self.digits}
+        pair = len(self.name) == 6 and self.name.isalpha()
+        if self.name[:3] in METALS:
+            values |= {"contract_size": "100", "calc_mode": "cfd_leverage", "security": "metals"}
+        elif not pair:
+            values |= {"contract_size": "1", "calc_mode": "cfd_leverage", "security": "indices"}
+        if not pair:
+            values |= {"base_currency": "USD", "profit_currency": "USD"}
+        return values
+
+    @property
+    def step(self) -> Decimal:
+        """Return the smallest distance of a level from the market: about 0.014 % of the price, on its grid."""
+        point = Decimal(1).scaleb(-self.digits)
+        return max(10 * point, (self.bid / 7000).quantize(point))
 
 
 @dataclass
@@ -74,17 +93,18 @@ def quotes(path: Path) -> Iterator[tuple[str, str, str, int]]:
             yield symbol, bid, ask, int(moment.timestamp()) * 1000 + moment.microsecond // 1000
 
 
-def opening_ticks(path: Path) -> list[tuple[str, str, str, int]]:
-    """Return a tick of every symbol a minute before the day begins, at its first price that is not crossed."""
-    found: dict[str, tuple[str, str]] = {}
+def symbols_of(path: Path) -> tuple[list[Seen], int]:
+    """Return the symbols of a file by name, and the time in ms of its first quote."""
+    first: dict[str, tuple[str, str]] = {}
+    digits: dict[str, int] = {}
     begin = 0
     for symbol, bid, ask, time_ms in quotes(path):
         begin = begin or time_ms
-        if symbol not in found and Decimal(bid) <= Decimal(ask):
-            found[symbol] = (bid, ask)
-            if len(found) == len(SYMBOLS):
-                break
-    return [(symbol, *found[symbol], begin - MINUTE_MS) for symbol in sorted(found)]
+        digits[symbol] = max(digits.get(symbol, 0), len(bid.partition(".")[2]), len(ask.partition(".")[2]))
+        if symbol not in first and 0 < Decimal(bid) <= Decimal(ask):
+            first[symbol] = (bid, ask)
+    seen = [Seen(name, *map(Decimal, first[name]), digits=digits[name]) for name in sorted(first)]
+    return seen, begin
 
 
 def lines_of(path: Path) -> int:
@@ -95,9 +115,10 @@ def lines_of(path: Path) -> int:
 class Maker:
     """Makes commands around the opening prices."""
 
-    def __init__(self, opening: list[tuple[str, str, str, int]]) -> None:
-        self.names = [symbol for symbol, *_ in opening]
-        self.market = {symbol: (Decimal(bid), Decimal(ask)) for symbol, bid, ask, _ in opening}
+    def __init__(self, symbols: list[Seen]) -> None:
+        self.names = [symbol.name for symbol in symbols]
+        self.market = {symbol.name: (symbol.bid, symbol.ask) for symbol in symbols}
+        self.step = {symbol.name: symbol.step for symbol in symbols}
 
     def deposit(self, login: int, amount: str) -> cmd.Command:
         """Return a deposit."""
@@ -106,7 +127,7 @@ class Maker:
     def _levels(self, symbol: str, side: Side, price: Decimal, near: int, far: int) -> tuple[str, str]:
         """Return stop loss and take profit, so many steps away."""
         sign = 1 if side is Side.BUY else -1
-        step = STEP[symbol]
+        step = self.step[symbol]
         return str(price - sign * step * near), str(price + sign * step * far)
 
     def market_order(self, login: int, number: int, volume: str = "0.10") -> cmd.PlaceOrder:
@@ -126,12 +147,12 @@ class Maker:
         kind = PENDING[number // 3 % len(PENDING)]
         buy = kind.value.startswith("buy")
         bid, ask = self.market[symbol]
-        away = STEP[symbol] * (3 + number * 5 % 30)
+        away = self.step[symbol] * (3 + number * 5 % 30)
         rises = ("stop" in kind.value) == buy
         price = (ask if buy else bid) + (away if rises else -away)
         limit = None
         if "stop_limit" in kind.value:
-            limit = str(price - STEP[symbol] if buy else price + STEP[symbol])
+            limit = str(price - self.step[symbol] if buy else price + self.step[symbol])
         base = Decimal(limit) if limit else price
         sl, tp = self._levels(symbol, Side.BUY if buy else Side.SELL, base, 10 + number % 20, 4 + number % 9)
         return cmd.PlaceOrder(
@@ -146,7 +167,7 @@ class Maker:
         sign = 1 if side is Side.BUY else -1
         bid, ask = self.market[symbol]
         entry = ask if side is Side.BUY else bid
-        step = STEP[symbol]
+        step = self.step[symbol]
         rungs = 1 + number % 3
         percents = {1: ["100"], 2: ["40", "60"], 3: ["30", "30", "40"]}[rungs]
         levels = [
@@ -162,10 +183,16 @@ class Maker:
         )  # fmt: skip
 
 
+def _opening(symbols: list[Seen], begin_ms: int) -> list[tuple[str, str, str, int]]:
+    """Return a tick of every symbol a minute before the day begins, at its first price."""
+    return [(s.name, str(s.bid), str(s.ask), begin_ms - MINUTE_MS) for s in symbols]
+
+
 def basic(path: Path, *, accounts: int, positions: int) -> Workload:
     """Return a day with that many positions with SL and TP, opened a moment before it begins."""
-    opening = opening_ticks(path)
-    maker = Maker(opening)
+    symbols, begin = symbols_of(path)
+    maker = Maker(symbols)
+    opening = _opening(symbols, begin)
     logins = range(1001, 1001 + accounts)
     first = Part(opening[0][3])
     first.commands += [maker.deposit(login, "100000") for login in logins]
@@ -173,14 +200,14 @@ def basic(path: Path, *, accounts: int, positions: int) -> Workload:
         first.commands.append(maker.market_order(logins[number % accounts], number))
     first.quotes = lines_of(path)
     return Workload(
-        list(SYMBOLS.values()), [GROUPS["retail"]], [{"login": n, "group": "retail"} for n in logins], opening, [first]
+        [symbol.settings() for symbol in symbols], [GROUPS["retail"]], [{"login": n, "group": "retail"} for n in logins], opening, [first]
     )  # fmt: skip
 
 
 def smart(path: Path, *, accounts: int, plans: int) -> Workload:
     """Return a day with that many smart orders, opened a moment before it begins."""
     day = basic(path, accounts=accounts, positions=0)
-    maker = Maker(day.opening)
+    maker = Maker(symbols_of(path)[0])
     for number in range(plans):
         day.parts[0].commands.append(maker.smart_order(1001 + number % accounts, number))
     return day
@@ -191,8 +218,9 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
 
     The day has four parts; between them there are closes, changes, cancellations, money and a day end.
     """
-    opening = opening_ticks(path)
-    maker = Maker(opening)
+    symbols, begin = symbols_of(path)
+    maker = Maker(symbols)
+    opening = _opening(symbols, begin)
     names = list(GROUPS)
     rows = [{"login": 1000, "group": "pro"}]
     for index in range(accounts):
@@ -227,4 +255,4 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
             )
             part.commands.append(maker.market_order(login, index + place * 17))
             part.commands.append(maker.pending_order(login, index + place * 31))
-    return Workload(list(SYMBOLS.values()), list(GROUPS.values()), rows, opening, parts)
+    return Workload([symbol.settings() for symbol in symbols], list(GROUPS.values()), rows, opening, parts)
