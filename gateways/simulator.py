@@ -2,23 +2,31 @@
 
 It promises to go on from the last prices that the desk published, to keep at most a moment's ticks
 in hand, and to survive a Redis that goes away: quotes of that time are lost, as on a real line.
+A market that nobody has seen yet may begin with a past (`write_past`), so that its charts are not empty.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import cast
 
 import redis
 import structlog
 
 from gateways.stream import StreamWriter
-from gateways.walk import PROFILES, Tick, Walk
+from gateways.walk import PROFILES, UNIT, Tick, Walk
 
 log = structlog.get_logger("feed")
 LATE_MS = 2_000
 LONGEST_PAUSE_S = 5.0
 REPORT_S = 60.0
+# The past has a twentieth of the ticks, and each moves the root of twenty as far: candles look the same.
+PAST_RATE = UNIT // 20
+PAST_VOLATILITY = UNIT * 447 // 100
+PAST_ENDS_MS = 500  # before now, so that the first quote of the present is not older
+LINES_AN_ENTRY = 50
+ENTRIES_AT_ONCE = 40
 
 
 def line_of(tick: Tick) -> str:
@@ -36,6 +44,33 @@ def last_quotes(client: "redis.Redis") -> dict[str, tuple[str, str]]:
 def now_ms() -> int:
     """Return the time of this machine's clock in ms UTC."""
     return time.time_ns() // 1_000_000
+
+
+def write_past(
+    client: "redis.Redis", *, seed: int, hours: int, symbols: Sequence[str], volatility: int = UNIT
+) -> dict[str, tuple[str, str]]:
+    """Write so many hours of a market before now at once; return the (bid, ask) that it ends with.
+
+    Raises:
+        redis.RedisError: Redis did not take it.
+    """
+    writer = StreamWriter(client)
+    end_ms = now_ms() - PAST_ENDS_MS
+    walk = Walk(
+        seed=seed,
+        start_ms=end_ms - hours * 3_600_000,
+        symbols=symbols,
+        rate=PAST_RATE,
+        volatility=PAST_VOLATILITY * volatility // UNIT,
+    )
+    ticks = walk.until(end_ms)
+    last: dict[str, tuple[str, str]] = {}
+    while some := list(islice(ticks, LINES_AN_ENTRY * ENTRIES_AT_ONCE)):
+        last.update({tick.symbol: (tick.bid, tick.ask) for tick in some})
+        lines = [line_of(tick) for tick in some]
+        writer.send_all([lines[at : at + LINES_AN_ENTRY] for at in range(0, len(lines), LINES_AN_ENTRY)])
+    log.info("past written", hours=hours, quotes=writer.sent_ticks)
+    return last
 
 
 def simulate(client: "redis.Redis", walk: Walk, *, stopped: Callable[[], bool]) -> int:

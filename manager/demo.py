@@ -25,6 +25,7 @@ from manager import live
 from markets.models import Symbol
 from markets.setup import put_symbols
 
+FRESH_QUOTE_MS = 10_000  # a feed may begin with quotes of the past, at which nobody trades
 COIN = {"calc_mode": "cfd_leverage", "profit_currency": "USD", "security": "crypto", "quotes_timeout": 60}
 SYMBOLS: list[dict[str, Any]] = [
     {
@@ -288,7 +289,8 @@ def _first_trades(logins: set[int], loaded: Loaded, *, wait_s: float) -> None:
 def _wait_for_quotes(symbols: set[str], wait_s: float) -> dict[str, tuple[str, str, int]]:
     end = time.monotonic() + wait_s
     while True:
-        quotes = live.quotes()
+        oldest_ms = time.time() * 1000 - FRESH_QUOTE_MS
+        quotes = {name: quote for name, quote in live.quotes().items() if quote[2] >= oldest_ms}
         if symbols <= quotes.keys() or time.monotonic() >= end:
             return quotes
         time.sleep(0.2)

@@ -372,8 +372,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
     parser.add_argument(
         "--feed",
-        default="simulate",
-        help='what `manage.py feed` is told (default "simulate"); "" for no feed',
+        default="simulate --past 8",
+        help='what `manage.py feed` is told (default "simulate --past 8"); "" for no feed',
     )
     parser.add_argument("--no-demo", dest="demo", action="store_false", help="leave the database as it is")
     parser.add_argument(

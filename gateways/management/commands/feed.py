@@ -18,7 +18,7 @@ from django.db import DatabaseError
 
 from gateways.quotefile import BadQuoteFile
 from gateways.replay import DeskSilent, Replay, progress_bar
-from gateways.simulator import last_quotes, log, now_ms, simulate
+from gateways.simulator import last_quotes, log, now_ms, simulate, write_past
 from gateways.walk import PROFILES, UNIT, Walk
 
 
@@ -48,6 +48,13 @@ class Command(BaseCommand):
             "--rate", default="1", help="ticks as a multiple of the usual (about 4 a second each)"
         )
         walk.add_argument("--volatility", default="1", help="moves as a multiple of the usual")
+        walk.add_argument(
+            "--past",
+            type=int,
+            default=0,
+            metavar="HOURS",
+            help="where there are no quotes yet, write so many hours before now first, for the charts",
+        )
         walk.add_argument("--symbols", nargs="+", default=list(PROFILES), metavar="SYMBOL")
         file = feeds.add_parser("replay", help="a CSV or CSV.gz file: time,symbol,bid,ask")
         file.add_argument("file", type=Path)
@@ -83,13 +90,18 @@ class Command(BaseCommand):
                 f"no walk for {', '.join(unknown)}; there are {', '.join(PROFILES)}", returncode=2
             )
         seed = secrets.randbits(32) if options["seed"] is None else options["seed"]
+        last, volatility = last_quotes(client), multiple(options["volatility"])
+        if options["past"] > 0 and not last:
+            last = write_past(
+                client, seed=seed, hours=options["past"], symbols=options["symbols"], volatility=volatility
+            )
         walk = Walk(
             seed=seed,
             start_ms=now_ms(),
             symbols=options["symbols"],
-            last=last_quotes(client),
+            last=last,
             rate=multiple(options["rate"]),
-            volatility=multiple(options["volatility"]),
+            volatility=volatility,
         )
         log.info("simulating", seed=seed, symbols=" ".join(options["symbols"]))
         sent = simulate(client, walk, stopped=lambda: bool(asked))
