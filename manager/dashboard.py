@@ -23,6 +23,7 @@ SILENT_AFTER_S = 5.0
 def figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the figures to the context of the first page; they are of the accounts that may be seen."""
     logins = logins_visible_to(request.user)
+    context["title"] = "Overview"
     context["cards"] = _cards(request, logins)
     context["shards"] = _shards()
     context["ticks"] = _ticks()

@@ -16,7 +16,12 @@ def _item(title: str, icon: str, name: str, right: str, query: str = "") -> dict
         user = request.user
         return bool(user.has_perm(f"{app}.view_{model}") or user.has_perm(f"{app}.{right}_{model}"))
 
-    return {"title": title, "icon": icon, "link": link, "permission": permission}
+    def active(request: Any) -> bool:
+        here = request.path.startswith(str(reverse_lazy(f"admin:{name}_changelist")))
+        filtered = any(part in request.GET for part in ("status__exact", "is_open__exact"))
+        return here and filtered == bool(query) and (not query or query[1:] in request.GET.urlencode())
+
+    return {"title": title, "icon": icon, "link": link, "permission": permission, "active": active}
 
 
 def _style(request: Any) -> str:

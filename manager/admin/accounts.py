@@ -144,7 +144,7 @@ class AccountAdmin(ReloadingAdmin):
     @admin.display(description="Balance", ordering="balance")
     def shown_balance(self, obj: Any) -> Any:
         """Return the balance with its currency."""
-        return format_html("{} <small>{}</small>", show.number(obj.balance), obj.currency)
+        return format_html('<span class="td-num">{} {}</span>', f"{obj.balance:,f}", obj.currency)
 
     @admin.display(description="Equity")
     def shown_equity(self, obj: Any) -> Any:

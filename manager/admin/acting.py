@@ -66,7 +66,7 @@ def page(
         "opts": admin.opts,
         "form": form,
         "back": back,
-        "submit": submit,
+        "submit_text": submit,
         "about": list(about),
         "hidden": list(hidden),
         "listed": list(listed),

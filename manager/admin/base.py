@@ -52,7 +52,7 @@ class DeskAdmin(ModelAdmin):
     show_full_result_count = False
     paginator = EstimatingPaginator
     list_filter_submit = False
-    compressed_fields = True
+    compressed_fields = False
     list_fullwidth = True
     actions: Sequence[Any] = ()
 

@@ -29,7 +29,7 @@ class OrderAdmin(LoginLinks):
 
     list_display = (
         "ticket", "shown_time", "shown_login", "symbol", "shown_type", "shown_volume", "shown_price", "shown_sl",
-        "shown_tp", "status", "shown_why", "reason",
+        "shown_tp", "status", "shown_why",
     )  # fmt: skip
     list_filter = ("status", "type", "reason", "error")
     search_fields = ("=ticket", "=login", "=position", "symbol", "client_id", "comment")
@@ -78,10 +78,10 @@ class OrderAdmin(LoginLinks):
         """Return the take profit."""
         return show.price(obj.tp)
 
-    @admin.display(description="Error or comment")
+    @admin.display(description="Why")
     def shown_why(self, obj: Order) -> Any:
-        """Return why it failed, else its comment."""
-        return obj.error or obj.comment or show.EMPTY
+        """Return why it failed, else its comment, else who or what made it."""
+        return obj.error or obj.comment or obj.get_reason_display()
 
     @admin.display(description="")
     def shown_deals(self, obj: Order) -> Any:

@@ -11,6 +11,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 EMPTY = "-"
+#: Headers of columns of figures, which stand to the right.
+FIGURES = frozenset({"Volume", "Price", "Profit", "Fees", "Swap", "Long", "Short", "Net"})
 
 
 def number(value: Any, *, digits: int | None = None) -> SafeString | str:
@@ -86,7 +88,9 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString |
     )
     if not lines:
         return EMPTY
-    head = format_html_join("", "<th>{}</th>", ((header,) for header in headers))
+    head = format_html_join(
+        "", '<th class="{}">{}</th>', (("td-right" if h in FIGURES else "", h) for h in headers)
+    )
     return format_html(
         '<div class="td-scroll"><table class="td-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
         head,

@@ -1,0 +1,1 @@
+"""Formats of dates by language, for pages that Django formats by itself."""

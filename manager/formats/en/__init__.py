@@ -1,0 +1,1 @@
+"""English: times to the second, the longest part first, as lists sort."""

@@ -1,0 +1,360 @@
+"""Every page of the admin answers, every action goes through the services, every refusal shows its code."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+
+from accounts.models import Account, Group, ManagerScope
+from dealing import services
+from dealing.models import Command, Halt
+from manager.tests.book import write_book
+from markets.models import Symbol
+from orders.models import DealerRequest
+from orders.store import REQUESTS
+
+pytestmark = pytest.mark.django_db
+
+MODELS = [
+    model for model in admin.site._registry if model._meta.app_label in
+    ("accounts", "markets", "orders", "positions", "dealing", "auth")
+]  # fmt: skip
+
+
+@pytest.fixture
+def book(redis_db: object) -> None:
+    """Write a small book."""
+    write_book()
+    DealerRequest.objects.create(
+        id=11, kind="market", login=1001, symbol="EURUSD", side="buy", volume="1.00", price="1.10010",
+        created_at="2024-01-02T00:00:00Z", is_open=True, context={"bid": "1.10000"},
+    )  # fmt: skip
+    Halt.objects.create(shard=0, scope="symbol", key="USDJPY", level="close_only")
+
+
+@pytest.fixture
+def manager(book: None, admin_client: Client) -> Client:
+    """Return a browser in which a superuser has logged in."""
+    return admin_client
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"admin:{name}", args=args)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label_lower)
+def test_list_of_every_kind_answers(manager: Client, model: Any) -> None:
+    name = f"{model._meta.app_label}_{model._meta.model_name}"
+
+    page = manager.get(url(f"{name}_changelist"))
+    searched = manager.get(url(f"{name}_changelist"), {"q": "1001"})
+
+    assert (page.status_code, searched.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label_lower)
+def test_page_of_every_row_answers(manager: Client, model: Any) -> None:
+    name = f"{model._meta.app_label}_{model._meta.model_name}"
+    for row in model._default_manager.all()[:3]:
+        page = manager.get(url(f"{name}_change", row.pk))
+
+        assert page.status_code == 200, row
+
+
+def test_form_for_a_new_symbol_group_and_account_answers(manager: Client) -> None:
+    for name in ("markets_symbol", "accounts_group", "accounts_account", "markets_security", "auth_user"):
+        assert manager.get(url(f"{name}_add")).status_code == 200
+
+
+def test_trading_rows_have_no_form_to_add_or_delete(manager: Client) -> None:
+    for name, key in (("orders_order", 10), ("positions_deal", 1), ("positions_position", 10)):
+        assert manager.get(url(f"{name}_add")).status_code == 403
+        assert manager.post(url(f"{name}_delete", key), {"post": "yes"}).status_code == 403
+        assert manager.post(url(f"{name}_change", key), {"volume": "9"}).status_code == 403
+
+
+def test_overview_shows_money_queue_and_exposure(manager: Client) -> None:
+    page = manager.get(url("index")).content.decode()
+
+    assert "20,047.70 USD" in page
+    assert "requests waiting" in page
+    assert "EURUSD" in page
+    assert "symbol USDJPY" in page
+
+
+ACTIONS: list[tuple[str, int, str, dict[str, Any], str, dict[str, Any]]] = [
+    (
+        "accounts_account_money", 1001, "", {"kind": "deposit", "amount": "12.50", "comment": "c"},
+        "BalanceOperation", {"kind": "deposit", "amount": "12.50", "override": False, "comment": "c"},
+    ),
+    (
+        "accounts_account_money", 1001, "", {"kind": "withdrawal", "amount": "1,5", "override": "on"},
+        "BalanceOperation", {"kind": "withdrawal", "amount": "1.5", "override": True},
+    ),
+    (
+        "accounts_account_order", 1001, "", {"symbol": "EURUSD", "type": "buy_limit", "volume": "1", "price": "1.05"},
+        "PlaceOrder", {"symbol": "EURUSD", "type": "buy_limit", "price": "1.05", "by": "manager", "check_margin": True},
+    ),
+    ("accounts_account_halt", 1001, "", {"level": "halt"}, "SetHalt", {"scope": "account", "key": "1001", "level": "halt"}),
+    ("accounts_group_halt", "retail", "", {"level": "close_only"}, "SetHalt", {"scope": "group", "key": "retail"}),
+    ("markets_symbol_halt", "EURUSD", "", {"level": "close_only"}, "SetHalt", {"scope": "symbol", "key": "EURUSD"}),
+    (
+        "positions_position_close", 10, "", {"volume": "0.1", "comment": "bye"},
+        "ClosePosition", {"position": 10, "volume": "0.1", "price": None, "by": "manager", "comment": "bye"},
+    ),
+    ("positions_position_stops", 10, "", {"sl": "1.05", "tp": ""}, "ModifyPosition", {"position": 10, "sl": "1.05", "tp": None}),
+    ("orders_order_cancel", 10, "", {"comment": "x"}, "CancelOrder", {"order": 10, "comment": "x", "by": "manager"}),
+    ("orders_smartorder_cancel", 7, "", {"close": "on"}, "CancelSmart", {"smart": 7, "close": True, "by": "manager"}),
+    ("orders_dealerrequest_take", 11, "", {}, "TakeRequest", {"request": 11, "dealer": "admin"}),
+    ("orders_dealerrequest_confirm", 11, "", {"price": "1.1"}, "AnswerRequest", {"answer": "confirm", "price": "1.1"}),
+    ("orders_dealerrequest_requote", 11, "", {"price": "1.2"}, "AnswerRequest", {"answer": "requote", "price": "1.2"}),
+    ("orders_dealerrequest_reject", 11, "", {"comment": "no"}, "AnswerRequest", {"answer": "reject", "dealer": "admin"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "key", "_", "form", "command", "payload"), ACTIONS)
+def test_action_writes_its_command_to_the_journal(
+    manager: Client, name: str, key: Any, _: str, form: dict[str, Any], command: str, payload: dict[str, Any]
+) -> None:
+    before = Command.objects.count()
+    assert manager.get(url(name, key)).status_code == 200
+    assert Command.objects.count() == before
+
+    answer = manager.post(url(name, key), {"csrf": "", **form})
+
+    assert answer.status_code == 302
+    row = Command.objects.latest("id")
+    assert (row.name, row.actor) == (command, "admin")
+    assert {k: row.payload[k] for k in payload} == payload
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "keys", "commands"),
+    [
+        ("accounts_account", "close_all", [1001], ["ClosePosition", "ClosePosition"]),
+        ("accounts_account", "disable", [1001, 1002], ["ChangeSettings", "ChangeSettings"]),
+        ("accounts_account", "enable", [1001], ["ChangeSettings"]),
+        ("accounts_account", "cancel_all", [1001], []),
+        ("positions_position", "close_positions", [10, 50, 30], ["ClosePosition", "ClosePosition"]),
+        ("orders_smartorder", "cancel_plans", [7], ["CancelSmart"]),
+        ("orders_order", "cancel_orders", [10], []),
+    ],
+)
+def test_action_on_chosen_rows_asks_first_and_then_acts_on_each(
+    manager: Client, name: str, action: str, keys: list[int], commands: list[str]
+) -> None:
+    chosen = {"action": action, "_selected_action": keys}
+    before = Command.objects.latest("id").id
+
+    asked = manager.post(url(f"{name}_changelist"), chosen)
+    assert asked.status_code == 200
+    assert b"confirmed" in asked.content
+    assert Command.objects.latest("id").id == before
+
+    done = manager.post(url(f"{name}_changelist"), {**chosen, "confirmed": "yes"})
+    assert done.status_code == 302
+    assert (
+        list(Command.objects.filter(id__gt=before).order_by("id").values_list("name", flat=True)) == commands
+    )
+
+
+def test_dealer_says_that_they_come_and_go(manager: Client) -> None:
+    manager.post(url("orders_dealerrequest_come"), {"x": ""})
+    assert Command.objects.latest("id").payload["names"] == ["admin"]
+
+    manager.post(url("orders_dealerrequest_go"), {"x": ""})
+    assert Command.objects.latest("id").payload["names"] == []
+
+
+def test_kill_switch_of_the_server_is_turned(manager: Client) -> None:
+    manager.post(url("dealing_halt_turn"), {"scope": "server", "key": "", "level": "close_only"})
+
+    assert Command.objects.latest("id").payload["level"] == "close_only"
+
+
+def test_bad_login_of_a_kill_switch_is_refused_with_its_code(manager: Client) -> None:
+    page = manager.post(url("dealing_halt_turn"), {"scope": "account", "key": "x", "level": "halt"})
+
+    assert b"invalid_setting" in page.content
+
+
+def test_refusal_of_the_desk_stands_on_the_form_with_its_code(
+    manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = services.Outcome(services.REFUSED, "no_money", "not enough money")
+    monkeypatch.setattr(services, "balance_operation", lambda *_, **__: refused)
+
+    page = manager.post(url("accounts_account_money", 1001), {"kind": "withdrawal", "amount": "999999"})
+
+    assert page.status_code == 200
+    assert b"not enough money (no_money)" in page.content
+
+
+def test_command_that_nobody_answers_is_said_to_be_acknowledged(manager: Client) -> None:
+    page = manager.post(url("accounts_account_money", 1001), {"kind": "deposit", "amount": "1"}, follow=True)
+
+    assert b"the desk has not answered yet" in page.content
+
+
+def form_of(page: Any) -> dict[str, Any]:
+    """Return what a browser would send back of a change form, inlines included."""
+    form = page.context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    for formset in page.context["inline_admin_formsets"]:
+        management = formset.formset.management_form
+        data |= {management.add_prefix(name): management[name].value() for name in management.fields}
+    return {key: "" if value is None else value for key, value in data.items() if value is not False}
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks: Any) -> Iterator[Any]:
+    """Return what runs the hooks after a commit."""
+    return django_capture_on_commit_callbacks
+
+
+def test_symbol_when_saved_is_handed_to_the_desk(manager: Client, committed: Any) -> None:
+    where = url("markets_symbol_change", "USDJPY")
+    data = form_of(manager.get(where)) | {"stops_level": 25, "swap_multipliers": "[1,1,3,1,1,0,0]"}
+    data |= {"holidays": "[]", "sessions": ""}
+
+    with committed(execute=True):
+        answer = manager.post(where, data)
+
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    assert Symbol.objects.get(name="USDJPY").stops_level == 25
+    row = Command.objects.latest("id")
+    assert (row.name, row.payload["key"], row.payload["values"]["stops_level"]) == (
+        "ChangeSettings",
+        "USDJPY",
+        25,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("digits", 4, "while the symbol has open positions"),
+        ("contract_size", "1000", "while the symbol has open positions"),
+        ("profit_currency", "GBP", "while the symbol has open positions"),
+        ("volume_min", "2000", "volume_min"),
+        ("sessions", '{"monday": []}', "mon..sun"),
+        ("calc_mode", "futures", "tick_size"),
+    ],
+)
+def test_symbol_setting_that_would_falsify_or_makes_no_sense_is_refused(
+    manager: Client, field: str, value: Any, why: str
+) -> None:
+    where = url("markets_symbol_change", "EURUSD")
+    data = form_of(manager.get(where)) | {
+        "swap_multipliers": "[1,1,3,1,1,0,0]",
+        "holidays": "[]",
+        "sessions": "",
+    }
+
+    page = manager.post(where, data | {field: value})
+
+    assert page.status_code == 200
+    assert why in page.content.decode()
+    assert Symbol.objects.get(name="EURUSD").digits == 5
+
+
+def test_group_of_accounts_with_positions_keeps_currency_and_mode(manager: Client) -> None:
+    where = url("accounts_group_change", "retail")
+    data = form_of(manager.get(where))
+
+    page = manager.post(where, data | {"currency": "EUR", "margin_mode": "netting"})
+
+    assert b"cannot change while accounts of the group exist" in page.content
+    assert b"cannot change while its accounts hold something" in page.content
+
+
+def test_setting_that_the_desk_refuses_is_put_back(
+    manager: Client, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = services.Outcome(services.REFUSED, "invalid_setting", "no such thing")
+    monkeypatch.setattr(services, "reload_settings", lambda *_, **__: refused)
+    where = url("accounts_group_change", "retail")
+
+    with committed(execute=True):
+        answer = manager.post(where, form_of(manager.get(where)) | {"max_orders": 7})
+
+    assert Group.objects.get(name="retail").max_orders == 0
+    assert "(invalid_setting)" in " ".join(str(m) for m in get_messages(answer.wsgi_request))
+
+
+def test_account_when_saved_leaves_the_money_alone(manager: Client, committed: Any) -> None:
+    where = url("accounts_account_change", 1001)
+    data = form_of(manager.get(where)) | {"name": "Renamed", "close_only": "on"}
+    Account.objects.filter(login=1001).update(balance="77.00")  # the desk commits in between
+
+    with committed(execute=True):
+        manager.post(where, data)
+
+    account = Account.objects.get(login=1001)
+    assert (account.name, account.close_only, str(account.balance)) == ("Renamed", True, "77.00")
+    assert Command.objects.latest("id").payload["values"]["close_only"] is True
+
+
+def test_account_when_opened_takes_its_groups_currency_and_is_handed_to_the_desk(
+    manager: Client, committed: Any
+) -> None:
+    with committed(execute=True):
+        answer = manager.post(
+            url("accounts_account_add"),
+            {"login": 5000, "name": "New", "group": "retail", "leverage": 0, "tier": "PRO", "enabled": "on"},
+        )
+
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    assert Account.objects.get(login=5000).currency == "USD"
+    assert Command.objects.latest("id").payload["key"] == "5000"
+
+
+@pytest.fixture
+def dealer(book: None, client: Client) -> Client:
+    """Return a browser of a member of staff who sees the group `netting` and may act on accounts."""
+    user = User.objects.create_user("dora", password="dora-dora-dora", is_staff=True)
+    ManagerScope.objects.create(user=user, group_masks="net*")
+    rights = ("view_account", "change_account", "view_position", "view_deal", "view_ledgerentry")
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(user)
+    return client
+
+
+def test_manager_sees_the_accounts_of_their_masks_and_no_others(dealer: Client) -> None:
+    assert dealer.get(url("accounts_account_change", 1002)).status_code == 200
+    assert dealer.get(url("accounts_account_change", 1001)).status_code == 302  # as if there were none
+    assert dealer.get(url("accounts_account_money", 1001)).status_code == 404
+    assert b"#70" in dealer.get(url("positions_position_change", 70)).content
+    assert dealer.get(url("positions_position_change", 10)).status_code == 302
+    assert b"10,000.00" in dealer.get(url("index")).content
+
+
+def test_manager_without_the_right_may_look_and_not_act(dealer: Client) -> None:
+    assert dealer.get(url("positions_position_close", 70)).status_code == 403
+    assert dealer.get(url("orders_order_changelist")).status_code == 403
+
+
+def test_client_has_no_business_in_the_admin(book: None, client: Client) -> None:
+    client.force_login(User.objects.create_user("anna", password="anna-anna-anna"))
+    for model in MODELS:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        assert client.get(url(f"{name}_changelist")).status_code == 302
+
+
+def test_every_action_of_a_row_is_in_the_table_above() -> None:
+    tried = {name for name, *_ in ACTIONS}
+    known = {
+        f"{model._meta.app_label}_{model._meta.model_name}_{action}"
+        for model, face in admin.site._registry.items()
+        for action in (*face.actions_detail, *face.actions_row)
+    }
+
+    assert known <= tried
+    assert REQUESTS.name == "orders_dealerrequest"
+    with pytest.raises(NoReverseMatch):
+        url("orders_order_no_such_action", 1)
