@@ -15,7 +15,7 @@ import redis
 import structlog
 
 from gateways.stream import StreamWriter
-from gateways.walk import PROFILES, UNIT, Tick, Walk
+from gateways.walk import PROFILES, UNIT, Tick, Walk, usual_quote
 
 log = structlog.get_logger("feed")
 LATE_MS = 2_000
@@ -27,6 +27,7 @@ PAST_VOLATILITY = UNIT * 447 // 100
 PAST_ENDS_MS = 500  # before now, so that the first quote of the present is not older
 LINES_AN_ENTRY = 50
 ENTRIES_AT_ONCE = 40
+WAIT_STEP_S = 0.25
 
 
 def line_of(tick: Tick) -> str:
@@ -47,9 +48,18 @@ def now_ms() -> int:
 
 
 def write_past(
-    client: "redis.Redis", *, seed: int, hours: int, symbols: Sequence[str], volatility: int = UNIT
+    client: "redis.Redis",
+    *,
+    seed: int,
+    hours: int,
+    symbols: Sequence[str],
+    volatility: int = UNIT,
+    patience_s: float = 20.0,
 ) -> dict[str, tuple[str, str]]:
     """Write so many hours of a market before now at once; return the (bid, ask) that it ends with.
+
+    A desk refuses quotes of symbols that it has not read yet, so this waits up to `patience_s` for it
+    to take one of each.
 
     Raises:
         redis.RedisError: Redis did not take it.
@@ -64,6 +74,7 @@ def write_past(
         volatility=PAST_VOLATILITY * volatility // UNIT,
     )
     ticks = walk.until(end_ms)
+    _wait_for_desk(client, writer, walk, patience_s=patience_s)
     last: dict[str, tuple[str, str]] = {}
     while some := list(islice(ticks, LINES_AN_ENTRY * ENTRIES_AT_ONCE)):
         last.update({tick.symbol: (tick.bid, tick.ask) for tick in some})
@@ -71,6 +82,19 @@ def write_past(
         writer.send_all([lines[at : at + LINES_AN_ENTRY] for at in range(0, len(lines), LINES_AN_ENTRY)])
     log.info("past written", hours=hours, quotes=writer.sent_ticks)
     return last
+
+
+def _wait_for_desk(client: "redis.Redis", writer: StreamWriter, walk: Walk, *, patience_s: float) -> None:
+    """Offer the usual quote of each symbol, of the walk's first moment, until the desk has taken them all."""
+    end_s = time.monotonic() + patience_s
+    usual = {one.name: one.profile for one in walk.walks}
+    while waiting := usual.keys() - last_quotes(client).keys():
+        if time.monotonic() >= end_s:
+            return
+        writer.send(
+            [line_of(Tick(name, *usual_quote(usual[name]), walk.next_ms)) for name in sorted(waiting)]
+        )
+        time.sleep(WAIT_STEP_S)
 
 
 def simulate(client: "redis.Redis", walk: Walk, *, stopped: Callable[[], bool]) -> int:

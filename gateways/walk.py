@@ -140,6 +140,12 @@ def points_of(text: str, digits: int) -> int:
     return sign * (int(whole.lstrip("-") or "0") * 10**digits + int((part + "0" * digits)[:digits] or "0"))
 
 
+def usual_quote(profile: Profile) -> tuple[str, str]:
+    """Return the bid and ask around a symbol's usual price."""
+    bid = profile.price - profile.spread // 2
+    return price_text(bid, profile.digits), price_text(bid + profile.spread, profile.digits)
+
+
 class Walk:
     """The ticks of several symbols in the order of their times."""
 
