@@ -46,6 +46,8 @@ SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
 AHEAD_LIMIT_MS = 60_000
+#: The connection is gone or worthless; a transaction that was left open too long ends as InternalError.
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Desk:
         while True:
             try:
                 taken = lease.take(self.shard, build_id=self.build_id)
-            except psycopg.OperationalError as error:
+            except LOST as error:
                 failures += 1
                 log.warning("the lease cannot be taken", shard=self.shard, error=str(error))
                 if failures > 20 or self.should_stop():
@@ -152,7 +154,7 @@ class Desk:
                 log.warning("the lease is lost", shard=self.shard, why=str(error))
                 taken.close()
                 return "lost"
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except LOST as error:
                 # Whether the last commit happened is unknown; the rows know, so they are read again.
                 log.warning("the connection broke, taking the lease anew", shard=self.shard, error=str(error))
                 taken.close()

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 EXPIRES_S = 2
 DAY = timedelta(days=1)
 OUTBOX_KEPT = timedelta(hours=24)
+BATCHES_KEPT = timedelta(days=7)
 #: Made at import, before the worker forks: the desks in its children see what its signal handler sets.
 _stopping = multiprocessing.Value("b", 0)
 
@@ -97,7 +98,10 @@ def _note_first_day(midnight: datetime) -> None:
 
 @shared_task(name="dealing.tasks.sweep", ignore_result=True)
 def sweep() -> None:
-    """Delete published events that are too old for anybody to ask for; never a trading row."""
+    """Delete published events and batch rows that are too old for anybody to ask for; never a trading row.
+
+    Of a shard's batches a beginning goes, so that those that are left have no holes.
+    """
     now = datetime.now(UTC)
     started = time.monotonic()
     with connection.cursor() as cursor:
@@ -107,4 +111,11 @@ def sweep() -> None:
             (int((now - OUTBOX_KEPT).timestamp() * 1000),),
         )
         events = cursor.rowcount
-    log.info("swept", events=events, seconds=round(time.monotonic() - started, 2))
+        cursor.execute(
+            "DELETE FROM dealing_enginebatch b USING (SELECT shard, max(seq) AS seq FROM dealing_enginebatch"
+            " WHERE at < %s GROUP BY shard) old, dealing_engineshard s"
+            " WHERE b.shard = old.shard AND b.seq <= old.seq AND s.shard = b.shard AND b.seq < s.seq",
+            (now - BATCHES_KEPT,),
+        )
+        batches = cursor.rowcount
+    log.info("swept", events=events, batches=batches, seconds=round(time.monotonic() - started, 2))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from accounts.models import Account, LedgerEntry
 from dealing import bus, journal, registry, services, tasks
 from dealing.desk import Desk
-from dealing.models import Command, Outbox, PoisonItem
+from dealing.models import Command, EngineBatch, EngineShard, Outbox, PoisonItem
 from engine import commands as cmd
 from orders.models import Order
 from positions.models import Deal, Position
@@ -263,8 +264,6 @@ def test_agent_when_another_shard_serves_it_then_its_commission_is_booked_there(
 ) -> None:
     settings.DESK_SHARDS = 2
     world.env["DESK_SHARDS"] = "2"
-    from accounts.models import Account, LedgerEntry
-
     Account.objects.filter(login=1001).update(group_id="agents", agent=1002)
     Account.objects.filter(login=1002).update(group_id="agents")
     world.serving(shard=0)
@@ -305,8 +304,6 @@ def test_day_end_when_days_were_missed_then_each_is_ended_once_in_order(world: W
 
 
 def test_dealers_when_they_come_and_go_then_the_desk_knows_who_is_online(world: World) -> None:
-    from dealing.models import EngineShard
-
     ready(world)
     assert services.dealer_online("ann").ok
     assert services.dealer_online("bob").ok
@@ -332,7 +329,25 @@ def test_sweep_when_events_are_old_and_published_then_they_go(world: World) -> N
     buy()
     world.drain(world.desks[0])
     Outbox.objects.update(time_ms=1)
+    old = EngineBatch.objects.order_by("seq").first()
+    EngineBatch.objects.filter(seq=old.seq).update(at=datetime.now(UTC) - timedelta(days=8))
+    kept = EngineBatch.objects.count() - 1
 
     tasks.sweep()
 
     assert not Outbox.objects.exists()
+    assert EngineBatch.objects.count() == kept
+    assert_clean()
+
+
+def test_account_when_its_rows_disagree_then_it_is_frozen_and_others_go_on(world: World) -> None:
+    ready(world)
+    deposit(1002)
+    world.drain(world.desks[0])
+    Account.objects.filter(login=1002).update(balance="123456")
+
+    world.serving()
+
+    assert buy(1002).code == "halted"
+    assert buy().ok
+    assert PoisonItem.objects.get().reference == "account 1002"

@@ -2,16 +2,20 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from datetime import timedelta
 
 import psycopg
 import pytest
-from django.conf import settings
+from django.db.models import F
 
 from dealing import bus, lease, services
+from dealing.batch import beat
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt
 from positions.models import Deal
-from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
 
 
 def buy(**given: object) -> services.Outcome:
@@ -89,8 +93,6 @@ def test_lease_when_the_epoch_has_moved_on_then_a_batch_is_refused(world: World)
     held = lease.take(0)
     assert held is not None
     EngineShard.objects.filter(shard=0).update(epoch=held.epoch + 1)
-
-    from dealing.batch import beat
 
     with pytest.raises(lease.LeaseLost):
         beat(held, published=0)
@@ -183,10 +185,7 @@ def test_late_market_order_when_it_is_older_than_its_patience_then_it_fails_with
     world.drain(desk)
     late = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
     young = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
-    Command.objects.filter(pk=late.command_id).extra().update(
-        created_at=Command.objects.get(pk=late.command_id).created_at
-        - __import__("datetime").timedelta(seconds=11)
-    )
+    Command.objects.filter(pk=late.command_id).update(created_at=F("created_at") - timedelta(seconds=11))
 
     world.serving()
     world.settled()
@@ -222,4 +221,41 @@ def test_kill_switch_when_only_the_control_row_says_so_then_it_is_obeyed(world: 
     EngineControl.objects.filter(pk=1).update(halt_level="halt")
 
     assert buy().code == "halted"
-    assert settings.DESK_SHARDS == 1
+
+
+def test_paused_owner_when_its_transaction_is_open_then_it_ends_and_another_takes_over(world: World) -> None:
+    """The row lock of an open transaction must not keep everybody out: its session ends by a limit of its own."""
+    world.serving("--until-idle").wait(LIMIT_S)
+    held = lease.take(0)
+    assert held is not None
+    held.conn.execute("BEGIN")
+    held.conn.execute("UPDATE dealing_engineshard SET seq = seq WHERE shard = 0")
+    begun = time.monotonic()
+
+    with pytest.raises((psycopg.OperationalError, psycopg.InternalError)):
+        time.sleep(3.5)
+        held.conn.execute("SELECT 1")
+    world.serving()
+
+    assert time.monotonic() - begun < 15
+    deposit()
+
+
+def test_worker_when_told_to_stop_then_its_desk_drains_and_the_worker_ends(world: World) -> None:
+    words = ["-m", "celery", "-A", "tradingdesk.celery:app", "worker", "-Q", "engine", "--concurrency=2"]
+    flags = ["--without-gossip", "--without-mingle", "-n", f"desk-{os.getpid()}@%h"]
+    with (world.folder / "desk.log").open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, *words, *flags], cwd=ROOT, env=world.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )  # fmt: skip
+    world.desks.append(worker)
+    until(lambda: world.epoch() == 1, "the desk in the worker")
+    deposit()
+    begun = time.monotonic()
+
+    worker.terminate()
+
+    assert worker.wait(LIMIT_S) == 0, world.log()
+    assert time.monotonic() - begun < 15
+    assert EngineShard.objects.get(shard=0).owner == ""
+    assert EngineBatch.objects.order_by("-seq")[0].state_hash
