@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -20,8 +21,10 @@ from urllib.parse import urlsplit
 import redis
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, get_user_model
+from django.contrib.sessions.models import Session
 from django.http.request import split_domain_port, validate_host
+from django.utils.crypto import constant_time_compare
 
 from doors.scope import own_accounts
 from realtime.outlet import Spreads
@@ -128,9 +131,26 @@ def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[
     found = list(rows)
     return Standing(
         users=frozenset(active.values_list("pk", flat=True)),
-        sessions=frozenset(key for key in set(sessions) if _caller_of_session(key) is not None),
+        sessions=living_sessions(sessions),
         owners={login: user for login, user, _ in found if user is not None},
         groups={login: group for login, _, group in found},
+    )
+
+
+def living_sessions(keys: Iterable[str]) -> frozenset[str]:
+    """Return the sessions that still say who one is: not ended, of an active user, password unchanged."""
+    rows = Session.objects.filter(session_key__in=list(keys), expire_date__gt=datetime.now(UTC))
+    said = {row.session_key: row.get_decoded() for row in rows}
+    users = {
+        str(user.pk): user.get_session_auth_hash()
+        for user in get_user_model().objects.filter(
+            pk__in={one[SESSION_KEY] for one in said.values() if SESSION_KEY in one}, is_active=True
+        )
+    }
+    return frozenset(
+        key
+        for key, one in said.items()
+        if constant_time_compare(one.get(HASH_SESSION_KEY, ""), users.get(str(one.get(SESSION_KEY)), "none"))
     )
 
 

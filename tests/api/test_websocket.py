@@ -52,12 +52,25 @@ def test_opening_when_cookie_and_exact_origin_then_accepted_else_refused(world):
             open_with(world, origin=here, cookie=cookie)
 
 
-def test_session_when_it_ends_then_the_open_socket_is_closed(world):
-    client = world.client_of(world.logins["hedging"][0])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM django_session WHERE session_key = %(key)s",
+        "UPDATE django_session SET expire_date = now() - interval '1 second' WHERE session_key = %(key)s",
+        "UPDATE auth_user SET password = 'changed' WHERE username = %(name)s",
+        "UPDATE auth_user SET is_active = false WHERE username = %(name)s",
+    ],
+)
+def test_session_when_it_ends_then_the_open_socket_is_closed(world, change):
+    client = world.client()
     cookie = world.session_of(client.login)
 
     with open_with(world, origin=f"http://127.0.0.1:{world.port}", cookie=cookie) as opened:
-        world.sql("DELETE FROM django_session WHERE session_key = %s", cookie)
+        time.sleep(4)  # it is judged again meanwhile, and stays
+        opened.send('{"op": "ping"}')
+        assert json.loads(opened.recv(timeout=5)) == {"type": "pong"}
+        query = change.replace("%(key)s", "%s").replace("%(name)s", "%s")
+        world.sql(query, cookie if "%(key)s" in change else f"client{client.login}")
         with pytest.raises(ConnectionClosed) as closed:
             opened.recv(timeout=10)
     assert closed.value.rcvd.code == 4003
