@@ -6,10 +6,11 @@ own. The servers start only when a collected test needs them (database access, t
 or one of the fixtures below), so tests of the engine alone pay nothing; and they stop at the end,
 also after a failure. `DESK_TEST_FSYNC=1` makes them as durable as in production.
 
-Fixtures: `services` (the two addresses), `redis_db` (a client of an emptied Redis), `stack_env`
+Fixtures: `services` (the two addresses), `open_folder` (for servers of a test's own), `redis_db` (a client of an emptied Redis), `stack_env`
 (the environment for processes that are to work on the tests' database).
 """
 
+import atexit
 import os
 import shutil
 import socket
@@ -90,9 +91,18 @@ class Services:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _plan() -> Services:
+def make_open_folder() -> Path:
+    """Return a new temporary folder that PostgreSQL's account can reach when we are root.
+
+    pytest's own are closed to other accounts, and every session closes them again.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tradingdesk-tests-"))
-    folder.chmod(0o755)  # PostgreSQL's account, when we are root, has to get in
+    folder.chmod(0o755)
+    return folder
+
+
+def _plan() -> Services:
+    folder = make_open_folder()
     os.environ.setdefault("DESK_DATA", str(folder / "desk"))
     os.environ.setdefault("SECRET_KEY", "a key of the tests, which guards nothing that anyone could want")
     (folder / "desk" / "static").mkdir(parents=True)
@@ -103,6 +113,7 @@ def _plan() -> Services:
 
 # At import: pytest-django reads the settings before any conftest.py is looked at.
 SERVICES = _plan()
+atexit.register(SERVICES.stop)  # also where a mere import made the folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -146,6 +157,14 @@ def services() -> Services:
     """Return the running servers; their addresses are in DATABASE_URL and REDIS_URL."""
     SERVICES.start()
     return SERVICES
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder for embedded servers of a test's own."""
+    folder = make_open_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
 USER = DATABASE = "tradingdesk"
 PR_SET_PDEATHSIG = 1
+# Where PostgreSQL lives when root runs us in a folder that is closed to other accounts.
+SHELTER = Path("/var/lib/tradingdesk")
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -258,11 +260,10 @@ class Postgres(Service):
             self._bin, self._home = programs, self.folder
             return
         mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        shelter = Path("/var/lib/tradingdesk")
-        copied = shelter / f"pg-{hashlib.sha256(str(programs).encode()).hexdigest()[:12]}"
+        copied = SHELTER / f"pg-{hashlib.sha256(str(programs).encode()).hexdigest()[:12]}"
         if not copied.exists():
-            shelter.mkdir(mode=0o755, parents=True, exist_ok=True)
-            draft = shelter / f"{copied.name}.{os.getpid()}"
+            SHELTER.mkdir(mode=0o755, parents=True, exist_ok=True)
+            draft = SHELTER / f"{copied.name}.{os.getpid()}"
             package = programs.parent.parent
             shutil.copytree(programs.parent, draft / package.name / programs.parent.name, symlinks=True)
             libraries = package.with_name(f"{package.name}.libs")  # found by the programs relative to them
@@ -270,7 +271,7 @@ class Postgres(Service):
                 shutil.copytree(libraries, draft / libraries.name, symlinks=True)
             draft.rename(copied)
         self._bin = copied / programs.relative_to(programs.parents[2])
-        self._home = shelter / mark
+        self._home = SHELTER / mark
         self._home.mkdir(mode=0o755, exist_ok=True)
         (self._home / "belongs-to").write_text(f"{self.folder}\n")
 

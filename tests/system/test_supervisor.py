@@ -5,6 +5,7 @@ Each test starts `up` in a data folder and on a port of its own, and ends only w
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 import redis
 
+from tests.services import make_open_folder
 from tradingdesk import runfile
 from tradingdesk.embedded import free_port, port_open
 from tradingdesk.probes import engine_ready, quotes_ready, site_ready
@@ -95,8 +97,10 @@ def wait(done: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("desk") / "data"
+def data() -> Iterator[Path]:
+    folder = make_open_folder()
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +138,13 @@ def test_up_when_it_runs_already_then_refused_and_the_first_named(desk: Running)
         second.process.kill()
 
 
-def test_up_when_the_port_is_taken_then_it_is_named_with_its_owner(tmp_path: Path) -> None:
+def test_up_when_the_port_is_taken_then_it_is_named_with_its_owner(open_folder: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
 
-        refused = Running(tmp_path / "data", port=port)
+        refused = Running(open_folder / "data", port=port)
         try:
             assert refused.process.wait(30) == 1
         finally:
@@ -246,8 +250,8 @@ def test_stop_when_ctrl_c_then_nothing_is_left_and_the_next_start_is_quick(desk:
         again.end()
 
 
-def test_supervisor_when_killed_then_its_parts_end_and_the_next_start_works(tmp_path: Path) -> None:
-    first = Running(tmp_path / "data", "--no-demo", "--feed", "")
+def test_supervisor_when_killed_then_its_parts_end_and_the_next_start_works(open_folder: Path) -> None:
+    first = Running(open_folder / "data", "--no-demo", "--feed", "")
     second = None
     try:
         first.wait_open()
@@ -255,7 +259,7 @@ def test_supervisor_when_killed_then_its_parts_end_and_the_next_start_works(tmp_
 
         first.process.kill()
         first.process.wait()
-        second = Running(tmp_path / "data", "--no-demo", "--feed", "")
+        second = Running(open_folder / "data", "--no-demo", "--feed", "")
         second.wait_open()
 
         assert not [name for name, part in parts.items() if runfile.is_alive(part.pid, part.born)]
@@ -265,7 +269,7 @@ def test_supervisor_when_killed_then_its_parts_end_and_the_next_start_works(tmp_
             second.end()
 
 
-def test_exec_when_no_desk_runs_then_the_services_live_as_long_as_the_command(tmp_path: Path) -> None:
+def test_exec_when_no_desk_runs_then_the_services_live_as_long_as_the_command(open_folder: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
     }
@@ -273,7 +277,7 @@ def test_exec_when_no_desk_runs_then_the_services_live_as_long_as_the_command(tm
 
     told = subprocess.run(
         [sys.executable, "-m", "tradingdesk.control", "exec", "python", "-c", code],
-        cwd=ROOT, env={**environment, "DESK_DATA": str(tmp_path / "data")}, capture_output=True, text=True,
+        cwd=ROOT, env={**environment, "DESK_DATA": str(open_folder / "data")}, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip
 

@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,18 +21,8 @@ from tradingdesk.embedded import Postgres, Redis, ServiceError, free_port, port_
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder that PostgreSQL's account can reach (pytest's own is closed to it)."""
-    for part in (tmp_path, *tmp_path.parents):
-        if part == Path(tempfile.gettempdir()):
-            break
-        part.chmod(part.stat().st_mode | stat.S_IXOTH)
-    return tmp_path
-
-
-def test_postgres_when_the_password_is_wrong_then_nobody_gets_in(folder: Path) -> None:
-    server = Postgres(folder / "postgres", durable=False)
+def test_postgres_when_the_password_is_wrong_then_nobody_gets_in(open_folder: Path) -> None:
+    server = Postgres(open_folder / "postgres", durable=False)
     url = server.start()
     try:
         with psycopg.connect(url) as rows:
@@ -46,8 +35,10 @@ def test_postgres_when_the_password_is_wrong_then_nobody_gets_in(folder: Path) -
     assert not port_open(server.port)
 
 
-def test_postgres_when_killed_then_what_was_committed_is_there_after_the_next_start(folder: Path) -> None:
-    server = Postgres(folder / "postgres")
+def test_postgres_when_killed_then_what_was_committed_is_there_after_the_next_start(
+    open_folder: Path,
+) -> None:
+    server = Postgres(open_folder / "postgres")
     url = server.start()
     try:
         with psycopg.connect(url) as rows:
@@ -65,10 +56,10 @@ def test_postgres_when_killed_then_what_was_committed_is_there_after_the_next_st
         server.discard()
 
 
-def test_postgres_when_a_first_start_was_cut_off_then_the_next_begins_anew(folder: Path) -> None:
-    server = Postgres(folder / "postgres", durable=False)
-    (folder / "postgres" / "data").mkdir(parents=True)
-    (folder / "postgres" / "data" / "PG_VERSION").write_text("18\n")
+def test_postgres_when_a_first_start_was_cut_off_then_the_next_begins_anew(open_folder: Path) -> None:
+    server = Postgres(open_folder / "postgres", durable=False)
+    (open_folder / "postgres" / "data").mkdir(parents=True)
+    (open_folder / "postgres" / "data" / "PG_VERSION").write_text("18\n")
 
     url = server.start()
     try:
@@ -78,11 +69,11 @@ def test_postgres_when_a_first_start_was_cut_off_then_the_next_begins_anew(folde
         server.discard()
 
 
-def test_postgres_when_the_port_is_taken_then_the_error_says_so(folder: Path) -> None:
+def test_postgres_when_the_port_is_taken_then_the_error_says_so(open_folder: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        server = Postgres(folder / "postgres", port=holder.getsockname()[1], durable=False)
+        server = Postgres(open_folder / "postgres", port=holder.getsockname()[1], durable=False)
         try:
             with pytest.raises(ServiceError, match=r"(?s)postgres ended at once.*Address already in use"):
                 server.start()
@@ -90,20 +81,38 @@ def test_postgres_when_the_port_is_taken_then_the_error_says_so(folder: Path) ->
             server.discard()
 
 
-def test_redis_when_the_password_is_missing_then_nobody_gets_in(folder: Path) -> None:
-    server = Redis(folder / "redis", durable=False)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+def test_postgres_when_its_account_cannot_reach_the_folder_then_it_lives_elsewhere_until_discarded(
+    open_folder: Path,
+) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    server = Postgres(closed / "postgres", durable=False)
+    try:
+        with psycopg.connect(server.start()) as rows:
+            home = Path(rows.execute("SHOW data_directory").fetchone()[0]).parent
+        assert home.parent == embedded.SHELTER
+        assert (home / "belongs-to").read_text() == f"{closed / 'postgres'}\n"
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    finally:
+        server.discard()
+    assert not home.exists()
+
+
+def test_redis_when_the_password_is_missing_then_nobody_gets_in(open_folder: Path) -> None:
+    server = Redis(open_folder / "redis", durable=False)
     url = server.start()
     try:
         assert redis.Redis.from_url(url).ping()
         with pytest.raises(redis.AuthenticationError):
             redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)).ping()
-        assert stat.S_IMODE((folder / "redis" / "redis.conf").stat().st_mode) == 0o600
+        assert stat.S_IMODE((open_folder / "redis" / "redis.conf").stat().st_mode) == 0o600
     finally:
         server.discard()
 
 
-def test_redis_when_stopped_then_the_stream_is_there_after_the_next_start(folder: Path) -> None:
-    server = Redis(folder / "redis")
+def test_redis_when_stopped_then_the_stream_is_there_after_the_next_start(open_folder: Path) -> None:
+    server = Redis(open_folder / "redis")
     url = server.start()
     try:
         redis.Redis.from_url(url).xadd("ticks", {"d": "EURUSD,1.1,1.2,1"})
@@ -116,14 +125,14 @@ def test_redis_when_stopped_then_the_stream_is_there_after_the_next_start(folder
         server.discard()
 
 
-def test_services_when_their_starter_is_killed_then_they_end(folder: Path) -> None:
+def test_services_when_their_starter_is_killed_then_they_end(open_folder: Path) -> None:
     port = free_port()
     code = (
         "import sys, time; from pathlib import Path; from tradingdesk.embedded import Redis;"
         f"Redis(Path(sys.argv[1]), port={port}, durable=False).start(); print('up', flush=True); time.sleep(60)"
     )
     starter = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder / "redis")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(open_folder / "redis")], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert starter.stdout is not None
     assert starter.stdout.readline() == "up\n"
