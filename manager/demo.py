@@ -195,7 +195,9 @@ def _people(path: Path, loaded: Loaded, *, new_passwords: bool) -> dict[str, Any
             user.save()
         if is_new and person.role == "dealer":
             ManagerScope.objects.create(user=user, group_masks="pro,retail")
-            user.user_permissions.set(Permission.objects.filter(codename__in=DEALER_RIGHTS))
+            apps = ("accounts", "markets", "orders", "positions")
+            rights = Permission.objects.filter(codename__in=DEALER_RIGHTS, content_type__app_label__in=apps)
+            user.user_permissions.set(rights)
         users[person.username] = user
         loaded.logins.append(
             {

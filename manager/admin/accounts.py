@@ -148,7 +148,7 @@ class AccountAdmin(ReloadingAdmin):
 
     @admin.display(description="Equity")
     def shown_equity(self, obj: Any) -> Any:
-        """Return equity: the desk's, or balance and credit where nothing is open."""
+        """Return equity as the desk shows it; it shows accounts with positions."""
         state = obj.live
         return show.number(state["equity"]) if state else show.EMPTY
 
@@ -177,7 +177,7 @@ class AccountAdmin(ReloadingAdmin):
         flags = [
             (not obj.enabled, "disabled", "bad"),
             (obj.margin_call, "margin call", "bad"),
-            (obj.halt != "normal", obj.get_halt_display(), "bad"),
+            (obj.halt != "normal", f"switch: {obj.get_halt_display().lower()}", "bad"),
             (obj.read_only, "read only", "warn"),
             (obj.close_only, "close only", "warn"),
         ]
