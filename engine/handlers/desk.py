@@ -124,8 +124,8 @@ def _change_symbol(core: Core, command: ChangeSettings) -> Affected:
 
 
 def _touches(book: Book, symbol: str) -> bool:
-    records = (*book.positions.values(), *book.orders.values())
-    return any(record.symbol == symbol for record in records)
+    held = any(position.symbol == symbol for position in book.positions.values())
+    return held or any(order.symbol == symbol for order in book.orders.values())
 
 
 def _in_use(core: Core, symbol: str) -> bool:
