@@ -106,6 +106,16 @@ def test_trader_when_he_places_and_changes_a_pending_order_then_the_desk_has_it(
     ]
 
 
+def test_trader_when_he_types_a_letter_in_the_volume_then_it_chooses_the_side(trader: Trader) -> None:
+    page = trader.page
+    page.keyboard.press("v")
+
+    page.keyboard.type("0.3s")
+
+    assert trader.text(".confirm:visible") == "Sell 0.3 EURUSD at market"
+    assert page.evaluate("document.activeElement.classList.contains('confirm')")
+
+
 def test_trader_when_an_order_is_refused_then_the_code_is_told_in_words(trader: Trader) -> None:
     trader.expected = ("400", "409")
     page = trader.page

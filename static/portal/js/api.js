@@ -76,13 +76,19 @@ export function ask(path, body, signal) {
   return request("POST", path, { body, signal });
 }
 
+/** Tickets whose outcome a request has told already; their events need not be told again. */
+export const answeredTickets = new Set();
+
 /** Submit a command; repeated with the same key while its outcome is unknown. */
 export async function submit(method, path, body, query) {
   const key = freshKey();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await request(method, path, { body, query, key });
+      const answer = await request(method, path, { body, query, key });
+      if (answer?.ticket) answeredTickets.add(answer.ticket);
+      return answer;
     } catch (error) {
+      if (error.ticket) answeredTickets.add(error.ticket);
       const unknown = error instanceof ApiError && (error.status === 0 || error.status === 503);
       if (!unknown || attempt >= RETRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS * attempt));

@@ -1,6 +1,6 @@
 // The terminal: puts the panels together, chooses the account, and tells what the server did by itself.
 
-import { ApiError, get } from "./api.js";
+import { answeredTickets, ApiError, get } from "./api.js";
 import { startAccountBar } from "./account_bar.js";
 import { reload as reloadChart, startChart } from "./chart.js";
 import { el, recall, remember } from "./dom.js";
@@ -20,6 +20,7 @@ import { startWatch } from "./watch.js";
 import { codeWords, reasonWords, stateWords, typeWords } from "./words.js";
 
 const SYMBOLS_REFRESH_MS = 60_000;
+const ANSWER_MS = 1_500; // an event may come before the answer to the request that caused it
 const VIEWS = [
   ["watch", "Markets"],
   ["chart", "Chart"],
@@ -173,7 +174,7 @@ function tell(event) {
       refreshPlan(row.id);
       break;
     case "order":
-      if (row.status === "failed" && row.error) warned(`Order #${row.ticket}: ${codeWords(row.error)} [${row.error}]`);
+      if (row.status === "failed" && row.error) setTimeout(() => tellFailed(row), ANSWER_MS);
       else if (row.status === "canceled" && row.reason === "expiration") warned(`${typeWords(row.type)} #${row.ticket} expired`);
       else if (row.status === "canceled" && row.comment.startsWith("deleted")) warned(`${typeWords(row.type)} #${row.ticket} was ${row.comment}`);
       break;
@@ -182,6 +183,11 @@ function tell(event) {
       else told("The margin call is over.");
       break;
   }
+}
+
+/** Tell of an order that failed later or elsewhere; one that was just refused is told beside its button. */
+function tellFailed(row) {
+  if (!answeredTickets.has(row.ticket)) warned(`Order #${row.ticket}: ${codeWords(row.error)} [${row.error}]`);
 }
 
 function tellDeal(row) {

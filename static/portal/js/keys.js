@@ -1,9 +1,15 @@
-// Keyboard shortcuts, and the overlay that lists them. None of them acts while something is typed or a dialog is open.
+// Keyboard shortcuts, and the overlay that lists them. None of them acts while a text is typed or a dialog is open;
+// in a field for numbers the letters do, so that a side can be chosen right after the volume.
 
 import { openDialog } from "./dialog.js";
 import { el } from "./dom.js";
 
 const INPUTS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+
+/** Return whether an input takes numbers only: a letter typed there can be a shortcut. */
+function isNumeric(input) {
+  return input.inputMode === "decimal" || input.inputMode === "numeric";
+}
 
 /** Start listening; `shortcuts` is a list of {key, label, act}. */
 export function startKeys(shortcuts) {
@@ -14,7 +20,7 @@ export function startKeys(shortcuts) {
       document.activeElement?.blur?.();
       return;
     }
-    if (INPUTS.has(event.target.tagName)) return;
+    if (INPUTS.has(event.target.tagName) && !(isNumeric(event.target) && /^[a-z?]$/i.test(event.key))) return;
     const found = known.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
     if (!found) return;
     event.preventDefault();

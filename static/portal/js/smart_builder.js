@@ -11,7 +11,7 @@ import { priceField, valueOf, volumeField } from "./steppers.js";
 import { store } from "./store.js";
 import { errorLine } from "./words.js";
 
-const REFRESH_MS = 4_000;
+const REFRESH_MS = 6_000;
 
 let form;
 let parts;
@@ -86,7 +86,7 @@ function makeParts() {
     activation: priceField({ label: "Starts at", start: entryPrice, name: "activation" }),
     even,
     offset: number("Offset, pt", "0", "Points beyond the entry, in the direction of profit"),
-    summary: el("dl", { class: "facts preview", "aria-label": "What the plan would bring", "aria-live": "polite" }),
+    summary: el("dl", { class: "facts preview", "aria-label": "What the plan would bring" }),
     problem: el("p", { class: "form-error", role: "alert", hidden: true }),
     submit: el("button", { type: "submit", class: "confirm" }),
   };
@@ -276,7 +276,8 @@ function showPreview(found) {
   parts.summary.replaceChildren(
     ...rows.filter(([, value]) => value).map(([name, value, way]) => el("div", {}, el("dt", { text: name }), el("dd", { class: way, text: value }))),
   );
-  const general = errors.filter((error) => !error.level);
+  // The tier is told by the notice above, once.
+  const general = errors.filter((error) => !error.level && error.code !== "subscription_required");
   parts.problem.hidden = general.length === 0;
   setText(parts.problem, general.map(errorLine).join(" "));
   setAttribute(parts.stop.input, "aria-invalid", general.some((error) => error.code === "invalid_stops") ? "true" : null);

@@ -17,7 +17,7 @@ const KINDS = [
   ["stop", "Stop"],
   ["stop_limit", "Stop-limit"],
 ];
-const REFRESH_MS = 5_000;
+const REFRESH_MS = 15_000;
 
 let form;
 let parts;
@@ -291,6 +291,7 @@ async function place() {
   if (!order) return;
   remember(`volume.${body.symbol}`, body.volume);
   const filled = order.status === "completed" ? `filled at ${price(order.modified_price, order.digits)}` : order.request ? "waits for a dealer" : "is waiting";
+  if (form.contains(document.activeElement)) document.activeElement.blur(); // the next key is a shortcut, not a digit
   told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
   if (kind === "market") return;
   for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
