@@ -91,13 +91,14 @@ class TrailBook:
         forward = self._forward(price)
         passed: list[Group] = []
         while self.by_mark and self.by_mark[0][0] < forward:
-            _, _, group = heappop(self.by_mark)
-            if group.alive:
-                del self.groups[group.mark]
-                if self._top(group) is None:
-                    group.alive = False
-                else:
-                    passed.append(group)
+            mark, _, group = heappop(self.by_mark)
+            if self.groups.get(mark) is not group:
+                continue  # dead, or entered twice: a group that stood at the price has taken the others in
+            del self.groups[mark]
+            if self._top(group) is None:
+                group.alive = False
+            else:
+                passed.append(group)
         if not passed:
             return False
         same = self.groups.get(forward)

@@ -11,7 +11,7 @@ from engine.records import SmartOrder
 from engine.state import Extremes
 from engine.trailing import TrailBook, stop_points
 
-PRICES = st.integers(min_value=900, max_value=1100)
+PRICES = st.integers(min_value=985, max_value=1015)  # narrow, so that marks meet
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), PRICES, st.integers(1, 40)),
@@ -101,3 +101,15 @@ def test_trail_book_when_the_market_rises_then_old_entries_do_not_pile_up() -> N
     assert len(book.groups) == 1
     assert len(book.by_stop) < 300
     assert len(book.by_mark) < 300
+
+
+def test_trail_book_when_a_group_at_the_price_takes_others_in_then_it_moves_on_once() -> None:
+    book = TrailBook(Side.BUY)
+    plans = [plan(number, Side.BUY, Fraction(1)) for number in range(3)]
+    for one, mark in zip(plans, (1000, 1005, 1005), strict=True):
+        book.add(one, mark)
+
+    book.advance(1005)  # the larger group already stands there
+    book.advance(1010)
+
+    assert [book.mark_of(one) for one in plans] == [1010, 1010, 1010]

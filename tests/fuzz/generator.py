@@ -149,7 +149,8 @@ class Generator:
         steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50])
         if account is not None and rng.random() < 0.6:
             steps = int(self._affordable(symbol, account) / step * rng.choice([5, 10, 20, 30, 50, 70]) / 100)
-        return str(low + step * (min(max(steps, least), 400) - 1))
+        most = 1500 if "fine" in self.profile.features else 400
+        return str(low + step * (min(max(steps, least), most) - 1))
 
     def _affordable(self, symbol: str, account: Record) -> Decimal:
         """Return roughly how many lots all of the account's starting money would carry."""
@@ -345,12 +346,14 @@ class Generator:
             "volume": volume,
             "entry": entry,
         }
-        value["take_profits"] = self._levels(symbol, sign, reference)
-        if rng.random() < 0.6:
+        trails = "trailing" in self.profile.features
+        if not trails or rng.random() < 0.2:
+            value["take_profits"] = self._levels(symbol, sign, reference)
+        if rng.random() < (0.2 if trails else 0.6):
             value["stop_loss"] = self._text(
                 symbol, reference - sign * (rng.randint(1, unit * 2) + 25) * point
             )
-        if rng.random() < 0.5:
+        if rng.random() < (0.98 if trails else 0.5):
             value["trailing"] = {"callback": rng.choice(["0.02", "0.05", "0.1", "0.25", "1"])}
             if rng.random() < 0.4:
                 price = reference + sign * (rng.randint(1, unit * 2) + 25) * point

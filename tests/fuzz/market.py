@@ -105,6 +105,8 @@ PROFILES = (
     _profile("stopout-hooks", "poor stopout hooks same_digits dealers", place=22, hook=5, dealer=4, dealers=1),
     _profile("smart", "smart", smart=8, smart_modify=4, smart_cancel=1, tick=70),
     _profile("smart-dealers", "smart dealers hooks same_digits", smart=8, smart_modify=3, dealer=6, dealers=1, hook=3),
+    _profile("trailing", "trailing few rich", smart=16, smart_modify=3, place=1, pending=0.5, tick=75),
+    _profile("fine-steps", "fine few poor", place=16, smart=2, balance=2),
     _profile("sessions", "sessions filters levels", wait=2, modify=6, pending=10),
     _profile("fees", "fees swaps agents", day_end=3, close=8, close_by=3, balance=3),
     _profile("fifo", "fifo hedging", place=22, close=9, close_by=3),
@@ -140,7 +142,8 @@ class Market:
             pool = [kind for kind in POOL if kind.name in SAME_DIGITS]
         else:
             pool = list(POOL)
-        kinds = self.rng.sample(pool, min(len(pool), self.rng.randint(2, 6)))
+        most = 2 if "few" in self.profile.features else 6
+        kinds = self.rng.sample(pool, min(len(pool), self.rng.randint(1 if most == 2 else 2, most)))
         # Without a way to convert, most requests would only say off_quotes.
         names = ["EURUSD", "USDJPY", "GBPUSD"]
         if "currencies" in self.profile.features:
@@ -178,7 +181,9 @@ class Market:
                 symbol["swap_multipliers"] = [rng.choice([0, 1, 1, 3]) for _ in range(7)]
         if self.has("conversion"):
             symbol["conversion"] = rng.choice(["deal", "market"])
-        if self.has("limits"):
+        if self.has("fine", 0):
+            symbol.update(volume_min="0.001", volume_step="0.001")
+        elif self.has("limits"):
             volumes = rng.choice(
                 [("0.10", "5", "0.05"), ("0.01", "2", "0.01"), ("0.02", "50", "0.02"), ("1", "20", "1")]
             )
@@ -206,8 +211,9 @@ class Market:
         is_netting = has("netting", 0 if "hedging" in self.profile.features else 0.25)
         group["margin_mode"] = "netting" if is_netting else "hedging"
         group["free_margin_mode"] = rng.choice(["use_all", "use_all", "no_pl", "profit_only", "loss_only"])
-        if has("stopout", 0.2):
-            group["stop_out_mode"] = rng.choice(["mt4", "mt5", "smart", "smart"])
+        is_fine = "fine" in self.profile.features
+        if has("stopout", 0.9 if is_fine else 0.2):
+            group["stop_out_mode"] = "smart" if is_fine else rng.choice(["mt4", "mt5", "smart", "smart"])
             group["stop_out"] = rng.choice(["20", "50", "80", "99.5"])
             if rng.random() < 0.15:
                 group["stop_out_unit"], group["stop_out"] = "money", rng.choice(["100", "0", "5000"])
@@ -245,6 +251,8 @@ class Market:
     def _accounts(self) -> list[Record]:
         rng, accounts = self.rng, []
         scale = Decimal("0.3") if "poor" in self.profile.features else Decimal(1)
+        if "rich" in self.profile.features:
+            scale = Decimal(100)
         for i in range(rng.randint(1, 4)):
             group = rng.choice(self.groups)
             money = MONEY[group["currency"]]
