@@ -1,5 +1,6 @@
 """The demo makes a small broker once, and a second run changes nothing."""
 
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,14 @@ def test_first_trades_are_asked_for_once_there_are_quotes(
 ) -> None:
     for name, profile in PROFILES.items():
         bid = f"{profile.price / 10**profile.digits:.{profile.digits}f}"
-        redis_db.hset("td:quotes", name, f'["{bid}", "{bid}", 1]')
+        redis_db.hset("td:quotes", name, f'["{bid}", "{bid}", {time.time_ns() // 1_000_000}]')
     settings.DESK_DATA = tmp_path
     out = StringIO()
 
     call_command("demo", stdout=out)
 
     names = list(Command.objects.filter(name__startswith="Place").values_list("name", flat=True))
-    assert (names.count("PlaceOrder"), names.count("PlaceSmart")) == (len(demo.TRADES), len(demo.PLANS))
-    assert "anna" in out.getvalue()
+    assert (names.count("PlaceOrder"), names.count("PlaceSmart")) == (len(demo.TRADES), len(demo.PLANS)), (
+        out.getvalue()
+    )
+    assert "anna" in out.getvalue(), out.getvalue()
