@@ -19,7 +19,7 @@ from tests.browser.words import PASSWORD, USER
 from tests.services import Services
 from tests.stack import ROOT, Stack
 
-LIMIT_MS = 20_000
+LIMIT_MS = 30_000
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -173,13 +173,16 @@ function showPrices() {
 function changed() {
   parts.problem.hidden = true;
   for (const button of [parts.sell, parts.buy]) button.setAttribute("aria-pressed", String(button.dataset.side === side));
-  const lots = valueOf(parts.volume.input);
-  const type = typeOf();
-  setText(parts.submit, `${typeWords(type)} ${lots ?? "?"} ${store.selected ?? ""}${kind === "market" ? " at market" : ""}`);
+  showSubmit();
   parts.submit.className = `confirm ${side}`;
   showDistances();
   publishDraft();
   askPreviewSoon();
+}
+
+function showSubmit() {
+  const market = kind === "market" ? " at market" : "";
+  setText(parts.submit, `${typeWords(typeOf())} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}${market}`);
 }
 
 const typeOf = () => (kind === "market" ? side : `${side}_${kind}`);
@@ -248,12 +251,13 @@ async function askPreview() {
 function showPreview() {
   const enough = compare(preview.free_margin_after ?? "0", "0") >= 0;
   const rows = [
-    ["Margin", preview.margin && `${money(preview.margin)} ${store.account?.currency ?? ""}`],
-    ["Free after", preview.free_margin_after && `${money(preview.free_margin_after)}${enough ? "" : " – too little"}`],
+    ["Margin", preview.margin && money(preview.margin)],
+    ["Free after", preview.free_margin_after && money(preview.free_margin_after)],
     ["Point value", preview.value_per_point],
     ["Commission", preview.commission && money(preview.commission)],
   ];
-  const doubts = (preview.errors ?? []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
+  // What a press was just told stands above the button already.
+  const doubts = (parts.problem.hidden ? preview.errors ?? [] : []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
   parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))), ...doubts);
   parts.preview.classList.toggle("short", !enough);
 }
@@ -278,6 +282,7 @@ function orderBody() {
 async function place() {
   const body = orderBody();
   parts.problem.hidden = true;
+  setText(parts.submit, "Sending …");
   const order = await attempt(parts.submit, async () => {
     try {
       return await submit("POST", "/orders/", body);
@@ -288,6 +293,7 @@ async function place() {
       return undefined;
     }
   });
+  showSubmit();
   if (!order) return;
   remember(`volume.${body.symbol}`, body.volume);
   const filled = order.status === "completed" ? `filled at ${price(order.modified_price, order.digits)}` : order.request ? "waits for a dealer" : "is waiting";
