@@ -242,6 +242,18 @@ class Core:
         # The tick being processed may not have moved the marks yet; counting it twice does no harm.
         smart.mark_seq = max(smart.mark_seq, self.state.quotes[smart.symbol].seq - 1)
 
+    def settle_marks(self, logins: set[int]) -> None:
+        """Write down these accounts' trailing marks: their groups see the coming quotes at another spread.
+
+        Recovery goes by quotes seen at the spread of its own moment, so none of before may be left to it.
+        """
+        for smart in list(self.state.smarts.values()):
+            if smart.group is None or smart.login not in logins:
+                continue
+            self.sync_mark(smart)
+            smart.mark_seq = self.state.quotes[smart.symbol].seq
+            self.save_smart(smart, "spread_changed", quietly=True)
+
     def note_extremes(self, symbol: str, quote: Quote) -> None:
         """Keep a quote that moves trailing marks, so that they can be recovered from rows."""
         if not any(book.groups for book in self.trails.get(symbol, {}).values()):

@@ -96,6 +96,7 @@ def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
         core.state.book(login).margin = None
         core.watch.touch(login)
     if rearm:
+        core.settle_marks(set(affected))
         core.arm_everything()
     core.emit(SettingsChanged(command.kind, command.key))
     return CommandDone("")
