@@ -149,7 +149,7 @@ class Generator:
         steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50])
         if account is not None and rng.random() < 0.6:
             steps = int(self._affordable(symbol, account) / step * rng.choice([5, 10, 20, 30, 50, 70]) / 100)
-        most = 1500 if "fine" in self.profile.features else 400
+        most = 3000 if "fine" in self.profile.features else 400
         return str(low + step * (min(max(steps, least), most) - 1))
 
     def _affordable(self, symbol: str, account: Record) -> Decimal:

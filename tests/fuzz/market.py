@@ -182,7 +182,7 @@ class Market:
         if self.has("conversion"):
             symbol["conversion"] = rng.choice(["deal", "market"])
         if self.has("fine", 0):
-            symbol.update(volume_min="0.001", volume_step="0.001")
+            symbol.update(volume_min="0.0002", volume_step="0.0002")
         elif self.has("limits"):
             volumes = rng.choice(
                 [("0.10", "5", "0.05"), ("0.01", "2", "0.01"), ("0.02", "50", "0.02"), ("1", "20", "1")]
