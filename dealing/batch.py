@@ -273,23 +273,13 @@ def _write_outbox(cursor: "psycopg.Cursor[Any]", shard: int, changes: Changes) -
     """Write the events to publish and return the number of the last."""
     if not changes.outbox:
         return 0
-    rows = changes.outbox
-    cursor.execute(
-        "INSERT INTO dealing_outbox (shard, login, seq, kind, time_ms, data)"
-        " SELECT %s, login, seq, kind, time_ms, data::jsonb"
-        " FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])"
-        " WITH ORDINALITY AS t(login, seq, kind, time_ms, data, place) ORDER BY place RETURNING id",
-        (
-            shard,
-            [row.login for row in rows],
-            [row.seq for row in rows],
-            [row.kind for row in rows],
-            [row.time_ms for row in rows],
-            [json.dumps(row.data) for row in rows],
-        ),
-    )
-    last: int = max(found[0] for found in cursor.fetchall())
-    return last
+    columns = "shard, login, seq, kind, time_ms, data"
+    with cursor.copy(f"COPY dealing_outbox ({columns}) FROM STDIN") as copy:
+        for row in changes.outbox:
+            copy.write_row((shard, row.login, row.seq, row.kind, row.time_ms, json.dumps(row.data)))
+    cursor.execute("SELECT currval('dealing_outbox_id_seq')")
+    last = cursor.fetchone()
+    return int(last[0]) if last else 0
 
 
 def pending_commands(lease: Lease, limit: int) -> list[tuple[Any, ...]]:

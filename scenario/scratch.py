@@ -134,6 +134,7 @@ class Scratch:
             "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
             "DESK_SHARDS": str(self.shards),
             "DESK_CLOCK": "events",
+            "BUILD_ID": self.name,
             "DESK_LINGER_MS": "0",
             "DESK_GAP_LIMIT_S": "0",
             "DESK_CHANNEL_PREFIX": f"{self.name}:",
@@ -225,9 +226,11 @@ class Scratch:
         bus.client().delete(bus.TICKS, *[bus.wake_key(shard) for shard in range(self.shards)])
 
     def drain(self) -> None:
-        """Let all desks end by themselves, and return when they have."""
+        """Let all desks end by themselves, keep others from starting, and return when that is so."""
         end = time.monotonic() + START_LIMIT_S
         with connection.cursor() as cursor:
+            # A message that is still on its way would start a desk on tables that are being emptied.
+            cursor.execute("UPDATE dealing_enginecontrol SET expected_build = 'none'")
             cursor.execute("UPDATE dealing_engineshard SET drain_requested = true WHERE owner <> ''")
         # The flag is read with a batch: give them one.
         services.submit_to_all(cmd.AdvanceTime(time_ms=0), wait_s=0)
@@ -238,6 +241,8 @@ class Scratch:
     def serve(self) -> None:
         """Ask the worker for desks on what the rows say now."""
         before = self.epochs()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE dealing_enginecontrol SET expected_build = ''")
         for shard in range(self.shards):
             self.sender.send_task(
                 "dealing.tasks.engine_shard", (shard,), queue="engine", expires=START_LIMIT_S
