@@ -1,0 +1,144 @@
+"""The manager's pages against a desk that runs: what is asked there is done, what is refused says why."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Account, LedgerEntry
+from dealing import services
+from markets.models import Symbol
+from orders.models import DealerRequest, Order
+from positions.models import Position
+from tests.desk.conftest import LOGIN, World, assert_clean, deposit
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def manager(world: World, admin_client: Client) -> Client:
+    """Return a manager's browser beside a desk with quotes."""
+    world.serving()
+    world.quoted("1.10000", "1.10010")
+    return admin_client
+
+
+def act(browser: Client, name: str, key: Any, **form: Any) -> str:
+    """Fill in the form of an action and return the page that follows, as text."""
+    page = browser.post(reverse(f"admin:{name}", args=[key]), {"sent": "1", **form}, follow=True)
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def form_of(page: Any) -> dict[str, Any]:
+    """Return what a browser would send back of a change form."""
+    form = page.context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    for formset in page.context["inline_admin_formsets"]:
+        management = formset.formset.management_form
+        data |= {management.add_prefix(name): management[name].value() for name in management.fields}
+        for row in formset.formset.initial_forms:
+            data |= {row.add_prefix(name): row[name].value() for name in row.fields}
+    return {key: "" if value is None else value for key, value in data.items() if value is not False}
+
+
+def test_money_when_moved_by_a_manager_is_booked_with_their_name(manager: Client) -> None:
+    assert "done" in act(
+        manager, "accounts_account_money", LOGIN, kind="deposit", amount="250.50", comment="cash"
+    )
+
+    assert str(Account.objects.get(login=LOGIN).balance) == "250.50"
+    entry = LedgerEntry.objects.get(login=LOGIN)
+    assert (entry.comment, entry.actor) == ("cash", "admin")
+    assert_clean()
+
+
+def test_withdrawal_when_there_is_not_enough_is_refused_unless_overridden(manager: Client) -> None:
+    deposit(amount="100")
+    asked = {"kind": "withdrawal", "amount": "100.01"}
+
+    assert "(no_money)" in act(manager, "accounts_account_money", LOGIN, **asked)
+    assert str(Account.objects.get(login=LOGIN).balance) == "100.00"
+
+    act(manager, "accounts_account_money", LOGIN, **asked, override="on")
+    assert str(Account.objects.get(login=LOGIN).balance) == "-0.01"
+    assert_clean()
+
+
+def test_order_when_placed_and_closed_by_a_manager_leaves_a_clean_book(manager: Client) -> None:
+    deposit()
+    act(manager, "accounts_account_order", LOGIN, symbol="EURUSD", type="buy", volume="0.5", sl="1.09")
+    position = Position.objects.get(login=LOGIN)
+    assert (str(position.open_price), str(position.sl), position.status) == ("1.10010", "1.09000", "open")
+
+    assert "(invalid_stops)" in act(manager, "positions_position_stops", position.ticket, sl="1.2")
+    act(manager, "positions_position_stops", position.ticket, sl="1.05", tp="1.2")
+    act(manager, "positions_position_close", position.ticket, volume="0.2")
+    chosen = {"action": "close_positions", "_selected_action": [position.ticket], "confirmed": "yes"}
+    manager.post(reverse("admin:positions_position_changelist"), chosen)
+
+    position.refresh_from_db()
+    assert (position.status, str(position.profit), str(position.tp)) == ("closed", "-5.00", "1.20000")
+    assert set(Order.objects.values_list("reason", flat=True)) == {"manager"}
+    assert_clean()
+
+
+def test_symbol_when_edited_acts_from_the_next_command_on(manager: Client) -> None:
+    deposit()
+    where = reverse("admin:markets_symbol_change", args=["EURUSD"])
+    data = form_of(manager.get(where)) | {
+        "stops_level": 100, "swap_multipliers": "[1,1,3,1,1,0,0]", "holidays": "[]", "sessions": "",
+    }  # fmt: skip
+
+    page = manager.post(where, data, follow=True).content.decode()
+
+    assert "goes by the new settings" in page
+    near = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.1", sl="1.09950")
+    assert near.code == "invalid_stops"
+
+
+def test_setting_that_only_the_desk_knows_to_be_wrong_is_refused(manager: Client) -> None:
+    deposit()
+    services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.1")
+    Symbol.objects.filter(name="EURUSD").update(digits=4)  # past the form
+
+    outcome = services.reload_settings("symbol", "EURUSD")
+
+    assert (outcome.state, outcome.code) == ("refused", "invalid_setting")
+
+
+def test_request_when_confirmed_in_the_queue_becomes_a_position(manager: Client) -> None:
+    deposit()
+    where = reverse("admin:accounts_group_change", args=["retail"])
+    manager.post(where, form_of(manager.get(where)) | {"execution": "manual"})
+    manager.post(reverse("admin:orders_dealerrequest_come"), {"sent": "1"})
+    services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.1")
+    services.place_order(LOGIN, symbol="EURUSD", type="sell", volume="0.2")
+    first, second = DealerRequest.objects.filter(is_open=True).order_by("id")
+
+    act(manager, "orders_dealerrequest_take", first.id)
+    act(manager, "orders_dealerrequest_confirm", first.id, price="1.10005")
+    act(manager, "orders_dealerrequest_reject", second.id, comment="not today")
+
+    assert str(Position.objects.get().open_price) == "1.10005"
+    assert Order.objects.get(status="failed").error == "rejected"
+    assert not DealerRequest.objects.filter(is_open=True).exists()
+    assert_clean()
+
+
+def test_account_when_opened_and_funded_in_the_admin_trades_at_once(manager: Client) -> None:
+    new = {"login": 5000, "name": "New", "group": "retail", "leverage": 0, "tier": "PRO", "enabled": "on"}
+    manager.post(reverse("admin:accounts_account_add"), new)
+    act(manager, "accounts_account_money", 5000, kind="deposit", amount="5000")
+
+    assert services.place_order(5000, symbol="EURUSD", type="buy", volume="0.1").ok
+
+    act(manager, "accounts_account_halt", 5000, level="close_only")
+    assert services.place_order(5000, symbol="EURUSD", type="buy", volume="0.1").code == "halted"
+    disable = {"action": "disable", "_selected_action": [5000], "confirmed": "yes"}
+    manager.post(reverse("admin:accounts_account_changelist"), disable)
+    assert Account.objects.get(login=5000).enabled is False
+    ticket = Position.objects.get(login=5000).ticket
+    assert services.close_position(5000, ticket).code == "account_disabled"
+    assert_clean()
