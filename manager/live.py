@@ -10,12 +10,21 @@ from fractions import Fraction
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.db import connection
 from structlog import get_logger
 
 from accounts.models import Account
 from dealing import bus, services
+from dealing.columns import optional_text
+from engine import plans
+from engine.enums import Side
+from engine.state import Extremes as EngineExtremes
 from manager.audit import margins
+from markets.models import Extremes, Symbol
+from orders.models import SmartOrder
+from orders.selectors import LIVE_STATES
+from orders.store import SMARTS, smart_of
 from positions.models import Position
 
 log = get_logger(__name__)
@@ -91,6 +100,44 @@ def floating(positions: Sequence[Position]) -> dict[int, tuple[Decimal | None, D
             margins.position_profit(market, account, vars(position)),
         )
     return found
+
+
+def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | None, str | None]]:
+    """Return (effective stop, what makes it, high-water mark) of live plans by number, as of the last commit.
+
+    A mark that merely moved with the market is not in the plan's row: it follows from the symbol's extremes.
+    """
+    live_ones = [row.id for row in rows if row.state in LIVE_STATES]
+    found = SmartOrder.objects.filter(id__in=live_ones).values_list(*SMARTS.columns)
+    records = [smart_of(row) for row in found]
+    extremes = {
+        (row.shard, row.symbol): EngineExtremes.from_json(row.data)
+        for row in Extremes.objects.filter(symbol__in={record.symbol for record in records})
+    }
+    securities = dict(Symbol.objects.values_list("name", "security_id"))
+    groups = {
+        account.login: account.group
+        for account in Account.objects.filter(login__in={r.login for r in records}).select_related("group")
+    }
+    shown = {}
+    for record in records:
+        seen = extremes.get((record.login % settings.DESK_SHARDS, record.symbol))
+        waits = record.activation is not None and not record.activated
+        if seen is not None and record.mark is not None and not waits:
+            diff = groups[record.login].spread_on(securities[record.symbol])
+            if record.side is Side.BUY:
+                best = seen.highest_bid_since(record.mark_seq)
+                record.mark = record.mark if best is None else max(record.mark, best - diff // 2)
+            else:
+                best = seen.lowest_ask_since(record.mark_seq)
+                record.mark = record.mark if best is None else min(record.mark, best + diff - diff // 2)
+        stop = plans.effective_stop(record)
+        shown[record.id] = (
+            optional_text(stop, record.digits),
+            plans.stop_source(record),
+            None if record.callback is None else optional_text(record.mark, record.digits),
+        )
+    return shown
 
 
 def halt_of(scope: str, key: str) -> str:

@@ -28,6 +28,10 @@ def _style(request: Any) -> str:
     return static("manager/admin.css")
 
 
+def _icon(request: Any) -> str:
+    return static("portal/icon.svg")
+
+
 NAVIGATION = [
     {
         "items": [
@@ -79,6 +83,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Manager",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _icon}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "manager.dashboard.figures",

@@ -1,5 +1,6 @@
 """Orders, smart orders with levels and timeline, and the dealers' queue with its answers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -13,11 +14,14 @@ from unfold.decorators import action
 from dealing import services
 from dealing.models import Dealer
 from engine.enums import By
+from manager import live
 from manager.admin import show
 from manager.admin.acting import act, act_on_each, found
+from manager.admin.base import LiveChangeList
 from manager.admin.positions import LoginLinks
 from manager.forms import CancelSmartForm, CommentForm, ConfirmForm, ConfirmRequestForm, RequoteForm
 from orders.models import DealerRequest, Order, SmartEvent, SmartLevel, SmartOrder
+from orders.selectors import LIVE_STATES
 from positions.models import Deal
 
 DOTS = {"PENDING": "○", "TRIGGERED": "◐", "FILLED": "●", "CANCELLED": "✕"}
@@ -194,6 +198,7 @@ class SmartOrderAdmin(LoginLinks):
     search_fields = ("=id", "=login", "=position", "symbol", "client_id")
     search_help_text = "Number, login, position, symbol or client id"
     inlines = (LevelInline, TimelineInline)
+    readonly_fields = ("shown_effective", "shown_mark")
     actions = ("cancel_plans",)
     actions_detail = ("cancel",)
     fieldsets = (
@@ -213,11 +218,28 @@ class SmartOrderAdmin(LoginLinks):
                 "fields": (
                     ("stop_loss", "callback", "activation", "activated"),
                     ("break_even", "offset", "break_even_stop", "break_even_triggered"),
-                    ("mark", "trail_floor"),
+                    ("shown_effective", "shown_mark", "trail_floor"),
                 )
             },
         ),
     )  # fmt: skip
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
+        """Return the list that adds the stops that hold now."""
+        return LiveChangeList
+
+    def add_live(self, rows: Sequence[Any]) -> None:
+        """Give each plan its effective stop and mark."""
+        stops = live.plan_stops(rows)
+        for row in rows:
+            row.now = stops.get(row.id, (None, None, None))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return one plan with the stop that holds now."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.add_live([row])
+        return row
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[SmartOrder]":
         """Return the plans that may be seen, with their levels counted."""
@@ -252,11 +274,24 @@ class SmartOrderAdmin(LoginLinks):
 
     @admin.display(description="Stop")
     def shown_stop(self, obj: Any) -> Any:
-        """Return the tightest stop that does not trail."""
-        stops = [s for s in (obj.stop_loss, obj.break_even_stop, obj.trail_floor) if s is not None]
-        if not stops:
+        """Return the stop that holds now and what makes it."""
+        stop, source, _ = obj.now
+        if stop is None:
             return show.EMPTY
-        return show.price(max(stops) if obj.side == "buy" else min(stops))
+        return format_html(
+            '<span class="td-num" title="{}">{}</span>', (source or "").replace("_", " "), stop
+        )
+
+    @admin.display(description="Effective stop")
+    def shown_effective(self, obj: Any) -> Any:
+        """Return the stop that holds now and what makes it, in words."""
+        stop, source, _ = obj.now
+        return show.EMPTY if stop is None else f"{stop} ({(source or '').replace('_', ' ')})"
+
+    @admin.display(description="High-water mark")
+    def shown_mark(self, obj: Any) -> Any:
+        """Return the mark from which the trailing stop hangs."""
+        return obj.now[2] or show.EMPTY
 
     @admin.display(description="Trailing")
     def shown_trailing(self, obj: Any) -> Any:
@@ -291,9 +326,9 @@ class SmartOrderAdmin(LoginLinks):
     @admin.action(description="Cancel smart orders", permissions=["act"])
     def cancel_plans(self, request: HttpRequest, rows: "QuerySet[SmartOrder]") -> HttpResponse | None:
         """End these plans by hand."""
-        live = rows.filter(state__in=("PENDING", "ACTIVE", "PARTIALLY_CLOSED"))
+        acting = rows.filter(state__in=LIVE_STATES)
         return act_on_each(
-            self, request, live, action="cancel_plans", title="Cancel smart orders",
+            self, request, acting, action="cancel_plans", title="Cancel smart orders",
             form=CancelSmartForm(request.POST or None),
             run=lambda plan, given: services.cancel_smart(
                 plan.login, plan.id, by=By.MANAGER, actor=request.user.get_username(), **given

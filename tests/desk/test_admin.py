@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from accounts.models import Account, LedgerEntry
 from dealing import services
+from manager import live
 from markets.models import Symbol
-from orders.models import DealerRequest, Order
+from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Position
 from tests.desk.conftest import LOGIN, World, assert_clean, deposit
 
@@ -142,3 +143,19 @@ def test_account_when_opened_and_funded_in_the_admin_trades_at_once(manager: Cli
     ticket = Position.objects.get(login=5000).ticket
     assert services.close_position(5000, ticket).code == "account_disabled"
     assert_clean()
+
+
+def test_plan_shows_the_stop_that_holds_though_only_its_mark_moved(world: World, manager: Client) -> None:
+    deposit()
+    placed = services.place_smart(
+        LOGIN, symbol="EURUSD", side="buy", volume="0.1", take_profits=[["1.20000", "50"]],
+        stop_loss="1.05000", callback="1",
+    )  # fmt: skip
+    world.quoted("1.15000", "1.15010")
+    world.quoted("1.14500", "1.14510")
+
+    plan = SmartOrder.objects.get(id=placed.ticket)
+    page = manager.get(reverse("admin:orders_smartorder_change", args=[plan.id])).content.decode()
+
+    assert live.plan_stops([plan]) == {plan.id: ("1.13850", "trailing", "1.15000")}
+    assert "1.13850 (trailing)" in page
