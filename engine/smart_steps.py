@@ -7,47 +7,63 @@ from engine.records import Position
 from engine.valuation import account_state, is_stopped_out
 
 _SCAN = 512
+_SLACK = 2
 
 
 def fewest_steps(core: Core, position: Position, price: int) -> int:
     """Return the volume in units: the least whole number of steps after which the account is above its limit.
 
-    If no part is enough the whole position is returned. Margin falls step by step until both sides of the
-    symbol are equal; where hedges make it rise again no later step can help, so a bisection over the falling
-    part, checked against a scan where it is short, finds the first.
+    If no part is enough the whole position is returned. The steps are tried one by one; where they are many
+    and nothing hedges the position, those that cannot be enough are passed over first.
     """
     step = core.state.symbols[position.symbol].volume_step
     steps = (position.volume - 1) // step
-    if steps <= _SCAN:
-        for count in range(1, steps + 1):
-            if _is_enough(core, position, count * step, price):
-                return count * step
-        return position.volume
-    low, high = 0, min(steps, max(1, _to_balance(core, position) // step))
-    if not _is_enough(core, position, high * step, price):
-        low, high = high, steps
-        if not _is_enough(core, position, high * step, price):
-            return position.volume
+    first = 1
+    if steps > _SCAN and not _is_hedged(core, position):
+        first = _first_possible(core, position, steps, price)
+    for count in range(first, steps + 1):
+        if _is_enough(core, position, count * step, price):
+            return count * step
+    return position.volume
+
+
+def _is_hedged(core: Core, position: Position) -> bool:
+    """Return whether the account has the other side too: then its margin may rise as this one shrinks."""
+    held = core.state.book(position.login).positions.values()
+    return any(other.symbol == position.symbol and other.side is not position.side for other in held)
+
+
+def _first_possible(core: Core, position: Position, steps: int, price: int) -> int:
+    """Return a number of steps below which none can be enough (steps + 1: no part can).
+
+    Before rounding the level only rises, or only falls, with every step; rounding moves equity and margin
+    by one unit at most. So with two units in favour the answers are no, no, ... yes from the first possible
+    step on, and a bisection finds a change from no to yes that is not after it.
+    """
+    step = core.state.symbols[position.symbol].volume_step
+
+    def is_possible(count: int) -> bool:
+        return _is_enough(core, position, count * step, price, slack=_SLACK)
+
+    if is_possible(1):
+        return 1
+    if not is_possible(steps):
+        return steps + 1
+    low, high = 1, steps
     while high - low > 1:
         middle = (low + high) // 2
-        if _is_enough(core, position, middle * step, price):
+        if is_possible(middle):
             high = middle
         else:
             low = middle
-    return high * step
+    return high
 
 
-def _to_balance(core: Core, position: Position) -> int:
-    """Return the volume after whose closing both sides of the symbol are equal, or all of it."""
-    net = 0
-    for other in core.state.book(position.login).positions.values():
-        if other.symbol == position.symbol:
-            net += other.volume if other.side is position.side else -other.volume
-    return net if 0 < net < position.volume else position.volume - 1
+def _is_enough(core: Core, position: Position, volume: int, price: int, *, slack: int = 0) -> bool:
+    """Return whether closing this volume at a price in points would bring the account above its limit.
 
-
-def _is_enough(core: Core, position: Position, volume: int, price: int) -> bool:
-    """Return whether closing this volume at a price in points would bring the account above its limit."""
+    `slack` is added to the equity and taken from the margin, in minor units of the account's money.
+    """
     state = core.state
     account = state.accounts[position.login]
     group = state.groups[account.group]
@@ -63,4 +79,6 @@ def _is_enough(core: Core, position: Position, volume: int, price: int) -> bool:
             legs.append(Leg(leg.side, kept, leg.lot_margin))
     margin = account_margin(state, position.login, symbol_name=position.symbol, legs=legs)
     equity = account_state(state, position.login).equity - whole + closed + left
-    return not is_stopped_out(group, account.currency, equity, margin)
+    if slack and margin <= slack:
+        return True
+    return not is_stopped_out(group, account.currency, equity + slack, margin - slack)
