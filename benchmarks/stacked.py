@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from accounts.models import LedgerEntry
 from accounts.setup import put_accounts, put_groups
-from benchmarks.workload import Workload
+from benchmarks.workload import Maker, Workload
 from dealing import bus, services
 from dealing.columns import ms_of, plain
 from dealing.journal import shards as shard_count
@@ -30,6 +30,7 @@ from positions.models import Deal, Position
 from scenario.scratch import ROOT, Scratch
 
 LIMIT_S = 3600.0
+LATENCY_ORDERS = 1000
 
 
 @dataclass
@@ -209,13 +210,20 @@ def _facts(deal: Deal) -> dict[str, Any]:
 def latencies(stack: Scratch, day: Workload, ticks: list[tuple[str, str, str]], *, rate: int) -> list[float]:
     """Return, in ms and rising, how long each deal took from the stream's taking its tick to its commit.
 
-    The ticks are sent one an entry, `rate` a second, with times of their own, on top of the day's end.
+    The market goes back to where the day opened, orders with near levels are placed, and the ticks are sent one
+    an entry, `rate` a second, with times after the day's end.
     """
     stack.serve()
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(clock_ms), max(seq) FROM dealing_engineshard")
         clock_ms, seq = cursor.fetchone()
-    submit([c for c in day.parts[0].commands if isinstance(c, cmd.PlaceOrder)], at_ms=None)
+    for symbol, bid, ask, _ in day.opening:
+        bus.client().xadd(bus.TICKS, {"d": f"{symbol},{bid},{ask},{clock_ms}"})
+    wait_until_read()
+    maker = Maker(day.seen)
+    logins = [account["login"] for account in day.accounts]
+    orders = [maker.near_order(logins[n % len(logins)], n) for n in range(LATENCY_ORDERS)]
+    submit(list(orders), at_ms=None)
     begun = time.perf_counter()
     for number, (symbol, bid, ask) in enumerate(ticks):
         early = number / rate - (time.perf_counter() - begun)

@@ -80,6 +80,7 @@ class Workload:
     accounts: list[dict[str, Any]]
     opening: list[tuple[str, str, str, int]]  # a tick of each symbol before everything
     parts: list[Part]
+    seen: list[Seen]
 
 
 def quotes(path: Path) -> Iterator[tuple[str, str, str, int]]:
@@ -132,14 +133,29 @@ class Maker:
 
     def market_order(self, login: int, number: int, volume: str = "0.10") -> cmd.PlaceOrder:
         """Return a market order with stop loss and take profit, its symbol, side and distances by number."""
-        symbol = self.names[number % len(self.names)]
-        side = Side.BUY if number // 3 % 2 else Side.SELL
-        bid, ask = self.market[symbol]
-        price = bid if side is Side.BUY else ask
+        symbol, side, price = self._side_of(number)
         sl, tp = self._levels(symbol, side, price, 3 + number * 7 % 40, 3 + number * 11 % 40)
         return cmd.PlaceOrder(
             login=login, symbol=symbol, type=OrderType(side.value), volume=volume, sl=sl, tp=tp
         )
+
+    def near_order(self, login: int, number: int) -> cmd.PlaceOrder:
+        """Return a market order whose levels are near and almost nobody else's, so that they go one by one."""
+        symbol, side, price = self._side_of(number)
+        sign = 1 if side is Side.BUY else -1
+        point = Decimal(1).scaleb(price.as_tuple().exponent)
+        away = self.step[symbol] + point * (number // 6 % 200)
+        return cmd.PlaceOrder(
+            login=login, symbol=symbol, type=OrderType(side.value), volume="0.10",
+            sl=str(price - sign * away), tp=str(price + sign * away),
+        )  # fmt: skip
+
+    def _side_of(self, number: int) -> tuple[str, Side, Decimal]:
+        """Return symbol, side and closing price of the market order of that number."""
+        symbol = self.names[number % len(self.names)]
+        side = Side.BUY if number // 3 % 2 else Side.SELL
+        bid, ask = self.market[symbol]
+        return symbol, side, bid if side is Side.BUY else ask
 
     def pending_order(self, login: int, number: int, expires: int | str | None = None) -> cmd.PlaceOrder:
         """Return a pending order of the kind that its number says."""
@@ -200,14 +216,19 @@ def basic(path: Path, *, accounts: int, positions: int) -> Workload:
         first.commands.append(maker.market_order(logins[number % accounts], number))
     first.quotes = lines_of(path)
     return Workload(
-        [symbol.settings() for symbol in symbols], [GROUPS["retail"]], [{"login": n, "group": "retail"} for n in logins], opening, [first]
-    )  # fmt: skip
+        [symbol.settings() for symbol in symbols],
+        [GROUPS["retail"]],
+        [{"login": n, "group": "retail"} for n in logins],
+        opening,
+        [first],
+        symbols,
+    )
 
 
 def smart(path: Path, *, accounts: int, plans: int) -> Workload:
     """Return a day with that many smart orders, opened a moment before it begins."""
     day = basic(path, accounts=accounts, positions=0)
-    maker = Maker(symbols_of(path)[0])
+    maker = Maker(day.seen)
     for number in range(plans):
         day.parts[0].commands.append(maker.smart_order(1001 + number % accounts, number))
     return day
@@ -255,4 +276,5 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
             )
             part.commands.append(maker.market_order(login, index + place * 17))
             part.commands.append(maker.pending_order(login, index + place * 31))
-    return Workload([symbol.settings() for symbol in symbols], list(GROUPS.values()), rows, opening, parts)
+    settings = [symbol.settings() for symbol in symbols]
+    return Workload(settings, list(GROUPS.values()), rows, opening, parts, symbols)

@@ -45,6 +45,7 @@ LOOK_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
+REREAD_S = 2.0
 AHEAD_LIMIT_MS = 60_000
 #: The connection is gone or worthless; a transaction that was left open too long ends as InternalError.
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
@@ -390,8 +391,9 @@ class Desk:
         self.batch.items.append(item)
         if isinstance(item, Tick):
             # The reader starts anew at our place, so it stands at its head again.
-            while not self.reader.buffer and self.reader.poll(POLL_MS):
-                continue
+            end = time.monotonic() + REREAD_S
+            while not self.reader.buffer and time.monotonic() < end:
+                self.reader.poll(POLL_MS)
             if self.reader.buffer and self.reader.buffer[0].place == item.place:
                 self.reader.buffer.popleft()
             self.batch.take_tick(item)

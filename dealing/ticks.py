@@ -61,7 +61,7 @@ class TickReader:
         self._down_until = 0.0
 
     def poll(self, block_ms: int) -> bool:
-        """Wait up to `block_ms` for ticks or a wake-up; return whether anything came."""
+        """Wait up to `block_ms` for ticks or a wake-up; return whether somebody woke us."""
         if time.monotonic() < self._down_until:
             time.sleep(block_ms / 1000)
             return False
@@ -76,12 +76,14 @@ class TickReader:
             return False
         if self._wake_from == "$":
             self._wake_from = "0-0"  # what came before the first read belongs to the journal's poll
+        woken = False
         for key, entries in found:
             if key == bus.TICKS:
                 self._take_ticks(entries)
             else:
                 self._take_wakes(entries)
-        return bool(found)
+                woken = True
+        return woken
 
     def _take_wakes(self, entries: list[tuple[str, dict[str, str]]]) -> None:
         for entry, fields in entries:
