@@ -73,6 +73,12 @@ def _password(path: Path) -> str:
     return path.read_text()
 
 
+def _quoted(folder: Path) -> str:
+    """Return a folder as one word of a Redis configuration, whatever blanks or quotes its name has."""
+    escaped = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _tail(path: Path, lines: int = 12) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
@@ -334,7 +340,7 @@ class Redis(Service):
         lines = [
             "bind 127.0.0.1",
             f"port {self.port}",
-            f"dir {self.folder}",
+            f"dir {_quoted(self.folder)}",
             f"requirepass {_password(self.folder / 'password')}",
             "daemonize no",
             "databases 16",

@@ -125,6 +125,18 @@ def test_redis_when_stopped_then_the_stream_is_there_after_the_next_start(open_f
         server.discard()
 
 
+def test_servers_when_the_folder_has_blanks_and_quotes_then_they_start(open_folder: Path) -> None:
+    folder = open_folder / 'my "first" desk'
+    redis_server, database = Redis(folder / "redis", durable=False), Postgres(folder / "pg", durable=False)
+    try:
+        assert redis.Redis.from_url(redis_server.start()).ping()
+        with psycopg.connect(database.start()) as line:
+            assert line.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        redis_server.discard()
+        database.discard()
+
+
 def test_services_when_their_starter_is_killed_then_they_end(open_folder: Path) -> None:
     port = free_port()
     code = (
