@@ -144,7 +144,9 @@ class Maker:
         symbol, side, price = self._side_of(number)
         sign = 1 if side is Side.BUY else -1
         point = Decimal(1).scaleb(price.as_tuple().exponent)
-        away = self.step[symbol] + point * (number // 6 % 200)
+        away = 2 * self.step[symbol] + number // 6 % 200 * max(
+            point, (self.step[symbol] / 10).quantize(point)
+        )
         return cmd.PlaceOrder(
             login=login, symbol=symbol, type=OrderType(side.value), volume="0.10",
             sl=str(price - sign * away), tp=str(price + sign * away),
