@@ -8,6 +8,7 @@ goes by the events' own times. Promises: an answer is what the journal or the ba
 import json
 import time
 from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,13 +16,13 @@ from django.db import connection, transaction
 from accounts.models import Account, LedgerEntry
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, services
-from dealing.columns import plain
 from dealing.models import PoisonItem
 from dealing.registry import STORES
 from dealing.services import Outcome
 from engine import commands as cmd
 from engine.engine import Engine
 from engine.enums import By, RequestKind
+from engine.settings import currency_digits
 from engine.state import State as EngineState
 from markets.setup import put_symbols
 from orders.models import DealerRequest, Order, SmartOrder
@@ -286,13 +287,15 @@ class StackBackend:
                 "accounts": {str(login): self._account(engine, login) for login in logins},
                 "orders": self._orders(),
                 "positions": {str(login): self._positions(engine, login, names) for login in logins},
-                "deals": self._deals(logins, names),
-                "smart": {name: self._plan(engine, number) for name, number in self._made_plans().items()},
+                "deals": self._deals(engine, logins, names),
+                "smart": {
+                    name: self._shown_plan(engine, number) for name, number in self._made_plans().items()
+                },
                 "requests": [
                     self._request_name(request)
                     for request in DealerRequest.objects.filter(is_open=True).order_by("id")
                 ],
-                "ledger": {str(login): self._ledger(login) for login in logins},
+                "ledger": {str(login): self._ledger(engine, login) for login in logins},
             }
 
     @staticmethod
@@ -320,36 +323,52 @@ class StackBackend:
                 continue
             shown[name] = {
                 "status": row.status, "comment": row.comment, "reason": row.reason, "error": row.error or None,
-                "login": row.login, "symbol": row.symbol, "type": row.type, "volume": plain(row.volume),
-                "price": _text(row.price),
+                "login": row.login, "symbol": row.symbol, "type": row.type,
+                "volume": self._lots(row.symbol, row.volume), "price": self._price(row.symbol, row.price),
             }  # fmt: skip
         return shown
 
+    def _lots(self, symbol: str, volume: Decimal) -> str | None:
+        step = self.symbols[symbol]["volume_step"] if symbol in self.symbols else "0.01"
+        return _fixed(volume, len(step.partition(".")[2]))
+
+    def _price(self, symbol: str, price: Decimal | None) -> str | None:
+        return _fixed(price, self.symbols[symbol]["digits"] if symbol in self.symbols else 5)
+
     @staticmethod
-    def _positions(engine: Engine, login: int, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    def _money(engine: Engine, login: int, amount: Decimal | None) -> str | None:
+        return _fixed(amount, currency_digits(engine.state.accounts[login].currency))
+
+    def _positions(self, engine: Engine, login: int, names: Mapping[int, str]) -> list[dict[str, Any]]:
         shown = []
         for row in Position.objects.filter(login=login, status="open").order_by("ticket"):
             live = engine.position_view(row.ticket)
             shown.append(
                 {
                     "of": names.get(row.ticket), "symbol": row.symbol, "side": row.side,
-                    "volume": plain(row.volume), "open_price": live["open_price"], "sl": live["sl"],
+                    "volume": self._lots(row.symbol, row.volume), "open_price": live["open_price"], "sl": live["sl"],
                     "tp": live["tp"], "profit": live["profit"], "fees": live["fees"], "swap": live["swap"],
                 }
             )  # fmt: skip
         return shown
 
-    @staticmethod
-    def _deals(logins: list[int], names: Mapping[int, str]) -> dict[str, list[dict[str, Any]]]:
+    def _deals(
+        self, engine: Engine, logins: list[int], names: Mapping[int, str]
+    ) -> dict[str, list[dict[str, Any]]]:
         shown: dict[str, list[dict[str, Any]]] = {str(login): [] for login in logins}
         comments = dict(Order.objects.values_list("ticket", "comment"))
         for row in Deal.objects.order_by("ticket"):
             shown[str(row.login)].append(
                 {
                     "order": names.get(row.order), "symbol": row.symbol, "direction": row.direction,
-                    "side": row.side, "volume": plain(row.volume), "price": plain(row.price),
-                    "requested_price": plain(row.requested_price), "profit": _text(row.profit),
-                    "fees": _text(row.fees), "swap": _text(row.swap), "reason": row.reason,
+                    "side": row.side, "volume": self._lots(row.symbol, row.volume),
+                    "price": self._price(row.symbol, row.price),
+                    "requested_price": self._price(row.symbol, row.requested_price),
+                    **{
+                        key: self._money(engine, row.login, getattr(row, key))
+                        for key in ("profit", "fees", "swap")
+                    },
+                    "reason": row.reason,
                     "comment": comments.get(row.order, ""),
                 }
             )  # fmt: skip
@@ -359,18 +378,17 @@ class StackBackend:
         known = set(SmartOrder.objects.values_list("id", flat=True))
         return {name: number for name, number in self.plans.items() if number in known}
 
-    @staticmethod
-    def _plan(engine: Engine, number: int) -> dict[str, Any]:
+    def _shown_plan(self, engine: Engine, number: int) -> dict[str, Any]:
         row = SmartOrder.objects.get(pk=number)
         live = engine.smart_view(number) if number in engine.state.smarts else None
-        mark = _text(row.mark) if row.callback is not None else None
+        mark = self._price(row.symbol, row.mark) if row.callback is not None else None
         return {
             "state": row.state,
             "levels": list(row.levels.order_by("number").values_list("status", flat=True)),
             "stop": live["effective_stop"] if live else None,
             "high_water_mark": live["high_water_mark"] if live else mark,
             "break_even_triggered": row.break_even_triggered,
-            "remaining": plain(row.remaining),
+            "remaining": self._lots(row.symbol, row.remaining),
             "version": row.version,
         }
 
@@ -380,17 +398,19 @@ class StackBackend:
         ticket = request.order if request.kind in OWN_NAME else request.position
         return next((name for name, number in self.tickets.items() if number == ticket), None)
 
-    @staticmethod
-    def _ledger(login: int) -> list[dict[str, Any]]:
+    def _ledger(self, engine: Engine, login: int) -> list[dict[str, Any]]:
         rows = LedgerEntry.objects.filter(login=login).order_by("seq")
-        return [{"kind": row.kind, "amount": plain(row.amount)} for row in rows]
+        return [{"kind": row.kind, "amount": self._money(engine, login, row.amount)} for row in rows]
 
     def stop(self) -> None:
         """Leave the stack as it is: the next scenario empties it, the end of the process drops it."""
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else plain(value)
+def _fixed(value: Decimal | None, digits: int) -> str | None:
+    """Return decimal text with exactly that many digits, half up: every number with its field's digits."""
+    if value is None:
+        return None
+    return format(value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP), "f")
 
 
 def is_zero(text: str) -> bool:

@@ -140,9 +140,11 @@ class Outcome:
     trace: str = ""
 
 
-def run_seed(seed: int, count: int, maker: Maker, profile: str | None = None) -> Outcome:
-    """Return what came of `count` random steps."""
-    generator = Generator(seed, profile_of(seed, profile))
+def run_seed(
+    seed: int, count: int, maker: Maker, profile: str | None = None, *, source: type[Generator] = Generator
+) -> Outcome:
+    """Return what came of `count` random steps; `source` makes them."""
+    generator = source(seed, profile_of(seed, profile))
     header = generator.header(seed)
     duel = Duel(header, maker)
     played: list[Record] = []
