@@ -9,8 +9,6 @@ because the desk sees the row only after the commit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,137 +16,24 @@ from django.db import connection, transaction
 from dealing import journal
 from dealing.models import Dealer, EngineControl, Halt
 from dealing.registry import SETTINGS
+from dealing.submission import (
+    ACCEPTED,
+    DONE,
+    REFUSED,
+    Number,
+    Outcome,
+    answers,
+    as_text,
+    judged,
+    needed,
+    submit,
+    submit_to_all,
+    write_rows,
+)
 from engine import commands as cmd
-from engine.codes import Code
 from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, OrderType, Side
 
-Number = str | int | Decimal
-DONE, REFUSED, ACCEPTED = "done", "refused", "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a command.
-
-    state: "done", "refused" (then `code` and `message` say why), or "accepted": acknowledged and not answered
-    within the time allowed. `ticket` is the order's, or a smart order's number; `data` what the engine adds.
-    """
-
-    state: str
-    code: str = ""
-    message: str = ""
-    ticket: int = 0
-    data: dict[str, Any] = field(default_factory=dict)
-    command_id: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Return whether the command was done."""
-        return self.state == DONE
-
-
-def _text(value: Number | None) -> str | None:
-    """Return a number as decimal text.
-
-    Raises:
-        TypeError: it is a float, or no number and no text at all.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        raise TypeError(f"decimal text is needed, not {value!r}")
-    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
-
-
-def _needed(value: Number) -> str:
-    text = _text(value)
-    if text is None:
-        raise TypeError("a number is needed, not None")
-    return text
-
-
-def _judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
-    number = entry.smart or entry.ticket
-    if told is None:
-        return Outcome(ACCEPTED, ticket=number, command_id=entry.id)
-    data = dict(told.get("data") or {})
-    if told.get("level"):
-        data["level"] = told["level"]
-    number = entry.smart or told.get("ticket") or number
-    if told["code"]:
-        return Outcome(REFUSED, told["code"], told["message"], number, data, entry.id)
-    return Outcome(DONE, "", told["message"], number, data, entry.id)
-
-
-def submit(
-    command: cmd.Command,
-    *,
-    login: int,
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
-    """Write a command of one account to the journal and return what the desk makes of it."""
-    if not 0 < login <= journal.BIGINT_MAX:
-        return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
-    shard = login % journal.shards()
-    entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
-    if entry.conflict:
-        message = f"client id {client_key} was used for another request"
-        return Outcome(REFUSED, Code.CONFLICT.value, message, entry.smart or entry.ticket, {}, entry.id)
-    if connection.in_atomic_block:
-        journal.wake_after_commit(shard)
-        return _judged(entry, None)
-    journal.wake(shard)
-    return _judged(entry, journal.wait(entry.id, wait_s))
-
-
-def submit_to_all(
-    command: cmd.Command,
-    *,
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-    only: int | None = None,
-) -> Outcome:
-    """Write a command that concerns every shard, a row for each, and return the first refusal or the last answer.
-
-    only: write it for that shard alone.
-    """
-    with transaction.atomic():
-        entries = _write_rows(command, client_key=client_key, at_ms=at_ms, only=only)
-    return _answers(entries, wait_s)
-
-
-def _write_rows(
-    command: cmd.Command, *, client_key: str = "", at_ms: int | None = None, only: int | None = None
-) -> list[journal.Entry]:
-    """Write a command for every shard in the caller's transaction; their desks are woken after its commit."""
-    chosen = range(journal.shards()) if only is None else [only]
-    entries = [
-        journal.write(
-            command,
-            shard=shard,
-            login=None,
-            client_key=f"{client_key}/{shard}" if client_key else None,
-            at_ms=at_ms,
-        )
-        for shard in chosen
-    ]
-    for shard in chosen:
-        journal.wake_after_commit(shard)
-    return entries
-
-
-def _answers(entries: Sequence[journal.Entry], wait_s: float) -> Outcome:
-    """Return the first answer of several rows that is not "done", or the last."""
-    if any(entry.conflict for entry in entries):
-        return Outcome(REFUSED, Code.CONFLICT.value, "the key was used for another request")
-    if connection.in_atomic_block:
-        return _judged(entries[0], None)
-    outcomes = [_judged(entry, journal.wait(entry.id, wait_s)) for entry in entries]
-    return next((outcome for outcome in outcomes if not outcome.ok), outcomes[-1])
-
+__all__ = ["ACCEPTED", "DONE", "REFUSED", "Number", "Outcome", "submit", "submit_to_all"]
 
 # Orders and positions
 
@@ -185,17 +70,17 @@ def place_order(
         login=login,
         symbol=symbol,
         type=OrderType(type),
-        volume=_needed(volume),
-        price=_text(price),
-        limit_price=_text(limit_price),
-        sl=_text(sl),
-        tp=_text(tp),
+        volume=needed(volume),
+        price=as_text(price),
+        limit_price=as_text(limit_price),
+        sl=as_text(sl),
+        tp=as_text(tp),
         expires=expires,
         leverage=leverage,
         by=By(by),
         actor=actor,
         comment=comment,
-        open_price=_text(open_price),
+        open_price=as_text(open_price),
         open_time_ms=open_time_ms,
         check_margin=check_margin,
         client_id=client_id or "",
@@ -218,7 +103,7 @@ def close_position(
 ) -> Outcome:
     """Close a position, or `volume` lots of it; `price` is for managers."""
     command = cmd.ClosePosition(
-        login=login, position=position, volume=_text(volume), price=_text(price),
+        login=login, position=position, volume=as_text(volume), price=as_text(price),
         by=By(by), actor=actor, comment=comment,
     )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
@@ -257,7 +142,7 @@ def modify_position(
 ) -> Outcome:
     """Change a position's SL and TP: None keeps, "0" deletes."""
     command = cmd.ModifyPosition(
-        login=login, position=position, sl=_text(sl), tp=_text(tp), by=By(by), actor=actor
+        login=login, position=position, sl=as_text(sl), tp=as_text(tp), by=By(by), actor=actor
     )
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
@@ -279,8 +164,8 @@ def modify_order(
 ) -> Outcome:
     """Change a pending order: None keeps, "0" deletes a stop."""
     command = cmd.ModifyOrder(
-        login=login, order=order, price=_text(price), limit_price=_text(limit_price), sl=_text(sl),
-        tp=_text(tp), expires=expires, by=By(by), actor=actor,
+        login=login, order=order, price=as_text(price), limit_price=as_text(limit_price), sl=as_text(sl),
+        tp=as_text(tp), expires=expires, by=By(by), actor=actor,
     )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
@@ -316,7 +201,7 @@ def balance_operation(
 ) -> Outcome:
     """Move money in or out of an account; `amount` in account currency."""
     command = cmd.BalanceOperation(
-        login=login, kind=LedgerKind(kind), amount=_needed(amount), override=override,
+        login=login, kind=LedgerKind(kind), amount=needed(amount), override=override,
         by=By(by), actor=actor, comment=comment,
     )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
@@ -328,9 +213,9 @@ def balance_operation(
 def _rungs(levels: Sequence[Sequence[Number]] | Sequence[Mapping[str, Number]]) -> list[list[str]]:
     """Return levels as [[price, percent], ...] from pairs or from {price, percent} mappings."""
     return [
-        [_needed(level["price"]), _needed(level["percent"])]
+        [needed(level["price"]), needed(level["percent"])]
         if isinstance(level, Mapping)
-        else [_needed(part) for part in level]
+        else [needed(part) for part in level]
         for level in levels
     ]
 
@@ -362,9 +247,9 @@ def place_smart(
     take_profits: [[price, percent], ...] or [{"price", "percent"}, ...], nearest first.
     """
     command = cmd.PlaceSmart(
-        login=login, smart=0, symbol=symbol, side=Side(side), volume=_needed(volume),
-        entry=EntryType(entry), price=_text(price), position=position, take_profits=_rungs(take_profits),
-        stop_loss=_text(stop_loss), callback=_text(callback), activation=_text(activation),
+        login=login, smart=0, symbol=symbol, side=Side(side), volume=needed(volume),
+        entry=EntryType(entry), price=as_text(price), position=position, take_profits=_rungs(take_profits),
+        stop_loss=as_text(stop_loss), callback=as_text(callback), activation=as_text(activation),
         break_even=break_even, offset=offset, by=By(by), actor=actor, comment=comment,
         client_id=client_id or "",
     )  # fmt: skip
@@ -389,7 +274,7 @@ def modify_smart(
 ) -> Outcome:
     """Change a live smart order: None keeps, stop_loss "0" deletes, callback "0" ends trailing."""
     command = cmd.ModifySmart(
-        login=login, smart=smart, version=version, stop_loss=_text(stop_loss), callback=_text(callback),
+        login=login, smart=smart, version=version, stop_loss=as_text(stop_loss), callback=as_text(callback),
         break_even=break_even, offset=offset, levels=None if levels is None else _rungs(levels),
         by=By(by), actor=actor,
     )  # fmt: skip
@@ -434,8 +319,8 @@ def _presence(name: str, online: bool, wait_s: float) -> Outcome:
         EngineControl.objects.select_for_update().get_or_create(pk=1)
         Dealer.objects.update_or_create(name=name, defaults={"online": online})
         names = sorted(Dealer.objects.filter(online=True).values_list("name", flat=True))
-        entries = _write_rows(cmd.SetDealers(names=names, by=By.SYSTEM, actor=name))
-    return _answers(entries, wait_s)
+        entries = write_rows(cmd.SetDealers(names=names, by=By.SYSTEM, actor=name))
+    return answers(entries, wait_s)
 
 
 def dealer_online(name: str, *, wait_s: float = 5) -> Outcome:
@@ -471,7 +356,7 @@ def answer_request(
 ) -> Outcome:
     """Confirm, reject or requote a request of the dealers' queue."""
     command = cmd.AnswerRequest(
-        request=request, answer=DealerAnswer(answer), price=_text(price), dealer=dealer,
+        request=request, answer=DealerAnswer(answer), price=as_text(price), dealer=dealer,
         by=By.MANAGER, actor=dealer, comment=comment,
     )  # fmt: skip
     return submit_to_all(command, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
@@ -549,8 +434,8 @@ def set_halt(
         return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
     with transaction.atomic():
         EngineControl.objects.update_or_create(pk=1, defaults={"halt_level": level.value})
-        entries = _write_rows(command, at_ms=at_ms)
-    return _answers(entries, wait_s)
+        entries = write_rows(command, at_ms=at_ms)
+    return answers(entries, wait_s)
 
 
 def halts() -> list[Halt]:
@@ -581,7 +466,7 @@ def command_outcome(command_id: int) -> Outcome | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    return _judged(journal.Entry(command_id, *row), journal.outcome_of(command_id))
+    return judged(journal.Entry(command_id, *row), journal.outcome_of(command_id))
 
 
 def outcome_by_client_id(login: int, client_id: str) -> Outcome | None:

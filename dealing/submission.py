@@ -1,0 +1,144 @@
+"""How a service's command reaches the journal, and how its answer comes back.
+
+Every call writes the journal first (that commit is the acknowledgement) and then waits up to `wait_s` seconds for
+the desk. Inside a transaction it returns "accepted" without waiting, because the desk sees the row only after the
+commit. It knows no command by name; see services.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from dealing import journal
+from engine import commands as cmd
+from engine.codes import Code
+
+Number = str | int | Decimal
+DONE, REFUSED, ACCEPTED = "done", "refused", "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command.
+
+    state: "done", "refused" (then `code` and `message` say why), or "accepted": acknowledged and not answered
+    within the time allowed. `ticket` is the order's, or a smart order's number; `data` what the engine adds.
+    """
+
+    state: str
+    code: str = ""
+    message: str = ""
+    ticket: int = 0
+    data: dict[str, Any] = field(default_factory=dict)
+    command_id: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the command was done."""
+        return self.state == DONE
+
+
+def as_text(value: Number | None) -> str | None:
+    """Return a number as decimal text.
+
+    Raises:
+        TypeError: it is a float, or no number and no text at all.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise TypeError(f"decimal text is needed, not {value!r}")
+    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
+
+
+def needed(value: Number) -> str:
+    text = as_text(value)
+    if text is None:
+        raise TypeError("a number is needed, not None")
+    return text
+
+
+def judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
+    number = entry.smart or entry.ticket
+    if told is None:
+        return Outcome(ACCEPTED, ticket=number, command_id=entry.id)
+    data = dict(told.get("data") or {})
+    if told.get("level"):
+        data["level"] = told["level"]
+    number = entry.smart or told.get("ticket") or number
+    if told["code"]:
+        return Outcome(REFUSED, told["code"], told["message"], number, data, entry.id)
+    return Outcome(DONE, "", told["message"], number, data, entry.id)
+
+
+def submit(
+    command: cmd.Command,
+    *,
+    login: int,
+    client_key: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Write a command of one account to the journal and return what the desk makes of it."""
+    if not 0 < login <= journal.BIGINT_MAX:
+        return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
+    shard = login % journal.shards()
+    entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
+    if entry.conflict:
+        message = f"client id {client_key} was used for another request"
+        return Outcome(REFUSED, Code.CONFLICT.value, message, entry.smart or entry.ticket, {}, entry.id)
+    if connection.in_atomic_block:
+        journal.wake_after_commit(shard)
+        return judged(entry, None)
+    journal.wake(shard)
+    return judged(entry, journal.wait(entry.id, wait_s))
+
+
+def submit_to_all(
+    command: cmd.Command,
+    *,
+    client_key: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+    only: int | None = None,
+) -> Outcome:
+    """Write a command that concerns every shard, a row for each, and return the first refusal or the last answer.
+
+    only: write it for that shard alone.
+    """
+    with transaction.atomic():
+        entries = write_rows(command, client_key=client_key, at_ms=at_ms, only=only)
+    return answers(entries, wait_s)
+
+
+def write_rows(
+    command: cmd.Command, *, client_key: str = "", at_ms: int | None = None, only: int | None = None
+) -> list[journal.Entry]:
+    """Write a command for every shard in the caller's transaction; their desks are woken after its commit."""
+    chosen = range(journal.shards()) if only is None else [only]
+    entries = [
+        journal.write(
+            command,
+            shard=shard,
+            login=None,
+            client_key=f"{client_key}/{shard}" if client_key else None,
+            at_ms=at_ms,
+        )
+        for shard in chosen
+    ]
+    for shard in chosen:
+        journal.wake_after_commit(shard)
+    return entries
+
+
+def answers(entries: Sequence[journal.Entry], wait_s: float) -> Outcome:
+    """Return the first answer of several rows that is not "done", or the last."""
+    if any(entry.conflict for entry in entries):
+        return Outcome(REFUSED, Code.CONFLICT.value, "the key was used for another request")
+    if connection.in_atomic_block:
+        return judged(entries[0], None)
+    outcomes = [judged(entry, journal.wait(entry.id, wait_s)) for entry in entries]
+    return next((outcome for outcome in outcomes if not outcome.ok), outcomes[-1])
