@@ -198,12 +198,15 @@ def client_id_of(request: Request, body: Mapping[str, Any]) -> str:
     Raises:
         Refused: both are given and differ, or it is not 1 to 64 printable ASCII characters.
     """
-    header = request.headers.get("Idempotency-Key") or None
-    named = body.get("client_id") or None
-    if header and named and header != named:
+    header = request.headers.get("Idempotency-Key")
+    named = body.get("client_id")
+    if header is not None and named is not None and header != named:
         raise invalid("Idempotency-Key and client_id differ.")
-    key = named or header or ""
-    if key and not _CLIENT_ID.fullmatch(key):
+    key = header if named is None else named
+    if key is None:
+        return ""
+    # An empty key is refused too: who sends one believes that the request may be repeated.
+    if not _CLIENT_ID.fullmatch(key):
         raise invalid("client_id: 1 to 64 printable ASCII characters are needed")
     return str(key)
 

@@ -56,6 +56,20 @@ def test_order_when_repeated_then_the_same_answer_and_other_body_conflicts(world
     assert len(client.get("/api/v1/positions/").body["results"]) == 1
 
 
+@pytest.mark.parametrize("empty", [{"client_id": ""}, {"Idempotency_Key": ""}])
+def test_order_when_its_key_is_empty_then_refused_and_nothing_opened(world, empty):
+    """Who sends an empty key believes that the request may be repeated."""
+    client = world.client()
+    body = {"symbol": "EURUSD", "type": "buy", "volume": "1"}
+    if "client_id" in empty:
+        answer = client.post("/api/v1/orders/", {**body, **empty})
+    else:
+        answer = client.post("/api/v1/orders/", body, **empty)
+
+    assert (answer.status, answer.body["code"]) == (400, "invalid_request")
+    assert client.get("/api/v1/positions/").body["results"] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
