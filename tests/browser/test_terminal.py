@@ -1,6 +1,7 @@
 """The terminal as a tool: it fits, it can be used from the keyboard, it tells when what it shows is old."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,30 @@ def test_connection_when_lost_then_figures_are_marked_old_and_come_back_by_thems
     stack.start_web()
     trader.wait_live()
     assert page.locator("#stale").is_hidden()
+
+
+def test_connection_when_a_subscription_gets_no_answer_then_it_is_asked_again(
+    open_page: Callable[..., Trader],
+) -> None:
+    trader = open_page()
+    swallowed: list[str] = []
+
+    def between(page_side: Any) -> None:
+        server_side = page_side.connect_to_server()
+
+        def pass_on(message: str) -> None:
+            if "account" in message and not swallowed:
+                swallowed.append(message)
+            else:
+                server_side.send(message)
+
+        page_side.on_message(pass_on)
+
+    trader.page.route_web_socket("**/ws/", between)
+
+    trader.log_in()
+
+    assert len(swallowed) == 1
 
 
 def test_account_when_switched_then_its_own_state_is_shown(trader: Trader) -> None:

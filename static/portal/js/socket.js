@@ -7,6 +7,7 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 const PING_MS = 8_000;
 const SILENT_MS = 20_000;
+const ANSWER_MS = 4_000; // a snapshot that has not come by then is asked for again
 
 class Socket extends EventTarget {
   constructor() {
@@ -16,6 +17,7 @@ class Socket extends EventTarget {
     this.heardMs = 0;
     this.retryTimer = 0;
     this.watched = null;
+    this.askedMs = 0;
   }
 
   start() {
@@ -71,6 +73,14 @@ class Socket extends EventTarget {
       this.pingedMs = now;
       this.send({ op: "ping" });
     }
+    // A server that was busy may have refused the subscription; the page would wait for ever.
+    const waits = store.seq === null || store.connection !== "live";
+    if (this.watched !== null && waits && now - this.askedMs > ANSWER_MS) this.subscribe();
+  }
+
+  subscribe() {
+    this.askedMs = Date.now();
+    this.send({ op: "subscribe", channel: "account", account: this.watched });
   }
 
   send(message) {
@@ -83,7 +93,7 @@ class Socket extends EventTarget {
       this.send({ op: "unsubscribe", channel: "account", account: this.watched });
     }
     this.watched = login;
-    if (login !== null) this.send({ op: "subscribe", channel: "account", account: login });
+    if (login !== null) this.subscribe();
   }
 
   receive(message) {
@@ -114,7 +124,7 @@ class Socket extends EventTarget {
 
   resync() {
     store.seq = null; // events are put aside until the snapshot
-    this.send({ op: "subscribe", channel: "account", account: store.login });
+    this.subscribe();
   }
 }
 
