@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from accounts.models import LedgerEntry
 from accounts.setup import put_accounts, put_groups
@@ -64,9 +64,8 @@ def run(stack: Scratch, day: Workload, path: Path, *, kills: int = 0, seed: int 
         begun = time.perf_counter()
         for place, (part, file) in enumerate(zip(day.parts, files, strict=True)):
             submit(part.commands, at_ms=part.time_ms if place == 0 else None)
-            killer = Killer(
-                stack, kills * (place + 1) // len(day.parts) - out.kills, random.Random(seed + place)
-            )
+            times = kills * (place + 1) // len(day.parts) - out.kills
+            killer = Killer(stack, times, random.Random(seed + place), part.quotes)
             out.report += feed(stack, file, killer)
             out.kills += killer.done
         out.seconds = time.perf_counter() - begun
@@ -122,22 +121,27 @@ def split(path: Path, sizes: list[int], folder: Path) -> list[Path]:
 
 
 class Killer:
-    """Kills desks at moments of chance while a feed runs."""
+    """Kills desks while a feed runs, each time at a place of chance among the ticks to come."""
 
-    def __init__(self, stack: Scratch, times: int, chance: random.Random) -> None:
+    def __init__(self, stack: Scratch, times: int, chance: random.Random, quotes: int) -> None:
         self.stack = stack
-        self.left = times
         self.done = 0
         self.chance = chance
-        self.next = time.monotonic()
+        begun = ticks_read() if times else 0
+        # The end of the part is left alone, so that all of them come before it is over.
+        self.places = sorted(begun + chance.randrange(max(quotes * 9 // 10, 1)) for _ in range(times))
 
     def act(self) -> None:
-        """Kill a desk if its time has come."""
-        if self.left > 0 and time.monotonic() >= self.next:
+        """Kill a desk if the next place has been reached."""
+        if self.done < len(self.places) and ticks_read() >= self.places[self.done]:
             self.stack.kill_desk(self.chance.randrange(self.stack.shards))
-            self.left -= 1
             self.done += 1
-            self.next = time.monotonic() + self.chance.uniform(0.0, 0.35)
+
+
+def ticks_read() -> int:
+    """Return how many ticks the first shard has committed."""
+    total: int = TickCount.objects.filter(shard=0).aggregate(total=Sum("ticks", default=0))["total"]
+    return total
 
 
 def feed(stack: Scratch, file: Path, killer: Killer) -> str:
