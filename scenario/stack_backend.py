@@ -20,6 +20,7 @@ from dealing.models import PoisonItem
 from dealing.registry import STORES
 from dealing.services import Outcome
 from engine import commands as cmd
+from engine.codes import Code
 from engine.engine import Engine
 from engine.enums import By, RequestKind
 from engine.settings import currency_digits
@@ -106,6 +107,9 @@ class StackBackend:
         outcome = self._ask(
             services.place_order, value["login"], time_ms=time_ms, client_id=value["client_id"] or "", **given
         )
+        if outcome.code == Code.CONFLICT and value["client_id"]:
+            # The journal tells a sender that his key has another body; the rule's answer is the first order's.
+            outcome = services.outcome_by_client_id(value["login"], value["client_id"]) or outcome
         return self._named(value, outcome)
 
     def _named(self, value: Value, outcome: Outcome) -> str | None:
