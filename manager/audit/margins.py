@@ -2,7 +2,8 @@
 
 A straightforward reading of rules section 7 that shares no formula with the engine. An account is compared
 where nothing of it changed after its figures were shown, and it holds no pending order that reserves margin;
-equity only where no quote it depends on moved since.
+equity only where no quote it depends on moved since. Figures whose time is yet to come are not compared: a feed
+that ran ahead took the engine's time with it, and until the clock has caught up nobody can say what they are of.
 """
 
 from collections import defaultdict
@@ -80,12 +81,16 @@ def compare(cursor: Any, published: dict[int, dict[str, Any]]) -> tuple[int, lis
         positions[row["login"]].append(row)
     cursor.execute(_RESERVING)
     reserving = {login for (login,) in cursor.fetchall()}
+    cursor.execute("SELECT clock_timestamp()")
+    clock_ms = ms_of(cursor.fetchone()[0])
     compared, found = 0, []
     for login, account in accounts.items():
         shown = published.get(login)
         if shown is None or login in reserving:
             continue
         time_ms = int(shown["time_ms"])
+        if time_ms > clock_ms:
+            continue
         if any(ms_of(p["modified_at"]) > time_ms for p in positions[login]):
             continue
         compared += 1

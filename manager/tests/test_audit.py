@@ -1,6 +1,7 @@
 """The audit is silent about a clean book and finds every kind of row that was tampered with."""
 
 import json
+import time
 from io import StringIO
 from typing import Any
 
@@ -176,6 +177,11 @@ def test_equity_shown_wrong_is_found(book: None) -> None:
 
 def test_margin_shown_before_the_last_change_is_not_compared(book: None) -> None:
     assert audit.run(shown(time_ms=AT - 1, margin="1.00")).margins_compared == 0
+
+
+def test_figures_of_a_time_to_come_are_not_compared(book: None) -> None:
+    ahead = 1000 * int(time.time()) + 50_000
+    assert audit.run(shown(time_ms=ahead, equity="1.00")).margins_compared == 0
 
 
 def test_command_when_clean_says_so_and_leaves_with_0(book: None, redis_db: object) -> None:
