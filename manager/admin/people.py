@@ -5,6 +5,7 @@ from django.contrib.auth.admin import GroupAdmin as BaseRoleAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -28,7 +29,7 @@ class ScopeInline(StackedInline):
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin, ModelAdmin):
-    """People who can log in."""
+    """People who can log in. They are made inactive, never deleted: their log of changes would go with them."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -37,6 +38,10 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     list_display = ("username", "first_name", "last_name", "email", "is_staff", "is_active", "last_login")
     list_per_page = 50
     compressed_fields = True
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Return False: the log of what a member of staff changed hangs on their row."""
+        return False
 
 
 @admin.register(Role)

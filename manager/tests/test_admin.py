@@ -78,6 +78,17 @@ def test_trading_rows_have_no_form_to_add_or_delete(manager: Client) -> None:
         assert manager.post(url(f"{name}_change", key), {"volume": "9"}).status_code == 403
 
 
+def test_user_when_to_be_deleted_then_refused_because_their_log_would_go_too(manager: Client) -> None:
+    dealer = User.objects.create_user("gone", is_staff=True)
+
+    one = manager.post(url("auth_user_delete", dealer.pk), {"post": "yes"})
+    listed = {"action": "delete_selected", "_selected_action": [dealer.pk], "post": "yes"}
+    manager.post(url("auth_user_changelist"), listed)
+
+    assert one.status_code == 403
+    assert User.objects.filter(pk=dealer.pk).exists()
+
+
 def test_overview_shows_money_queue_and_exposure(manager: Client) -> None:
     page = manager.get(url("index")).content.decode()
 
