@@ -21,10 +21,12 @@ from engine.enums import (
 )
 from engine.events import CommandDone
 from engine.execution import Fill, open_deal
+from engine.margin import order_leverage
 from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
 from engine.records import Order
 from engine.rounding import to_text
-from engine.settings import Symbol
+from engine.settings import Symbol, currency_digits
+from engine.valuation import account_state
 
 
 def reason_of(by: By) -> OrderReason:
@@ -43,7 +45,7 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     core.save_order(order)
     if code is not None:
         fail_order(core, order, code)
-        return CommandDone(code, refusal_text(code, command.symbol), order.ticket, command.login)
+        return CommandDone(code, _found(core, command, code), order.ticket, command.login)
     assert symbol is not None
     if order.type not in MARKET_TYPES:
         core.arm_order(order)
@@ -61,6 +63,33 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
 def refusal_text(code: str, what: str) -> str:
     """Return one line for people about a refusal."""
     return f"{code.replace('_', ' ')}: {what}"
+
+
+def _found(core: Core, command: PlaceOrder, code: Code) -> str:
+    """Return what was found and what would have been right, for a refused placement."""
+    symbol = core.state.symbols.get(command.symbol)
+    if symbol is None:
+        return refusal_text(code, command.symbol)
+    view = checks.view_of(core, command.login, symbol)
+    at = "no quote" if view is None else " / ".join(to_text(price, symbol.digits) for price in view)
+    if code is Code.INVALID_VOLUME:
+        least, most, step = map(checks.lots_text, (symbol.volume_min, symbol.volume_max, symbol.volume_step))
+        return f"volume {command.volume} is not {least} to {most} in steps of {step}"
+    if code is Code.INVALID_LEVERAGE:
+        return f"leverage {command.leverage} is not 1 to {order_leverage(core.state, command.login, None)}"
+    if code is Code.INVALID_PRICE:
+        asked = " with limit ".join(
+            p for p in (command.price or command.open_price, command.limit_price) if p
+        )
+        return f"price {asked or 'missing'} does not fit {at}, {symbol.stops_level} points away"
+    if code is Code.INVALID_STOPS:
+        asked = ", ".join(f"{name} {text}" for name, text in (("SL", command.sl), ("TP", command.tp)) if text)
+        return f"{asked} does not fit {at}, {symbol.stops_level} points away"
+    if code is Code.NO_MONEY:
+        digits = currency_digits(core.state.accounts[command.login].currency)
+        free = to_text(account_state(core.state, command.login).free_margin, digits)
+        return f"free margin {free} does not cover {command.volume} {command.symbol}"
+    return refusal_text(code, command.symbol)
 
 
 def _new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
