@@ -7,7 +7,7 @@ use them for previews.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from engine.enums import LevelStatus, Side, SmartState
+from engine.enums import LevelStatus, Side
 from engine.records import Level, Position, SmartOrder
 from engine.rounding import round_half_up
 from engine.settings import Symbol
@@ -148,8 +148,3 @@ def cut_levels(smart: SmartOrder) -> None:
 def shown_stop(position: Position, smart: SmartOrder | None) -> int | None:
     """Return the stop loss that a position shows: its own, or its smart order's effective stop."""
     return position.sl if smart is None else effective_stop(smart)
-
-
-def is_waiting(smart: SmartOrder) -> bool:
-    """Return whether the entry is not filled yet."""
-    return smart.state is SmartState.PENDING

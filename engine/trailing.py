@@ -10,7 +10,6 @@ is always the profitable way; `stop_points` gives the stop in real points.
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
-from typing import Any
 
 from engine.enums import Side
 from engine.records import SmartOrder
@@ -60,11 +59,6 @@ class TrailBook:
         heappush(group.members, (smart.callback, smart.id, smart.gen, smart))
         smart.group = group
         self._announce(group)
-
-    def mark_of(self, smart: SmartOrder) -> int:
-        """Return the order's mark in real points."""
-        group: Any = smart.group
-        return self._forward(group.mark)
 
     def due(self, price: int) -> list[SmartOrder]:
         """Take out and return the orders whose stop this close price, in real points, has reached."""

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +84,7 @@ def _tail(path: Path, lines: int = 12) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
 
-class Service:
+class Service(ABC):
     """One server process: prepare the folder, start, wait until it answers, stop."""
 
     name = "service"
@@ -100,22 +101,22 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.log_path = self.folder / f"{self.name}.log"
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make the folder ready; a second call changes nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Return the command line of the server in the foreground."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Return whether the server takes our connection now."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """Return the address with name and password, for DATABASE_URL or REDIS_URL."""
-        raise NotImplementedError
 
     def account(self) -> dict[str, object]:
         """Return the arguments for subprocess that name another account, if another is needed."""

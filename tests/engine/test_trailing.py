@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.enums import EntryType, Side, SmartState
+from engine.plans import current_mark
 from engine.records import SmartOrder
 from engine.state import Extremes
 from engine.trailing import TrailBook, stop_points
@@ -70,7 +71,7 @@ def test_trail_book_when_driven_at_random_then_marks_and_stops_are_those_of_sing
                 del marks[number]
             book.advance(price)
             marks = {n: best(mark, price) for n, mark in marks.items()}
-            assert {n: book.mark_of(plans[n]) for n in marks} == marks
+            assert {n: current_mark(plans[n]) for n in marks} == marks
 
 
 @given(st.lists(st.tuples(PRICES, st.integers(0, 9)), min_size=1, max_size=80), st.integers(0, 80))
@@ -112,4 +113,4 @@ def test_trail_book_when_a_group_at_the_price_takes_others_in_then_it_moves_on_o
     book.advance(1005)  # the larger group already stands there
     book.advance(1010)
 
-    assert [book.mark_of(one) for one in plans] == [1010, 1010, 1010]
+    assert [current_mark(one) for one in plans] == [1010, 1010, 1010]
