@@ -174,6 +174,24 @@ def test_logout_when_chosen_then_the_terminal_is_closed(trader: Trader) -> None:
     assert "/login/" in trader.page.url
 
 
+def test_logout_when_requests_are_under_way_then_none_is_answered_with_a_refusal(trader: Trader) -> None:
+    trader.page.evaluate(
+        """async () => {
+            const api = await import(location.origin + "/static/portal/js/api.js");
+            window.answered = 0;
+            const ask = () => api.get("/accounts/").then(() => (window.answered += 1), () => {});
+            setInterval(() => { ask(); ask(); ask(); }, 5);
+        }"""
+    )
+    trader.until("window.answered > 5")
+
+    trader.page.get_by_text(USER, exact=True).click()
+    trader.page.get_by_role("button", name="Log out").click()
+
+    trader.page.get_by_role("button", name="Log in").wait_for()
+    assert trader.unexpected() == []
+
+
 @pytest.mark.parametrize(
     ("expression", "wanted"),
     [

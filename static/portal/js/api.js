@@ -5,6 +5,13 @@ const BASE = "/api/v1";
 const RETRIES = 3;
 const RETRY_WAIT_MS = 700;
 
+const stay = new AbortController();
+
+/** End what is under way and ask nothing more: the session is about to end, and every answer would be a refusal. */
+export function leave() {
+  stay.abort();
+}
+
 /** What the server said no to: code, message, and where it meant something, ticket, level and current state. */
 export class ApiError extends Error {
   constructor(status, body) {
@@ -47,7 +54,7 @@ async function request(method, path, { query, body, key, signal } = {}) {
     response = await fetch(BASE + path + queryOf(query), {
       method,
       headers,
-      signal,
+      signal: signal ? AbortSignal.any([signal, stay.signal]) : stay.signal,
       credentials: "same-origin",
       body: body === undefined ? undefined : JSON.stringify(body),
     });

@@ -1,6 +1,6 @@
 // The terminal: puts the panels together, chooses the account, and tells what the server did by itself.
 
-import { answeredTickets, ApiError, get } from "./api.js";
+import { answeredTickets, ApiError, get, leave } from "./api.js";
 import { startAccountBar } from "./account_bar.js";
 import { reload as reloadChart, startChart } from "./chart.js";
 import { el, recall, remember } from "./dom.js";
@@ -143,6 +143,7 @@ async function begin() {
   try {
     rows = (await get("/accounts/")).results;
   } catch (error) {
+    if (error.name === "AbortError") return;
     if (error instanceof ApiError && error.status === 401) location.assign("/login/");
     failedBy(error);
     setTimeout(begin, 3000);
@@ -215,6 +216,11 @@ async function onLost({ detail }) {
   }
 }
 
+function onLogout() {
+  leave();
+  socket.stop();
+}
+
 function start() {
   startWatch(panelOf("watch"));
   startChart(panelOf("chart")).catch(failedBy);
@@ -224,6 +230,7 @@ function start() {
   startAccountBar(choose);
   startKeys(shortcuts());
   document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());
+  document.getElementById("logout-form").addEventListener("submit", onLogout);
   document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order"), showView("book")));
   socket.addEventListener("event", ({ detail }) => tell(detail));
   socket.addEventListener("refused", ({ detail }) => failed(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));

@@ -150,7 +150,7 @@ export async function reload(force = false) {
     drawLines();
     onQuotes();
   } catch (error) {
-    if (turn === loading) showNote(`The candles could not be read: ${error.message} [${error.code ?? "error"}]`);
+    if (turn === loading && error.name !== "AbortError") showNote(`The candles could not be read: ${error.message} [${error.code ?? "error"}]`);
   }
 }
 

@@ -44,6 +44,7 @@ export function failed(text) {
 
 /** Say an error in words with its code; anything but a refusal is a fault of ours and goes to the console too. */
 export function failedBy(error) {
+  if (error.name === "AbortError") return; // given up by the page itself
   if (error instanceof ApiError) {
     failed(errorLine(error));
     return;

@@ -18,11 +18,13 @@ class Socket extends EventTarget {
     this.retryTimer = 0;
     this.watched = null;
     this.askedMs = 0;
+    this.checks = 0;
+    this.stopped = false;
   }
 
   start() {
     this.open();
-    setInterval(() => this.check(), 1000);
+    this.checks = setInterval(() => this.check(), 1000);
     window.addEventListener("online", () => this.again(0));
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && !this.socket) this.again(0);
@@ -46,8 +48,17 @@ class Socket extends EventTarget {
     });
   }
 
+  /** Close for good: the session is about to end. */
+  stop() {
+    this.stopped = true;
+    clearInterval(this.checks);
+    clearTimeout(this.retryTimer);
+    this.socket?.close();
+  }
+
   lost(code) {
     this.socket = null;
+    if (this.stopped) return;
     this.failures += 1;
     store.setConnection("lost");
     this.dispatchEvent(new CustomEvent("lost", { detail: { code, failures: this.failures } }));
@@ -58,7 +69,7 @@ class Socket extends EventTarget {
   again(waitMs) {
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => {
-      if (!this.socket) this.open();
+      if (!this.socket && !this.stopped) this.open();
     }, waitMs);
   }
 
