@@ -30,7 +30,7 @@ class Console:
 
     def log(self, name: str, line: str) -> None:
         """Print a line of a part's log with the part's name before it."""
-        if not self.quiet:
+        if line and not self.quiet:
             clean = "".join(sign if sign.isprintable() or sign == "\t" else "?" for sign in line)
             prefix = self._paint(f"{name:<{WIDTH}}|", COLOURS.get(name, 37))
             self._print(f"{prefix} {clean}")

