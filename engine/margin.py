@@ -63,6 +63,17 @@ def position_leg(symbol: Symbol, position: Position) -> Leg:
 
 def symbol_margin(symbol: Symbol, group: Group, legs: Iterable[Leg], digits: int) -> int:
     """Return the margin of all legs of one symbol in minor units of `digits` decimals."""
+    return sum(round_half_up(volume * rate) for volume, rate in margin_parts(symbol, group, legs, digits))
+
+
+def margin_parts(
+    symbol: Symbol, group: Group, legs: Iterable[Leg], digits: int
+) -> list[tuple[int, Fraction]]:
+    """Return the margin of one symbol's legs in parts, each volume x rate, to be rounded one by one.
+
+    With both sides open: the uncovered volume at the larger side's rate, and the covered volume. As one leg
+    shrinks, every volume and every rate only rises or only falls until the other side is the larger.
+    """
     volume = {Side.BUY: 0, Side.SELL: 0}
     weighted = {Side.BUY: Fraction(0), Side.SELL: Fraction(0)}
     for leg in legs:
@@ -73,15 +84,14 @@ def symbol_margin(symbol: Symbol, group: Group, legs: Iterable[Leg], digits: int
     sell = weighted[Side.SELL] * symbol.margin_rate_sell * scale
     long, short = volume[Side.BUY], volume[Side.SELL]
     if not long or not short:
-        return round_half_up(buy + sell)
+        return [(1, buy + sell)]
     if group.hedge_larger_leg:
-        return max(round_half_up(buy), round_half_up(sell))
+        return [(1, max(buy, sell))]
     larger = buy / long if long >= short else sell / short
-    uncovered = round_half_up(abs(long - short) * larger) if long != short else 0
     covered_rate = (weighted[Side.BUY] + weighted[Side.SELL]) / (long + short) * scale
     mean_rate = (symbol.margin_rate_buy + symbol.margin_rate_sell) / 2
     hedged = symbol.margin_hedged / symbol.contract_size
-    return uncovered + round_half_up(min(long, short) * covered_rate * hedged * mean_rate)
+    return [(abs(long - short), larger), (min(long, short), covered_rate * hedged * mean_rate)]
 
 
 def order_leverage(state: State, login: int, asked: int | None) -> Fraction:

@@ -30,10 +30,8 @@ def in_money(raw: tuple[int, int], rate: Fraction, digits: int) -> int:
     return divide_half_up(raw[0] * rate.numerator * 10**digits, raw[1] * rate.denominator)
 
 
-def position_profit(
-    state: State, position: Position, close_points: Fraction | int, volume: int
-) -> int | None:
-    """Return the profit of closing `volume` of the position at a price in points, in account minor units.
+def unit_profit(state: State, position: Position, close_points: Fraction | int) -> tuple[int, int] | None:
+    """Return the exact profit of closing one unit of the position, in account minor units, as a quotient.
 
     The conversion uses the quotes of the moment; where they give no rate the last good one serves.
     None: there has never been a rate.
@@ -41,15 +39,26 @@ def position_profit(
     account = state.accounts[position.login]
     group = state.groups[account.group]
     symbol = state.symbols[position.symbol]
-    raw = raw_profit(symbol, position.side, position.open_price, close_points, volume)
-    rate = profit_rate(state, group, symbol, position.side, gain=raw[0] > 0, currency=account.currency)
+    top, bottom = raw_profit(symbol, position.side, position.open_price, close_points, 1)
+    rate = profit_rate(state, group, symbol, position.side, gain=top > 0, currency=account.currency)
     if rate is None:
         rate = position.last_rate
         if rate is None:
             return None
     else:
         position.last_rate = rate
-    return in_money(raw, rate, currency_digits(account.currency))
+    return top * rate.numerator * 10 ** currency_digits(account.currency), bottom * rate.denominator
+
+
+def position_profit(
+    state: State, position: Position, close_points: Fraction | int, volume: int
+) -> int | None:
+    """Return the profit of closing `volume` of the position at a price in points, in account minor units.
+
+    None: there has never been a rate.
+    """
+    unit = unit_profit(state, position, close_points)
+    return None if unit is None else divide_half_up(unit[0] * volume, unit[1])
 
 
 def floating_profit(state: State, position: Position, volume: int | None = None) -> int:
