@@ -46,7 +46,7 @@ class EngineBackend:
         self.tickets: dict[str, int] = {}
         self.smart_ids: dict[str, int] = {}
         self.smart_logins: dict[str, int] = {}
-        self.client_ids: dict[tuple[int, str], str | None] = {}
+        self.client_ids: dict[tuple[int, str], tuple[int, str | None]] = {}
         self.next_ticket = 1
         for values in scenario.accounts:
             self._add_account(values)
@@ -100,17 +100,20 @@ class EngineBackend:
         key = (value["login"], value["client_id"])
         if value["client_id"] is not None and key in self.client_ids:
             self.wait(0, time_ms)
-            return self.client_ids[key]
-        expires = value["expires"]
+            first, error = self.client_ids[key]
+            if value["as"] is not None:
+                self.tickets[value["as"]] = first  # another name for the order that was made then
+            return error
+        ticket = self._ticket(value["as"])
         command = c.PlaceOrder(
             login=value["login"], symbol=value["symbol"], type=OrderType(value["type"]), volume=value["volume"],
             price=value["price"], limit_price=value["limit_price"], sl=value["sl"], tp=value["tp"],
-            expires=expires, leverage=value["leverage"], by=By(value["by"]), open_price=value["open_price"],
-            ticket=self._ticket(value["as"]), client_id=value["client_id"] or "",
+            expires=value["expires"], leverage=value["leverage"], by=By(value["by"]),
+            open_price=value["open_price"], ticket=ticket, client_id=value["client_id"] or "",
         )  # fmt: skip
         error = self._do(command, time_ms).code or None
         if value["client_id"] is not None:
-            self.client_ids[key] = error
+            self.client_ids[key] = ticket, error
         return error
 
     def close(self, value: Value, time_ms: int) -> str | None:
@@ -274,7 +277,7 @@ class EngineBackend:
         return {
             "accounts": {str(login): self._account(login) for login in logins},
             "orders": {
-                name: self._order(rows.orders[t]) for t, name in self.names.items() if t in rows.orders
+                name: self._order(rows.orders[t]) for name, t in self.tickets.items() if t in rows.orders
             },
             "positions": {str(login): self._positions(login) for login in logins},
             "deals": {str(lg): [self._deal(d) for d in rows.deals if d.login == lg] for lg in logins},

@@ -110,7 +110,7 @@ PLACE = {
     "sl": OPTIONAL,
     "tp": OPTIONAL,
     "expires": Field(expiry, "gtc"),
-    "leverage": Field(nullable(whole(1)), None),
+    "leverage": Field(nullable(whole()), None),
     "by": _BY,
     "open_price": OPTIONAL,
     "client_id": Field(nullable(text), None),
@@ -157,7 +157,7 @@ ACTIONS: dict[str, Check] = {
     "smart_modify": record(
         {
             "smart": Field(text),
-            "version": Field(whole(1)),
+            "version": Field(whole()),
             "stop_loss": Field(decimal),
             "callback": Field(_callback),
             "break_even": Field(_break_even),

@@ -222,10 +222,15 @@ def _exits_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None
         return Code.INVALID_STOPS
     if command.offset < 0:
         return Code.INVALID_STOPS
-    ahead = [price for price, _ in command.take_profits]
-    if command.activation is not None:
-        ahead.append(command.activation)
-    return exit_prices_failure(draft.symbol, command.side, base, command.by, command.stop_loss, ahead)
+    levels = [price for price, _ in command.take_profits]
+    code = exit_prices_failure(draft.symbol, command.side, base, command.by, command.stop_loss, levels)
+    if code is not None or command.activation is None:
+        return code
+    # Nothing is closed at an activation price: it has a side, but stops_level keeps only SL and TP away.
+    if draft.activation is None:
+        return Code.INVALID_STOPS
+    is_ahead = draft.activation > base if command.side is Side.BUY else draft.activation < base
+    return None if is_ahead else Code.INVALID_STOPS
 
 
 def exit_prices_failure(

@@ -158,10 +158,8 @@ def _deal(
 ) -> Deal:  # fmt: skip
     kind = RequestKind.SMART_LEVEL if number else RequestKind.SMART_STOP
     drop_trigger(core, position, kind, number)
-    what = f"level {number}" if number else "stop"
     order = closing_order(core, position, volume, OrderReason.SMART_ORDER, level)
     order.smart = position.smart
-    order.comment = f"smart order {position.smart}: {what}"
     fill = Fill(
         price=price, requested_price=level, reason=OrderReason.SMART_ORDER, trigger_key=key, evidence=found
     )

@@ -191,7 +191,7 @@ class Book:
         self.requests: list[Request] = []
         self.dealers: set[str] = set()
         self.hooks: dict[str, dict[str, Any]] = {}
-        self.client_ids: dict[tuple[int, str], str | None] = {}
+        self.client_ids: dict[tuple[int, str], tuple[Order, str | None]] = {}
         self.names: dict[str, Order] = {}
         self.position_names: dict[str, Position] = {}
         self.touched: set[int] = set()  # smart orders whose version has risen in this tick or command
@@ -201,6 +201,11 @@ class Book:
     def next_ticket(self) -> int:
         self.ticket += 1
         return self.ticket
+
+    def position_named(self, name: str) -> Position | None:
+        """Return the position of that name, also by another name of the order that opened it."""
+        order = self.names.get(name)
+        return self.position_names.get(name if order is None or order.name is None else order.name)
 
     def group(self, login: int) -> Group:
         return self.groups[self.accounts[login].group]

@@ -19,7 +19,10 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     """Place an order; a repeated client_id is answered as the first was."""
     login, key = value["login"], (value["login"], value["client_id"])
     if value["client_id"] is not None and key in book.client_ids:
-        return book.client_ids[key]
+        first, answer = book.client_ids[key]
+        if value["as"] is not None:
+            book.names[value["as"]] = first
+        return answer
     is_manager = value["by"] == "manager"
     side = value["type"].partition("_")[0]
     order = Order(book.next_ticket(), login, value["symbol"], value["type"], side, Fraction(value["volume"]))
@@ -31,7 +34,7 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     code = checks.open_code(book, order, is_manager=is_manager, open_price=open_price)
     remember(book, order)
     if value["client_id"] is not None:
-        book.client_ids[key] = code
+        book.client_ids[key] = order, code
     if code is not None:
         order.status, order.error = "failed", code
         return code
@@ -67,7 +70,7 @@ def submit(book: Book, order: Order, *, is_manager: bool = False, open_price: Fr
 def close(book: Book, value: dict[str, Any]) -> str | None:
     """Close a position or a part of it."""
     login, volume, is_manager = value["login"], number(value["volume"]), value["by"] == "manager"
-    position = book.position_names.get(value["position"])
+    position = book.position_named(value["position"])
     code = checks.close_code(book, position, login, volume, is_manager)
     order = _closing_order(book, login, position, value["as"])
     order.reason = value["by"]
@@ -91,7 +94,7 @@ def close(book: Book, value: dict[str, Any]) -> str | None:
 def close_by(book: Book, value: dict[str, Any]) -> str | None:
     """Close two opposite positions against each other."""
     login = value["login"]
-    position, other = (book.position_names.get(value[key]) for key in ("position", "opposite"))
+    position, other = (book.position_named(value[key]) for key in ("position", "opposite"))
     code = checks.close_by_code(book, position, other, login)
     order = _closing_order(book, login, position, value["as"])
     if code is not None:
@@ -130,7 +133,7 @@ def modify(book: Book, value: dict[str, Any]) -> str | None:
     """Change the levels of a position, or levels and price of a pending order."""
     login, levels = value["login"], (number(value["sl"]), number(value["tp"]))
     if value["position"] is not None:
-        position = book.position_names.get(value["position"])
+        position = book.position_named(value["position"])
         code = checks.modify_position_code(book, position, login, levels)
         if code is None:
             _set_levels(position, levels)

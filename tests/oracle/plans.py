@@ -34,7 +34,7 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
     entry_type = value["side"] if kind in ("market", "position") else f"{value['side']}_{kind}"
     order = Order(0, login, symbol_name, entry_type, value["side"], volume, value["as"], price)
     order.is_resting, order.smart, order.reason = price is not None, plan, "smart_order"
-    position = book.position_names.get(value["entry"]["position"]) if kind == "position" else None
+    position = book.position_named(value["entry"]["position"]) if kind == "position" else None
     if kind == "position":
         code = _takeover_code(book, plan, position, value["take_profits"])
     else:
@@ -118,8 +118,9 @@ def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], refere
     prices = [Fraction(level["price"]) for level in levels]
     if not checks.stops_are_valid(symbol, plan.side, (plan.stop_loss, None), reference, symbol.stops_level):
         return "invalid_stops"
-    targets = prices if plan.activation is None else [plan.activation, *prices]
-    if not all(checks.is_beyond(symbol, plan.side, one, reference, symbol.stops_level) for one in targets):
+    if not all(checks.is_beyond(symbol, plan.side, one, reference, symbol.stops_level) for one in prices):
+        return "invalid_stops"
+    if plan.activation is not None and not checks.is_beyond(symbol, plan.side, plan.activation, reference, 0):
         return "invalid_stops"
     percents = [Fraction(level["percent"]) for level in levels]
     has_stop = plan.stop_loss is not None or plan.callback is not None
