@@ -18,6 +18,7 @@ from pathlib import Path
 from tradingdesk import runfile
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, wheel_programs
 from tradingdesk.parts import LogTail
+from tradingdesk.probes import find_fault, without_password
 from tradingdesk.supervisor import ROOT, data_folder
 
 STOP_LIMIT_S = 90
@@ -112,6 +113,12 @@ def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
         return _run(command, {**environment, **state.environment})
     kinds: list[tuple[str, type[Service]]] = [("DATABASE_URL", Postgres), ("REDIS_URL", Redis)]
     missing = [(variable, kind) for variable, kind in kinds if not environment.get(variable)]
+    for variable in [variable for variable, _ in kinds if environment.get(variable)]:
+        fault, _ = find_fault(variable, environment[variable])
+        if fault:
+            told = without_password(environment[variable])
+            print(f"{variable}={told} cannot be used: {fault}", file=sys.stderr)
+            return 1
     if not missing:
         return _run(command, environment)
     try:

@@ -1,6 +1,7 @@
-"""Questions from outside: is the site up, has every shard a desk, do quotes flow, who has a port.
+"""Questions from outside: is the site up, has every shard a desk, do quotes flow, who has a port, and what is
+wrong with the servers that the environment names.
 
-Each answers at once, and no failure is more than a "not yet".
+Each answers at once, and no failure is more than a "not yet". No answer shows a password.
 """
 
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 import psycopg
 import redis
 
+ANSWER_LIMIT_S = 5
+OLDEST_POSTGRES, OLDEST_REDIS = 15, (6, 2)
 # No proxy: what we ask is on this machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -57,6 +60,66 @@ def quotes_ready(redis_url: str, since_ms: int) -> bool:
             return bool(client.xrange("ticks", min=since_ms, count=1))
     except redis.RedisError:
         return False
+
+
+def database_fault(url: str) -> tuple[str, bool]:
+    """Return what is wrong with the server of DATABASE_URL ("" when nothing is), and whether to ask again."""
+    if not url.startswith(("postgres://", "postgresql://")):
+        return "it is not an address like postgres://USER:PASSWORD@HOST:PORT/NAME", False
+    try:
+        with psycopg.connect(url, connect_timeout=ANSWER_LIMIT_S) as connection:
+            if connection.info.server_version < OLDEST_POSTGRES * 10_000:
+                found = connection.info.server_version // 10_000
+                return f"PostgreSQL {OLDEST_POSTGRES} or newer is needed, this is {found}", False
+            return "", False
+    except psycopg.OperationalError as error:
+        # Who gets no answer may be early; who is turned away is not.
+        return _told(error), "FATAL" not in str(error)
+    except (psycopg.Error, ValueError):
+        # The driver would quote the piece that it cannot read, which may be the password.
+        return (
+            "it cannot be read as an address (signs such as % and @ in a password are written %25 and %40)",
+            False,
+        )
+
+
+def redis_fault(url: str) -> tuple[str, bool]:
+    """Return what is wrong with the server of REDIS_URL ("" when nothing is), and whether to ask again."""
+    if not url.startswith(("redis://", "rediss://")):
+        return "it is not an address like redis://:PASSWORD@HOST:PORT/0", False
+    limit = {"socket_timeout": ANSWER_LIMIT_S, "socket_connect_timeout": ANSWER_LIMIT_S}
+    try:
+        with redis.Redis.from_url(url, **limit) as client:
+            version = str(client.info("server")["redis_version"])
+            if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
+                return (
+                    f"Redis {'.'.join(map(str, OLDEST_REDIS))} or newer is needed, this is {version}",
+                    False,
+                )
+            return "", False
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        return _told(error), False
+    except redis.ConnectionError as error:
+        return _told(error), True
+    except (redis.RedisError, ValueError) as error:
+        return _told(error), isinstance(error, redis.TimeoutError)
+
+
+def find_fault(variable: str, url: str) -> tuple[str, bool]:
+    """Return what is wrong with the server that DATABASE_URL or REDIS_URL names, and whether to ask again."""
+    return database_fault(url) if variable == "DATABASE_URL" else redis_fault(url)
+
+
+def _told(error: Exception) -> str:
+    """Return the first line of an error, which the drivers keep free of passwords."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be shown."""
+    before, at, after = url.rpartition("@")
+    scheme, mark, who = before.partition("://")
+    return f"{scheme}{mark}{who.partition(':')[0]}:***@{after}" if at else url
 
 
 def port_owner(port: int) -> str:

@@ -24,11 +24,20 @@ from tradingdesk import runfile
 from tradingdesk.console import Console
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
 from tradingdesk.parts import LogTail, Part, command_part
-from tradingdesk.probes import engine_ready, port_owner, quotes_ready, site_ready, symbols_ready
+from tradingdesk.probes import (
+    engine_ready,
+    find_fault,
+    port_owner,
+    quotes_ready,
+    site_ready,
+    symbols_ready,
+    without_password,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2
 DEMO_LIMIT_S = 120
+GIVEN_LIMIT_S = 10
 # What takes work in goes first, what does it next, what keeps it last.
 STOP_ORDER = (("feed", "demo", "prepare", "daphne", "beat"), ("engine", "worker"), ("redis", "postgres"))
 
@@ -126,6 +135,7 @@ class Supervisor:
         kinds: list[tuple[str, type[Service]]] = [("DATABASE_URL", Postgres), ("REDIS_URL", Redis)]
         for variable, kind in kinds:
             if environment.get(variable):
+                self._check_given(variable, environment[variable])
                 continue
             service = kind(self.data / kind.name, port=free_port())
             self._add(Part(kind.name, service.launch, service.stop_signal, stop_limit_s=30.0))
@@ -148,6 +158,22 @@ class Supervisor:
         }
         self.run.write()
         return environment
+
+    def _check_given(self, variable: str, url: str) -> None:
+        """Return when the server that the environment names can be used; one that is starting gets a moment.
+
+        Raises:
+            StartFailed: it cannot; the text says why.
+        """
+        begun = time.monotonic()
+        fault, may_come = find_fault(variable, url)
+        while fault and may_come and time.monotonic() - begun < GIVEN_LIMIT_S and not self.stop_asked:
+            self.console.say(f"waiting for {variable} ({fault})")
+            time.sleep(1)
+            fault, may_come = find_fault(variable, url)
+        if fault:
+            raise StartFailed(f"{variable}={without_password(url)} cannot be used: {fault}")
+        self.console.ready(variable, time.monotonic() - begun)
 
     def _prepare(self, environment: dict[str, str]) -> None:
         """Bring database and static files up to date, in one process."""
