@@ -141,7 +141,16 @@ class Engine:
         self.core.hooks.remember(self.state.plugin_states)
         self.core.recover_marks()
         self.core.arm_everything()
-        self.core.watch.settle_all()
+        self.settle()
+
+    def settle(self, most: int | None = None) -> int:
+        """Do ahead of the next tick what it would have to do for every account that a change has touched.
+
+        A change of settings, a day end or a new pair may touch all accounts at once. Call it between ticks, with
+        as many accounts at a time as there is time for, until it returns 0. It changes nothing that happens.
+        """
+        watch = self.core.watch
+        return watch.settle_some(len(watch.backlog) if most is None else most)
 
     def check(self) -> None:
         """Assert what must hold between two calls.

@@ -7,6 +7,7 @@ every symbol it holds; the stop-out stage then computes it exactly. So the answe
 every account on every tick, at a cost that does not grow with the number of accounts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
@@ -39,6 +40,7 @@ class Watch:
     highs: dict[str, list[Bound]] = field(default_factory=dict)  # (high, ...): crossed when ask > high
     limits: dict[tuple[str, bool], int] = field(default_factory=dict)
     due: dict[str, set[int]] = field(default_factory=dict)
+    backlog: dict[int, None] = field(default_factory=dict)  # due by a change that touched many, in its order
 
     def touch(self, login: int, symbol: str = "") -> None:
         """Make the account due: something of it changed. `symbol` is one that it has just left or joined."""
@@ -49,24 +51,30 @@ class Watch:
         if symbol and login in self.due.get(symbol, ()) and not self._holds(book, symbol):
             self.due[symbol].discard(login)
 
+    def touch_many(self, logins: Iterable[int]) -> None:
+        """Make these accounts due, and let them be settled between ticks."""
+        for login in logins:
+            self.touch(login)
+            self.backlog[login] = None
+
     def touch_all(self) -> None:
-        """Make every account with positions due."""
+        """Make every account with positions due, and let them be settled between ticks."""
         self.lows.clear()
         self.highs.clear()
         self.limits.clear()
         self.due.clear()
-        for login, book in self.state.books.items():
-            if book.positions:
-                self.touch(login)
+        self.backlog.clear()
+        self.touch_many(login for login, book in self.state.books.items() if book.positions)
 
-    def settle_all(self) -> None:
-        """Arm bounds for every account that is safe at the quotes of the moment.
+    def settle_some(self, most: int) -> int:
+        """Arm bounds for accounts of the backlog that are safe at the quotes of the moment; return how many.
 
-        After a recovery this happens before the first tick, which need not pay for all accounts then.
+        Else the next tick would have to compute them all. Those that are not safe stay due for it.
         """
-        for login, book in self.state.books.items():
-            if book.positions:
-                self.settle(login)
+        count = min(most, len(self.backlog))
+        for _ in range(count):
+            self.settle(self.backlog.popitem()[0])
+        return count
 
     def crossed(self, symbol: str, bid: int, ask: int) -> None:
         """Make those accounts due whose bounds this quote, in raw points, has left."""

@@ -94,7 +94,7 @@ def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
         core.state.index_settings()
     for login in affected:
         core.state.book(login).margin = None
-        core.watch.touch(login)
+    core.watch.touch_many(affected)
     if rearm:
         core.settle_marks(set(affected))
         core.arm_everything()
@@ -212,6 +212,7 @@ def end_day(core: Core, command: EndDay) -> CommandDone:
     state = core.state
     at = command.time_ms or state.now_ms
     weekday = ((at - 1) // DAY_MS + 3) % 7
+    accrued: set[int] = set()
     for position in sorted(state.positions.values(), key=lambda p: (p.login, p.ticket)):
         if state.group_of(position.login).swap_free:
             continue
@@ -219,6 +220,8 @@ def end_day(core: Core, command: EndDay) -> CommandDone:
         if swap:
             position.swap += swap
             core.save_position(position)
+            accrued.add(position.login)
+    core.watch.touch_many(sorted(accrued))
     for order in sorted(state.orders.values(), key=lambda o: (o.login, o.ticket)):
         if order.expires_day:
             cancel_order(core, order, reason=OrderReason.EXPIRATION)

@@ -32,6 +32,19 @@ def test_generator_when_given_the_same_seed_then_makes_the_same_scenario(profile
     assert len(parse({**first.header, "steps": first.steps}, "generated").steps) == 60
 
 
+class Settling(EngineBackend):
+    """An engine that does ahead of each tick what a change of settings or a day's end has left to do."""
+
+    def tick(self, value, time_ms):
+        self.engine.settle(2)
+        return super().tick(value, time_ms)
+
+
+@pytest.mark.parametrize("seed", range(9101, 9117))
+def test_engine_when_settled_between_ticks_then_agrees_with_the_twin_too(seed: int) -> None:
+    assert run_seed(seed, 150, Settling).difference is None
+
+
 class Forgetful(Twin):
     """A twin with a bug: it forgets the swap at a day's end."""
 
