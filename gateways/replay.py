@@ -55,6 +55,35 @@ class Replayed:
         )
 
 
+class Rebase:
+    """The times of a recorded file moved to now: the first quote is of this moment, and none is of the future.
+
+    A file that is sent faster than it was recorded would run ahead of the clock, and a desk that goes by the clock
+    refuses such quotes, or finds those of a live feed stale afterwards. So each quote is at most as young as the
+    moment it is sent; one that was older than its symbol's last stays older.
+    """
+
+    def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        """`clock` returns the time in ms UTC."""
+        self.clock = clock
+        self._shift: int | None = None
+        self._last: dict[
+            str, tuple[int, int]
+        ] = {}  # symbol -> highest time in the file, and what became of it
+
+    def time_of(self, symbol: str, when: int) -> int:
+        """Return the new time of a quote in ms UTC."""
+        now = self.clock()
+        if self._shift is None:
+            self._shift = now - when
+        made = min(when + self._shift, now)
+        highest, became = self._last.get(symbol, (when, made))
+        if when < highest:
+            return min(made, became - 1)
+        self._last[symbol] = when, made
+        return made
+
+
 class Replay:
     """One run through one file."""
 
@@ -76,7 +105,7 @@ class Replay:
         self.client = client
         self.file = QuoteFile(path)
         self.speed = speed
-        self.rebase = rebase
+        self.rebase = Rebase() if rebase else None
         self.progress = progress
         self.stopped = stopped
         self.writer = StreamWriter(client, tracks=True)
@@ -107,12 +136,10 @@ class Replay:
         return Replayed(self.writer.sent_ticks, time.monotonic() - begun, counts)
 
     def _at_once(self, task: "object") -> None:
-        shift: int | None = None
         lines: list[str] = []
         entries: list[list[str]] = []
         for when, symbol, bid, ask in self.file.quotes():
-            shift = self._shift(when) if shift is None else shift
-            lines.append(f"{symbol},{bid},{ask},{when + shift}")
+            lines.append(f"{symbol},{bid},{ask},{self._time_of(symbol, when)}")
             if len(lines) == PACK:
                 entries.append(lines)
                 lines = []
@@ -134,13 +161,11 @@ class Replay:
 
     def _in_time(self, task: "object", speed: int) -> None:
         """Send each quote when its time has come, those that are due together in one entry."""
-        shift: int | None = None
-        first = 0
+        first: int | None = None
         begun = time.monotonic()
         lines: list[str] = []
         for when, symbol, bid, ask in self.file.quotes():
-            if shift is None:
-                shift, first = self._shift(when), when
+            first = when if first is None else first
             while (early := (when - first) / 1000 / speed - (time.monotonic() - begun)) > 0.001:
                 if lines:
                     self._send([lines], task)
@@ -148,15 +173,15 @@ class Replay:
                 if self.stopped():
                     return
                 time.sleep(min(early, 0.5))
-            lines.append(f"{symbol},{bid},{ask},{when + shift}")
+            lines.append(f"{symbol},{bid},{ask},{self._time_of(symbol, when)}")
             if len(lines) == PACK:
                 self._send([lines], task)
                 lines = []
         if lines:
             self._send([lines], task)
 
-    def _shift(self, first_ms: int) -> int:
-        return time.time_ns() // 1_000_000 - first_ms if self.rebase else 0
+    def _time_of(self, symbol: str, when: int) -> int:
+        return self.rebase.time_of(symbol, when) if self.rebase else when
 
     def _watch(self) -> None:
         """Rest a moment; complain when the desks have not moved for long.

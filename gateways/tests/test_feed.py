@@ -21,6 +21,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from gateways import replay
+from gateways.replay import Rebase
 from gateways.simulator import last_quotes, now_ms, simulate
 from gateways.stream import STREAM, StreamWriter, parse_id
 from gateways.walk import UNIT, Walk
@@ -197,7 +198,33 @@ def test_replay_when_rebased_then_the_first_quote_is_now(
 
     times = [int(line.split(",")[3]) for line in stream_lines(redis_db)]
     assert begun <= times[0] <= now_ms()
-    assert times == list(range(times[0], times[0] + 20))
+    assert times == sorted(times)
+
+
+def test_rebase_when_sent_faster_than_recorded_then_no_time_is_of_the_future_and_the_order_stays() -> None:
+    now = iter([1_000, 1_000, 1_001, 1_002, 1_003, 9_000])
+    rebase = Rebase(lambda: next(now))
+
+    times = [
+        rebase.time_of(symbol, when)
+        for symbol, when in [
+            ("A", 50),
+            ("A", 90_050),
+            ("B", 90_060),
+            ("A", 80_000),
+            ("A", 90_050),
+            ("B", 90_061),
+        ]
+    ]
+
+    assert times == [1_000, 1_000, 1_001, 999, 1_003, 9_000]
+
+
+def test_rebase_when_sent_as_recorded_then_times_are_shifted_alone() -> None:
+    now = iter([1_000, 1_500, 2_000])
+    rebase = Rebase(lambda: next(now))
+
+    assert [rebase.time_of("A", when) for when in (50, 550, 1_040)] == [1_000, 1_500, 1_990]
 
 
 def test_replay_when_a_line_is_malformed_then_status_2_and_its_number(

@@ -62,7 +62,9 @@ class Command(BaseCommand):
         pace.add_argument("--speed", type=int, default=1, help="a multiple of the recorded pace")
         pace.add_argument("--max", action="store_true", help="as fast as the desks take it")
         file.add_argument(
-            "--rebase", action="store_true", help="shift the times so that the first tick is now"
+            "--rebase",
+            action="store_true",
+            help="shift the times so that the first tick is now, and none is of the future",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
