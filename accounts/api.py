@@ -88,6 +88,8 @@ class Ledger(APIView):
         parameters=[
             ACCOUNT,
             OpenApiParameter("kind", str, enum=list(LedgerKind)),
+            OpenApiParameter("since", str, description="Booked at or after this time, ISO 8601 or ms."),
+            OpenApiParameter("until", str, description="Booked before this time."),
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
@@ -95,7 +97,11 @@ class Ledger(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of ledger entries, newest first."""
-        rows = ledger_of(account_of(request).login)
+        rows = ledger_of(
+            account_of(request).login,
+            since=fields.instant_param(request, "since"),
+            until=fields.instant_param(request, "until"),
+        )
         kind = fields.word_param(request, "kind", LedgerKind)
         if kind:
             rows = rows.filter(kind=kind)

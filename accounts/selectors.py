@@ -4,6 +4,7 @@ A client sees the accounts that are theirs; a member of staff those of the group
 all. Foreign and absent look the same.
 """
 
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -48,6 +49,13 @@ def logins_visible_to(user: Any) -> "QuerySet[Account, Any]":
     return accounts_visible_to(user).order_by().values("login")
 
 
-def ledger_of(login: int) -> "QuerySet[LedgerEntry]":
-    """Return an account's ledger, newest first."""
-    return LedgerEntry.objects.filter(login=login).order_by("-seq")
+def ledger_of(
+    login: int, *, since: datetime | None = None, until: datetime | None = None
+) -> "QuerySet[LedgerEntry]":
+    """Return an account's ledger, newest first, from `since` on and before `until`."""
+    found = LedgerEntry.objects.filter(login=login).order_by("-seq")
+    if since:
+        found = found.filter(time__gte=since)
+    if until:
+        found = found.filter(time__lt=until)
+    return found

@@ -21,6 +21,7 @@ from doors.jsonio import MAX_NUMBER_CHARS, storable
 from doors.scope import MAX_NUMBER, number_of
 
 MAX_TEXT_CHARS = 64
+MAX_TIME_MS = 253_402_300_799_999  # the last of year 9999
 _PLAIN = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]{1,3}")
 _LIKE_EXPONENT = re.compile(r"[^a-zA-Z]*[eE][^a-zA-Z]*")
@@ -242,6 +243,26 @@ def text_param(request: Request, name: str, default: str = "") -> str:
     if len(text) > MAX_TEXT_CHARS or not storable(text):
         raise invalid(f"{name}: at most {MAX_TEXT_CHARS} characters of text are needed")
     return text
+
+
+def instant_param(request: Request, name: str) -> datetime | None:
+    """Return the time that a parameter of the address names, in ms or ISO 8601; None where it is left out.
+
+    Raises:
+        Refused: it names none.
+    """
+    text = text_param(request, name)
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and int(text) <= MAX_TIME_MS:
+        return EPOCH + timedelta(milliseconds=int(text))
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a + of an address arrives as a space
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise invalid(f"{name}: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
+    return instant
 
 
 def word_param(request: Request, name: str, words: Any, default: str = "") -> str:

@@ -3,7 +3,7 @@
 Quotes are those that the account's group sees: its spread is in them. Candles are of the bid, without it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dealing.columns import EPOCH, ms_of, plain
+from dealing.columns import ms_of, plain
 from doors.describe import nullable, page_of, thing
 from doors.errors import Refused, invalid
-from doors.fields import text_param, whole_param, word_param
+from doors.fields import instant_param, text_param, whole_param, word_param
 from doors.jsonio import iso
 from doors.scope import account_of, short_name
 from engine.codes import Code
@@ -27,7 +27,6 @@ from markets.selectors import candles, quotes, symbol_named, symbols
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 USUAL_CANDLES = 500
 MAX_CANDLES = 1_000
-MAX_TIME_MS = 253_402_300_799_999  # the last of year 9999
 
 
 QUOTE = thing(bid="decimal", ask="decimal", time="time", time_ms="int")
@@ -147,8 +146,7 @@ class Candles(APIView):
             raise Refused(Code.SYMBOL_NOT_FOUND, f"there is no symbol {named!a}")
         interval = word_param(request, "interval", Interval.values, "1m")
         limit = whole_param(request, "limit", USUAL_CANDLES, low=1, high=MAX_CANDLES)
-        before = text_param(request, "before")
-        rows = candles(symbol.name, interval, until=_instant(before) if before else None)
+        rows = candles(symbol.name, interval, until=instant_param(request, "before"))
         newest_first = list(rows[: limit + 1])
         more, found = len(newest_first) > limit, newest_first[:limit][::-1]
         return Response(
@@ -172,20 +170,3 @@ def _show_candle(row: Candle) -> dict[str, Any]:
         "close": f"{row.close:f}",
         "ticks": row.ticks,
     }
-
-
-def _instant(text: str) -> datetime:
-    """Return the time that a parameter names, in ms or ISO 8601.
-
-    Raises:
-        Refused: it names none.
-    """
-    if text.isascii() and text.isdigit() and int(text) <= MAX_TIME_MS:
-        return EPOCH + timedelta(milliseconds=int(text))
-    try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a + of an address arrives as a space
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise invalid("before: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
-    return instant

@@ -280,6 +280,8 @@ class Deals(APIView):
             ACCOUNT,
             OpenApiParameter("symbol", str),
             OpenApiParameter("position", int),
+            OpenApiParameter("since", str, description="Executed at or after this time, ISO 8601 or ms."),
+            OpenApiParameter("until", str, description="Executed before this time."),
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
@@ -288,7 +290,11 @@ class Deals(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of deals, newest first."""
-        rows = deals(account_of(request).login)
+        rows = deals(
+            account_of(request).login,
+            since=fields.instant_param(request, "since"),
+            until=fields.instant_param(request, "until"),
+        )
         symbol = fields.text_param(request, "symbol")
         if symbol:
             rows = rows.filter(symbol=symbol)

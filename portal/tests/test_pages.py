@@ -1,11 +1,15 @@
 """The portal's pages without a browser: who sees what, what may be cached, and how strict the policy is."""
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.views.defaults import bad_request, permission_denied, server_error
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -148,3 +152,39 @@ def test_manager_link_when_the_user_is_no_staff_then_it_is_not_shown(anna: Clien
     get_user_model().objects.filter(username="anna").update(is_staff=True)
 
     assert b"/admin/" in anna.get("/").content
+
+
+def test_error_page_when_an_address_is_unknown_then_it_looks_like_the_house(anna: Client) -> None:
+    answer = anna.get("/nothing/")
+
+    assert answer.status_code == 404
+    assert b"There is nothing here" in answer.content
+    assert b"portal/css/card.css" in answer.content
+
+
+def test_error_page_when_a_form_comes_without_its_token_then_it_says_that_nothing_was_done() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/login/", {"username": "anna", "password": "x"})
+
+    assert answer.status_code == 403
+    assert b"Nothing was done" in answer.content
+
+
+def test_error_page_when_the_server_fails_then_it_asks_the_database_nothing(
+    django_assert_num_queries: Callable[[int], AbstractContextManager[object]],
+) -> None:
+    with django_assert_num_queries(0):
+        answer = server_error(RequestFactory().get("/"))
+
+    assert answer.status_code == 500
+    assert b"written it down" in answer.content
+
+
+@pytest.mark.parametrize("view", [bad_request, permission_denied])
+def test_error_page_when_refused_then_it_shows_nothing_of_the_exception(
+    view: Callable[..., HttpResponse],
+) -> None:
+    answer = view(RequestFactory().get("/"), Exception("<secret>"))
+
+    assert answer.status_code in (400, 403)
+    assert b"tradingdesk" in answer.content
+    assert b"secret" not in answer.content

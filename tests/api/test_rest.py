@@ -152,6 +152,23 @@ def test_position_when_closed_in_parts_then_deals_and_ledger_add_up(world):
     ]  # fmt: skip
 
 
+def test_deals_and_ledger_when_asked_for_a_span_then_only_what_lies_in_it_comes(world):
+    client = world.client()
+    position = place(client, volume="1").body["position"]
+    closed = client.post(f"/api/v1/positions/{position}/close/").body["deals"][0]
+
+    for path in ("deals/", "ledger/"):
+        everything = client.get(f"/api/v1/{path}").body["results"]
+        since = client.get(f"/api/v1/{path}?since={closed['time']}").body["results"]
+        until = client.get(f"/api/v1/{path}?until={closed['time']}").body["results"]
+        assert since == [row for row in everything if row["time"] >= closed["time"]]
+        assert until == [row for row in everything if row["time"] < closed["time"]]
+        assert since and until
+        refused = client.get(f"/api/v1/{path}?since=yesterday")
+        assert (refused.status, refused.body["code"]) == (400, "invalid_request")
+        assert refused.body["message"].startswith("since: a time such as")
+
+
 def test_positions_when_closed_by_each_other_then_both_deals_are_shown(world):
     client = world.client()
     long = place(client, volume="1").body["position"]

@@ -90,7 +90,7 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
         "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table.smarts').parentElement)"
     )
     assert "1/3" in trader.cell("smarts", "levels")
-    assert trader.cell("smarts", "volume") == "0.6 / 1"
+    assert trader.cell("smarts", "volume") == "0.60 / 1.00"
     wait_cell(trader, "realised", "▲ +40.00")
 
     # Level 2 fills; the trailing stop has overtaken the entry.
@@ -141,7 +141,7 @@ def test_plan_when_changed_and_cancelled_then_the_position_stays(
     assert dots(trader) == "CCC"
     page.locator("dialog").wait_for(state="detached")
     page.keyboard.press("1")
-    assert trader.cell("positions", "volume") == "1"
+    assert trader.cell("positions", "volume") == "1.00"
     trader.row("positions").get_by_role("button", name="Close position").click()
     page.locator("table.positions tbody tr").wait_for(state="detached")
 

@@ -33,7 +33,7 @@ def test_trader_when_he_buys_then_profit_moves_and_closing_books_it(trader: Trad
 
     assert trader.cell("positions", "symbol") == "EURUSD"
     assert trader.cell("positions", "side") == "▲ Buy"
-    assert trader.cell("positions", "volume") == "0.5"
+    assert trader.cell("positions", "volume") == "0.50"
     assert [str(volume) for (volume,) in _position_volume(stack)] == ["0.50"]
     first = trader.cell("positions", "profit")
     trader.until(
@@ -73,7 +73,7 @@ def test_trader_when_he_closes_a_part_then_the_rest_stays(trader: Trader, stack:
     trader.row("positions").get_by_role("button", name="Close a part").click()
     page.get_by_label("Volume to close, lots").fill("0.1")
     page.get_by_role("button", name="Close part").click()
-    trader.until("document.querySelector('table.positions [data-cell=volume]').innerText === '0.3'")
+    trader.until("document.querySelector('table.positions [data-cell=volume]').innerText === '0.30'")
 
     assert [str(volume) for (volume,) in _position_volume(stack)] == ["0.30"]
     trader.row("positions").get_by_role("button", name="Close position").click()

@@ -15,7 +15,10 @@ const FIGURES = [
   ["margin_level", "Level"],
 ];
 
+const QUIET_MS = 20_000; // no price of any open market for so long is worth telling
+
 const cells = {};
+const widest = {};
 let chooser;
 
 /** Fill the bar and keep it up to date; `onChoose` is told the login that was picked. */
@@ -31,12 +34,25 @@ export function startAccountBar(onChoose) {
   chooser.addEventListener("change", () => onChoose(Number(chooser.value)));
   store.on("accounts login", showAccounts);
   store.on("account live", showFigures);
-  store.on("connection", showConnection);
+  store.on("connection quotes", showConnection);
+  setInterval(showConnection, 1_000);
   socket.addEventListener("refused", () => showConnection());
   showConnection();
 }
 
+/** Show a figure in a cell that grows and never shrinks, so that its neighbours stand still. */
+function put(name, text) {
+  setText(cells[name], text);
+  if (text.length <= (widest[name] ?? 0)) return;
+  widest[name] = text.length;
+  cells[name].style.minWidth = `${text.length}ch`;
+}
+
 function showAccounts() {
+  for (const name of Object.keys(widest)) {
+    widest[name] = 0;
+    cells[name].style.minWidth = "";
+  }
   chooser.replaceChildren(
     ...store.accounts.map((row) => {
       const words = [row.login, row.name, row.margin_mode].filter(Boolean).join(" · ");
@@ -55,13 +71,21 @@ function showFigures() {
   for (const [name] of FIGURES) {
     const value = store.figure(name);
     if (name === "floating") {
-      setText(cells[name], gain(value));
+      put(name, gain(value));
       setAttribute(cells[name], "class", tone(value));
-    } else if (name === "margin_level") setText(cells[name], value ? `${money(value)} %` : "–");
-    else setText(cells[name], name === "equity" ? `${money(value)} ${currency}` : money(value));
+    } else if (name === "margin_level") put(name, value ? `${money(value)} %` : "–");
+    else put(name, name === "equity" ? `${money(value)} ${currency}` : money(value));
   }
   showFlag(account);
   document.title = `${gain(store.figure("floating"))} · ${account.login} · tradingdesk`;
+}
+
+/** Return for how many seconds an open market has been silent, by tens; 0 while prices come or none is open. */
+function quietSeconds() {
+  const silentMs = Date.now() - store.quotedMs;
+  if (store.connection !== "live" || silentMs < QUIET_MS) return 0;
+  const isOpen = [...store.symbols.values()].some((symbol) => symbol.session_open);
+  return isOpen ? Math.floor(silentMs / 10_000) * 10 : 0;
 }
 
 function showFlag(account) {
@@ -78,10 +102,12 @@ function showFlag(account) {
 }
 
 function showConnection() {
-  const words = { live: "Live", connecting: "Connecting", lost: "Connection lost" }[store.connection];
+  const quiet = quietSeconds();
+  const words = quiet ? `No prices for ${quiet} s` : { live: "Live", connecting: "Connecting", lost: "Connection lost" }[store.connection];
   const sign = document.getElementById("connection");
   setText(sign, words);
-  setAttribute(sign, "data-state", store.connection);
+  setAttribute(sign, "data-state", quiet ? "quiet" : store.connection);
+  setAttribute(sign, "title", quiet ? "Connected, but no market that is open has sent a price. What you see may be old." : null);
   const stale = document.getElementById("stale");
   const lost = store.connection === "lost";
   if (lost) setText(stale, "The connection is lost. What you see is old; orders cannot be confirmed. Reconnecting …");

@@ -69,6 +69,7 @@ async function request(method, path, { query, body, key, signal } = {}) {
   } catch {
     answer = { message: response.statusText };
   }
+  if (response.status === 401) document.dispatchEvent(new CustomEvent("td-session-ended"));
   if (!response.ok) throw new ApiError(response.status, answer ?? {});
   return answer;
 }
@@ -86,6 +87,9 @@ export function ask(path, body, signal) {
 /** Tickets whose outcome a request has told already; their events need not be told again. */
 export const answeredTickets = new Set();
 
+/** Tickets whose outcome no request could tell: what their events say is news. */
+export const openTickets = new Set();
+
 /** Submit a command; repeated with the same key while its outcome is unknown. */
 export async function submit(method, path, body, query) {
   const key = freshKey();
@@ -93,10 +97,12 @@ export async function submit(method, path, body, query) {
     try {
       const answer = await request(method, path, { body, query, key });
       if (answer?.ticket) answeredTickets.add(answer.ticket);
+      openTickets.delete(answer?.ticket);
       return answer;
     } catch (error) {
-      if (error.ticket) answeredTickets.add(error.ticket);
       const unknown = error instanceof ApiError && (error.status === 0 || error.status === 503);
+      if (error.ticket) (unknown ? openTickets : answeredTickets).add(error.ticket);
+      if (unknown && attempt >= RETRIES) error.message = "Whether it was done is not known: look at positions and orders before you repeat it.";
       if (!unknown || attempt >= RETRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS * attempt));
     }

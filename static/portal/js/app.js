@@ -1,6 +1,6 @@
 // The terminal: puts the panels together, chooses the account, and tells what the server did by itself.
 
-import { answeredTickets, ApiError, get, leave } from "./api.js";
+import { answeredTickets, ApiError, get, leave, openTickets } from "./api.js";
 import { startAccountBar } from "./account_bar.js";
 import { reload as reloadChart, startChart } from "./chart.js";
 import { el, recall, remember } from "./dom.js";
@@ -27,6 +27,7 @@ const VIEWS = [
   ["trade", "Trade"],
   ["book", "Account"],
 ];
+const CLOSED_BY_RIGHTS = 4003; // what the server closes a socket with when its session has ended
 const QUIET = new Set(["client", "manager"]);
 
 const panelOf = (name) => document.getElementById(`panel-${name}`);
@@ -144,7 +145,6 @@ async function begin() {
     rows = (await get("/accounts/")).results;
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (error instanceof ApiError && error.status === 401) location.assign("/login/");
     failedBy(error);
     setTimeout(begin, 3000);
     return;
@@ -175,7 +175,8 @@ function tell(event) {
       refreshPlan(row.id);
       break;
     case "order":
-      if (row.status === "failed" && row.error) setTimeout(() => tellFailed(row), ANSWER_MS);
+      if (openTickets.has(row.ticket)) tellLate(row);
+      else if (row.status === "failed" && row.error) setTimeout(() => tellFailed(row), ANSWER_MS);
       else if (row.status === "canceled" && row.reason === "expiration") warned(`${typeWords(row.type)} #${row.ticket} expired`);
       else if (row.status === "canceled" && row.comment.startsWith("deleted")) warned(`${typeWords(row.type)} #${row.ticket} was ${row.comment}`);
       break;
@@ -184,6 +185,15 @@ function tell(event) {
       else told("The margin call is over.");
       break;
   }
+}
+
+/** Tell what became of a request whose answer did not come in time. */
+function tellLate(row) {
+  openTickets.delete(row.ticket);
+  answeredTickets.add(row.ticket);
+  const what = `${typeWords(row.type)} ${volume(row.volume)} ${row.symbol} (#${row.ticket})`;
+  if (row.status === "failed") warned(`${what} was not done after all: ${codeWords(row.error)} [${row.error}]`);
+  else warned(`${what} was done after all: ${row.status === "completed" ? "filled" : row.status}`);
 }
 
 /** Tell of an order that failed later or elsewhere; one that was just refused is told beside its button. */
@@ -208,12 +218,18 @@ function tellPlan(row) {
 }
 
 async function onLost({ detail }) {
-  if (detail.failures !== 3) return;
+  if (detail.failures !== 3 && detail.code !== CLOSED_BY_RIGHTS) return;
   try {
     await get("/accounts/"); // a session that ended looks like a lost connection
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) location.assign(`/login/?next=${encodeURIComponent(location.pathname)}`);
+    if (!(error instanceof ApiError) && error.name !== "AbortError") throw error; // refused or unreachable: the socket goes on trying
   }
+}
+
+function onSessionEnded() {
+  leave();
+  socket.stop();
+  location.assign(`/login/?ended=1&next=${encodeURIComponent(location.pathname)}`);
 }
 
 function onLogout() {
@@ -235,6 +251,7 @@ function start() {
   socket.addEventListener("event", ({ detail }) => tell(detail));
   socket.addEventListener("refused", ({ detail }) => failed(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));
   socket.addEventListener("lost", onLost);
+  document.addEventListener("td-session-ended", onSessionEnded, { once: true });
   store.on("connection", () => {
     if (store.connection === "live") reloadChart(true);
   });

@@ -1,15 +1,20 @@
 // The chart of the selected symbol: candles of the bid, the last one alive with the quotes, and everything of the
 // account on this symbol as lines: positions, their stops, waiting orders, smart plans, and the draft being made.
+// Lines can be dragged. Times are the reader's, as everywhere in the terminal; days are the server's, UTC.
 // Numbers become floats here and only here: a pixel needs no cents.
 
 import { get } from "./api.js";
 import { el, recall, remember, setText } from "./dom.js";
-import { price } from "./format.js";
+import { makeDraggable } from "./drag.js";
+import { clock, date, price } from "./format.js";
 import { chartLines } from "./lines.js";
+import { dragWords, moveLine, perPointOf } from "./moves.js";
 import { store } from "./store.js";
 
 const INTERVALS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400 };
 const PAGE = 500;
+const EDGE_PX = 20;
+const DRAFT_ROOM = 6; // a draft may widen the scale to so many times the candles' range, not more
 
 let library = null;
 let chart = null;
@@ -24,6 +29,7 @@ let drawn = "";
 let parts;
 let fit = recall("fit", false);
 let fitted = []; // prices that the scale has to show beside the candles
+let ghost = null; // the line that is being dragged: where it would be
 
 /** Build the panel; without the chart library the panel says so and the rest of the terminal works. */
 export async function startChart(panel) {
@@ -41,7 +47,7 @@ export async function startChart(panel) {
   panel.append(el("div", { class: "panel-head" }, parts.title, parts.figures, parts.fit, parts.buttons), el("div", { class: "chart-frame" }, parts.box, parts.note, parts.credit));
   store.on("selected symbols login", () => reload());
   store.on("quotes", onQuotes);
-  store.on("positions orders smarts live draft selected", drawLines);
+  store.on("positions orders smarts live draft selected quotes", drawLines);
   window.addEventListener("td-theme", applyTheme);
   try {
     library = await import("../../vendor/lightweight-charts.mjs");
@@ -53,6 +59,23 @@ export async function startChart(panel) {
   }
   makeChart();
   reload();
+}
+
+const isDaily = () => interval === "1d";
+
+/** Return a bar's time for the crosshair: the reader's clock, a daily bar's date in UTC. */
+function momentWords(at) {
+  const when = new Date(at * 1000);
+  return isDaily() ? when.toISOString().slice(0, 10) : `${date(when)} ${clock(when).slice(0, 5)}`;
+}
+
+/** Return what stands under the axis: a clock time, or a date where a day, month or year begins. */
+function markWords(at, kind) {
+  const when = new Date(at * 1000);
+  const { Year, Month, DayOfMonth } = library.TickMarkType;
+  if (isDaily()) return when.toISOString().slice(...(kind === Year ? [0, 4] : kind === Month ? [0, 7] : [5, 10]));
+  const isMidnight = when.getHours() === 0 && when.getMinutes() === 0;
+  return isMidnight || (INTERVALS[interval] >= INTERVALS["4h"] && [Year, Month, DayOfMonth].includes(kind)) ? date(when).slice(5) : clock(when).slice(0, 5);
 }
 
 function colours() {
@@ -67,11 +90,12 @@ function makeChart() {
     autoSize: true,
     layout: { attributionLogo: false, background: { color: "transparent" }, textColor: tones.text, fontSize: 11 },
     crosshair: { mode: library.CrosshairMode.Normal },
-    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6, maxBarSpacing: 18 },
-    localization: { timeFormatter: (at) => new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ") },
+    timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6, maxBarSpacing: 18, tickMarkFormatter: markWords },
+    localization: { timeFormatter: momentWords },
   });
   series = chart.addSeries(library.CandlestickSeries, { autoscaleInfoProvider: withLines });
   applyTheme();
+  makeDraggable(parts.box, { linesOf: movable, priceAt, begin: showGhost, show: moveGhost, end: dropGhost, drop: moveTo, hold: holdChart });
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (range && range.from < 20) loadOlder();
   });
@@ -104,7 +128,9 @@ function withLines(original) {
   const info = original();
   if (!info?.priceRange || !fitted.length) return info;
   const { minValue, maxValue } = info.priceRange;
-  return { ...info, priceRange: { minValue: Math.min(minValue, ...fitted), maxValue: Math.max(maxValue, ...fitted) } };
+  const room = fit ? Infinity : (maxValue - minValue) * DRAFT_ROOM;
+  const near = fitted.filter((at) => at > minValue - room && at < maxValue + room);
+  return { ...info, priceRange: { minValue: Math.min(minValue, ...near), maxValue: Math.max(maxValue, ...near) } };
 }
 
 function choose(name) {
@@ -201,7 +227,7 @@ function drawFigures() {
 
 function drawLines() {
   if (!series) return;
-  const wanted = chartLines(store);
+  const wanted = chartLines(store).map(named);
   const signature = JSON.stringify(wanted);
   if (signature === drawn) return;
   drawn = signature;
@@ -211,12 +237,65 @@ function drawLines() {
   const sameShape = lines.length === wanted.length && lines.every((line, index) => line.kind === wanted[index].kind);
   if (!sameShape) {
     for (const line of lines) series.removePriceLine(line.handle);
-    lines = wanted.map((line) => ({ kind: line.kind, handle: series.createPriceLine(optionsOf(line, tones)) }));
-  } else wanted.forEach((line, index) => lines[index].handle.applyOptions(optionsOf(line, tones)));
+    lines = wanted.map((line) => ({ kind: line.kind, line, handle: series.createPriceLine(optionsOf(line, tones)) }));
+  } else {
+    wanted.forEach((line, index) => {
+      lines[index].line = line;
+      lines[index].handle.applyOptions(optionsOf(line, tones));
+    });
+  }
   series.applyOptions({ autoscaleInfoProvider: withLines }); // the scale asks it again
+}
+
+/** Return the line without its name where it is far out of sight: the library would pile such names at the edge. */
+function named(line) {
+  const y = series.priceToCoordinate(Number(line.price));
+  const isNear = y === null || (y > -EDGE_PX && y < parts.box.clientHeight + EDGE_PX);
+  return isNear ? line : { ...line, title: "", unnamed: true };
 }
 
 function optionsOf(line, tones) {
   const style = library.LineStyle[line.draft ? "SparseDotted" : line.dashed ? "Dashed" : "Solid"];
-  return { price: Number(line.price), title: line.title, color: tones[line.tone] ?? tones.accent, lineWidth: 1, lineStyle: style, axisLabelVisible: line.kind !== "ask", axisLabelTextColor: tones.panel };
+  return { price: Number(line.price), title: line.title, color: tones[line.tone] ?? tones.accent, lineWidth: 1, lineStyle: style, axisLabelVisible: !line.unnamed, axisLabelTextColor: tones.panel };
+}
+
+// ---- lines that are dragged ----
+
+/** Return [{y, line}] of the lines that may be moved, none where the pointer is over the price scale. */
+function movable(x) {
+  if (!series || store.connection !== "live" || x > chart.paneSize().width) return [];
+  return lines.filter(({ line }) => line.move).map(({ line }) => ({ line, y: series.priceToCoordinate(Number(line.price)) })).filter(({ y }) => y !== null);
+}
+
+function priceAt(y) {
+  const symbol = store.symbol();
+  const at = series.coordinateToPrice(y);
+  return symbol && at > 0 ? at.toFixed(symbol.digits) : null;
+}
+
+function showGhost(line) {
+  const tones = colours();
+  const handle = series.createPriceLine({ ...optionsOf({ ...line, title: "" }, tones), color: tones.accent, lineWidth: 2, axisLabelVisible: true });
+  ghost = { handle, perPoint: null };
+  const mine = ghost;
+  if (!line.draft) perPointOf(line.move).then((value) => (mine.perPoint = value));
+}
+
+function moveGhost(line, at) {
+  if (line.draft) line.move.put(at); // the ticket follows at once
+  ghost.handle.applyOptions({ price: Number(at), title: dragWords(line.move, at, ghost.perPoint) });
+}
+
+function dropGhost(line, isDropped) {
+  series.removePriceLine(ghost.handle);
+  ghost = null;
+  if (line.draft && !isDropped) line.move.put(line.price);
+}
+
+function moveTo(line, at) {
+  if (!line.draft) moveLine(line.move, at);
+}
+
+function holdChart(isHeld) {
+  chart.applyOptions({ handleScroll: !isHeld, handleScale: !isHeld });
 }

@@ -70,10 +70,18 @@ export function time(value) {
   if (!value) return "–";
   const at = new Date(value);
   if (Number.isNaN(at.getTime())) return String(value);
-  const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   const today = new Date();
-  if (at.toDateString() === today.toDateString()) return clock;
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock}`;
+  return at.toDateString() === today.toDateString() ? clock(at) : `${date(at)} ${clock(at)}`;
+}
+
+/** Return a Date's time of day in the reader's zone. */
+export function clock(at) {
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+/** Return a Date's day in the reader's zone. */
+export function date(at) {
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
 
 /** Return the whole time in UTC, as evidence wants it. */

@@ -1,29 +1,30 @@
-// What was executed and what was booked: deals with their reason and evidence, and the ledger. Pages are read
-// when a tab is looked at, and again after something happened.
+// What was executed and what was booked: deals with their reason and evidence, and the ledger, of some days, a symbol
+// or a kind. Pages are read when a tab is looked at, and again after something happened; headers sort what was read.
 
 import { get } from "./api.js";
 import { add } from "./decimal.js";
-import { debounced, el, freshId, setText } from "./dom.js";
-import { gain, money, price, time, tone, volume } from "./format.js";
+import { debounced, el, freshId, setAttribute, setText } from "./dom.js";
+import { date, gain, money, price, time, tone } from "./format.js";
 import { attempt, failedBy } from "./outcome.js";
 import { store } from "./store.js";
 import { liveTable } from "./table.js";
 import { explainDeal } from "./why.js";
-import { ledgerWords, reasonWords } from "./words.js";
+import { LEDGER_KINDS, ledgerWords, reasonWords } from "./words.js";
 
 const PAGE = 50;
 
 const DEALS = [
-  { name: "time", label: "Time", value: (row) => time(row.time) },
-  { name: "symbol", label: "Symbol", value: (row) => row.symbol },
+  { name: "time", label: "Time", value: (row) => time(row.time), sort: (row) => row.ticket },
+  { name: "ticket", label: "Ticket", number: true, className: "minor", value: (row) => `#${row.ticket}` },
+  { name: "symbol", label: "Symbol", value: (row) => row.symbol, sort: (row) => row.symbol },
   { name: "side", label: "Deal", value: (row) => `${row.side === "buy" ? "▲ Buy" : "▼ Sell"} ${row.direction}`, tone: (row) => row.side },
-  { name: "volume", label: "Volume", number: true, value: (row) => volume(row.volume) },
+  { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
   { name: "price", label: "Price", number: true, value: (row) => price(row.price, row.digits) },
   { name: "requested", label: "Requested", number: true, className: "minor", value: (row) => price(row.requested_price, row.digits) },
-  { name: "reason", label: "Reason", value: (row) => reasonWords(row.reason) },
-  { name: "position", label: "Position", number: true, className: "minor", value: (row) => `#${row.position}` },
+  { name: "reason", label: "Reason", value: (row) => reasonWords(row.reason), sort: (row) => reasonWords(row.reason) },
+  { name: "position", label: "Position", number: true, className: "minor", value: (row) => `#${row.position}`, sort: (row) => row.position },
   { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => (row.direction === "out" ? money(add(row.swap ?? "0", row.fees ?? "0")) : "") },
-  { name: "profit", label: "Profit", number: true, value: (row) => (row.direction === "out" ? gain(row.profit) : ""), tone: (row) => tone(row.profit) },
+  { name: "profit", label: "Profit", number: true, value: (row) => (row.direction === "out" ? gain(row.profit) : ""), tone: (row) => tone(row.profit), sort: (row) => row.profit },
   { name: "actions", label: "", node: (row) => el("span", { class: "row-actions" }, el("button", { type: "button", class: "small", text: row.direction === "out" ? "Why?" : "Details", "aria-label": `${row.direction === "out" ? "Why?" : "Details"} Deal ${row.ticket}`, on: { click: (event) => attempt(event.currentTarget, () => explainDeal(row.ticket)) } })) },
 ];
 
@@ -57,7 +58,10 @@ class PagedTab {
   forget() {
     this.rows = [];
     this.next = null;
+    this.more.hidden = true;
+    this.table.waits(true);
     this.table.render([]);
+    this.onRows?.([], false);
     this.outdated();
   }
 
@@ -79,44 +83,103 @@ class PagedTab {
     this.rows = cursor ? [...this.rows, ...answer.results] : answer.results;
     this.next = answer.next;
     this.more.hidden = !this.next;
+    this.table.waits(false);
     this.table.render(this.rows);
-    this.onRows?.(this.rows);
+    this.onRows?.(this.rows, Boolean(this.next));
   }
+}
+
+/** A choice of days in the reader's own time; `query()` is what the server is asked. */
+class Span {
+  constructor(onChange) {
+    const day = (label) => el("input", { id: freshId("day"), type: "date", class: "day", "aria-label": label });
+    [this.from, this.to] = [day("From day"), day("To day")];
+    for (const input of [this.from, this.to]) input.addEventListener("change", () => (this.showChosen(), onChange()));
+    this.chips = [["Today", 0], ["7 days", 6], ["30 days", 29], ["All", null]].map(([label, days]) => ({
+      days,
+      button: el("button", { type: "button", class: "small chip", text: label, on: { click: () => (this.choose(days), onChange()) } }),
+    }));
+    this.box = el("span", { class: "span" }, this.chips.map(({ button }) => button), this.from, el("span", { "aria-hidden": "true", text: "–" }), this.to);
+    this.showChosen();
+  }
+
+  /** Return the first of so many days up to today, "" for all. */
+  first(days) {
+    const at = new Date();
+    at.setDate(at.getDate() - (days ?? 0));
+    return days === null ? "" : date(at);
+  }
+
+  showChosen() {
+    for (const { days, button } of this.chips) setAttribute(button, "aria-pressed", String(!this.to.value && this.from.value === this.first(days)));
+  }
+
+  /** Take the days up to today, so many before it; all where null. */
+  choose(days) {
+    this.from.value = this.first(days);
+    this.to.value = "";
+    this.showChosen();
+  }
+
+  query() {
+    const begin = (input, ahead) => {
+      if (!input.value) return undefined;
+      const at = new Date(`${input.value}T00:00:00`);
+      at.setDate(at.getDate() + ahead);
+      return at.toISOString();
+    };
+    return { since: begin(this.from, 0), until: begin(this.to, 1) };
+  }
+}
+
+/** Return a choice of one value or all, labelled; `fill(pairs)` sets [value, words]. */
+function chooser(label, all, onChange) {
+  const pick = el("select", { "aria-label": label });
+  pick.addEventListener("change", onChange);
+  const fill = (pairs) => {
+    const chosen = pick.value;
+    pick.replaceChildren(el("option", { value: "", text: all }), ...pairs.map(([value, text]) => el("option", { value, text })));
+    pick.value = pairs.some(([value]) => value === chosen) ? chosen : "";
+  };
+  fill([]);
+  return { pick, fill };
 }
 
 /** Build the tab of deals; return it, to be told when it is shown. */
 export function startHistory(panel) {
-  const pick = el("select", { id: freshId("filter") }, el("option", { value: "", text: "All symbols" }));
+  const again = () => tab.outdated();
+  const symbol = chooser("Symbol", "All symbols", again);
+  const span = new Span(again);
   const sum = el("span", { class: "sum" });
-  panel.append(el("div", { class: "tools" }, el("label", { for: pick.id, text: "Symbol" }), pick, sum));
-  const table = liveTable({ caption: "Deals, newest first", columns: DEALS, key: (row) => row.ticket, empty: "No deals yet.", className: "cards deals" });
+  panel.append(el("div", { class: "tools" }, symbol.pick, span.box, sum));
+  const table = liveTable({ name: "history", caption: "Deals, newest first", columns: DEALS, key: (row) => row.ticket, empty: "No deals.", className: "cards deals" });
   const tab = new PagedTab({
     panel,
     path: "/deals/",
     table,
-    filter: () => ({ symbol: pick.value }),
-    onRows: (rows) => {
+    filter: () => ({ symbol: symbol.pick.value, ...span.query() }),
+    onRows: (rows, hasMore) => {
       const profit = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
-      setText(sum, rows.length ? `Profit of the ${rows.length} deals shown: ${gain(store.cash(profit))}` : "");
+      setText(sum, rows.length ? `${hasMore ? "The last " : ""}${rows.length} deals: ${gain(store.cash(profit))} ${store.account?.currency ?? ""}` : "");
       sum.className = `sum ${tone(profit)}`;
     },
   });
-  pick.addEventListener("change", () => tab.outdated());
-  store.on("symbols", () => {
-    const chosen = pick.value;
-    pick.replaceChildren(el("option", { value: "", text: "All symbols" }), ...[...store.symbols.keys()].map((name) => el("option", { value: name, text: name })));
-    pick.value = store.symbols.has(chosen) ? chosen : "";
-  });
-  store.on("deals snapshot", () => tab.outdated());
+  store.on("symbols", () => symbol.fill([...store.symbols.keys()].map((name) => [name, name])));
+  store.on("deals snapshot", again);
   store.on("login", () => tab.forget());
   return tab;
 }
 
 /** Build the tab of the ledger; return it, to be told when it is shown. */
 export function startLedger(panel) {
-  const table = liveTable({ caption: "Ledger, newest first", columns: LEDGER, key: (row) => row.seq, empty: "No entries yet.", className: "cards ledger" });
-  const tab = new PagedTab({ panel, path: "/ledger/", table });
-  store.on("ledger snapshot", () => tab.outdated());
+  const again = () => tab.outdated();
+  const kind = chooser("Kind", "All kinds", again);
+  kind.fill(LEDGER_KINDS);
+  const span = new Span(again);
+  panel.append(el("div", { class: "tools" }, kind.pick, span.box));
+  const table = liveTable({ caption: "Ledger, newest first", columns: LEDGER, key: (row) => row.seq, empty: "No entries.", className: "cards ledger" });
+  const tab = new PagedTab({ panel, path: "/ledger/", table, filter: () => ({ kind: kind.pick.value, ...span.query() }) });
+  store.on("ledger snapshot", again);
   store.on("login", () => tab.forget());
   return tab;
 }

@@ -13,16 +13,17 @@ import { plainWords, typeWords } from "./words.js";
 const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
 
 const COLUMNS = [
-  { name: "symbol", label: "Symbol", node: (row) => el("button", { type: "button", class: "link", text: row.symbol, on: { click: () => store.select(row.symbol) } }) },
-  { name: "type", label: "Type", value: (row) => `${row.type.startsWith("buy") ? "▲" : "▼"} ${typeWords(row.type)}`, tone: (row) => (row.type.startsWith("buy") ? "buy" : "sell") },
-  { name: "volume", label: "Volume", number: true, value: (row) => volume(row.volume) },
-  { name: "price", label: "Price", number: true, value: (row) => price(row.price, digitsOf(row)) },
+  { name: "symbol", label: "Symbol", node: (row) => el("button", { type: "button", class: "link", text: row.symbol, on: { click: () => store.select(row.symbol) } }), sort: (row) => row.symbol },
+  { name: "ticket", label: "Ticket", number: true, className: "minor", value: (row) => `#${row.ticket}`, sort: (row) => row.ticket },
+  { name: "type", label: "Type", value: (row) => `${row.type.startsWith("buy") ? "▲" : "▼"} ${typeWords(row.type)}`, tone: (row) => (row.type.startsWith("buy") ? "buy" : "sell"), sort: (row) => typeWords(row.type) },
+  { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
+  { name: "price", label: "Price", number: true, value: (row) => price(row.price, digitsOf(row)), sort: (row) => row.price },
   { name: "limit", label: "Limit", number: true, className: "minor", value: (row) => price(row.limit_price, digitsOf(row)) },
-  { name: "away", label: "Away", number: true, value: away },
+  { name: "away", label: "Away, pt", title: "Distance to the market in points", number: true, value: away, sort: away },
   { name: "sl", label: "SL", number: true, className: "minor", value: (row) => price(row.sl, digitsOf(row)) },
   { name: "tp", label: "TP", number: true, className: "minor", value: (row) => price(row.tp, digitsOf(row)) },
   { name: "expires", label: "Expires", className: "minor", value: expiry },
-  { name: "placed", label: "Placed", className: "minor", value: (row) => time(row.created_at) },
+  { name: "placed", label: "Placed", className: "minor", value: (row) => time(row.created_at), sort: (row) => Date.parse(row.created_at) },
   { name: "state", label: "State", value: (row) => (row.request ? "Waits for dealer" : row.smart ? `Entry of plan #${row.smart}` : "Waiting") },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
@@ -32,7 +33,7 @@ function away(row) {
   if (!quote || !row.price) return "–";
   const market = row.type.startsWith("buy") ? quote.ask : quote.bid;
   const distance = points(market, row.price, digitsOf(row));
-  return distance === null ? "–" : `${distance < 0n ? -distance : distance} pt`;
+  return distance === null ? "–" : String(distance < 0n ? -distance : distance);
 }
 
 function expiry(row) {
@@ -54,10 +55,11 @@ function refreshActions(box, row) {
 
 /** Build the tab. */
 export function startOrders(panel, tabs) {
-  const table = liveTable({ caption: "Pending orders", columns: COLUMNS, key: (row) => row.ticket, empty: "No pending orders.", className: "cards orders" });
+  const table = liveTable({ name: "orders", caption: "Pending orders", columns: COLUMNS, key: (row) => row.ticket, empty: "No pending orders.", className: "cards orders" });
   const queue = el("p", { class: "hint queue", hidden: true });
   panel.append(queue, table.box);
   store.on("orders quotes snapshot", () => {
+    table.waits(store.seq === null);
     const rows = [...store.orders.values()].sort((a, b) => b.ticket - a.ticket);
     table.render(rows);
     tabs.count("orders", rows.length ? String(rows.length) : "");

@@ -6,6 +6,7 @@ import { errorLine } from "./words.js";
 
 const GOOD_MS = 5_000;
 const BAD_MS = 12_000;
+const UNDO_MS = 10_000;
 const MOST = 4;
 
 function speak(id, text) {
@@ -14,19 +15,27 @@ function speak(id, text) {
   setTimeout(() => (region.textContent = text), 50); // a changed text is spoken, an equal one is not
 }
 
-function toast(kind, text, lastsMs) {
+function toast(kind, text, lastsMs, undo) {
   const box = document.getElementById("toasts");
   const note = el("div", { class: `toast ${kind}` }, el("span", { class: "toast-mark", "aria-hidden": "true", text: kind === "bad" ? "✕" : kind === "warn" ? "!" : "✓" }), el("span", { class: "toast-text", text }));
   const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", text: "×", on: { click: () => note.remove() } });
+  if (undo) {
+    const button = el("button", { type: "button", class: "small", text: undo.action });
+    button.addEventListener("click", async () => {
+      note.remove();
+      await attempt(button, undo.act);
+    });
+    note.append(button);
+  }
   note.append(close);
   box.prepend(note);
   while (box.children.length > MOST) box.lastElementChild.remove();
   setTimeout(() => note.remove(), lastsMs);
 }
 
-/** Say that something was done. */
-export function told(text) {
-  toast("good", text, GOOD_MS);
+/** Say that something was done; `undo` = {action, act} offers a way back for some seconds. */
+export function told(text, undo) {
+  toast("good", text, undo ? UNDO_MS : GOOD_MS, undo);
   speak("spoken-status", text);
 }
 

@@ -12,21 +12,23 @@ import { liveTable } from "./table.js";
 
 let table;
 let total;
+let twoSided = new Map();
 
 const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
 const carried = (row) => add(row.swap ?? "0", row.fees ?? "0");
 
 const COLUMNS = [
-  { name: "symbol", label: "Symbol", node: symbolButton },
-  { name: "side", label: "Side", value: (row) => (row.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (row) => row.side },
-  { name: "volume", label: "Volume", number: true, value: (row) => volume(row.volume) },
-  { name: "open", label: "Open", number: true, value: (row) => price(row.open_price, digitsOf(row)) },
+  { name: "symbol", label: "Symbol", node: symbolButton, sort: (row) => row.symbol },
+  { name: "ticket", label: "Ticket", number: true, className: "minor", value: (row) => `#${row.ticket}`, sort: (row) => row.ticket },
+  { name: "side", label: "Side", sort: (row) => row.side, value: (row) => (row.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (row) => row.side },
+  { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
+  { name: "open", label: "Open", number: true, value: (row) => price(row.open_price, digitsOf(row)), sort: (row) => row.open_price },
   { name: "now", label: "Now", number: true, value: (row) => price(row.price, digitsOf(row)) },
   { name: "sl", label: "SL", number: true, className: "minor", value: (row) => price(stopOf(row), digitsOf(row)), title2: (row) => (row.smart ? `Kept by smart order #${row.smart}` : null) },
   { name: "tp", label: "TP", number: true, className: "minor", value: (row) => price(row.tp, digitsOf(row)) },
-  { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => money(carried(row)) },
-  { name: "opened", label: "Opened", className: "minor", value: (row) => time(row.opened_at) },
-  { name: "profit", label: "Profit", number: true, value: (row) => gain(row.profit), tone: (row) => tone(row.profit) },
+  { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => money(carried(row)), sort: carried },
+  { name: "opened", label: "Opened", className: "minor", value: (row) => time(row.opened_at), sort: (row) => Date.parse(row.opened_at) },
+  { name: "profit", label: "Profit", number: true, value: (row) => gain(row.profit), tone: (row) => tone(row.profit), sort: (row) => row.profit },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
 
@@ -56,17 +58,26 @@ function actions(row) {
 function refreshActions(box, row) {
   setAttribute(box.buttons.edit, "disabled", row.smart ? "" : null);
   setAttribute(box.buttons.edit, "title", row.smart ? `Smart order #${row.smart} keeps its exits` : null);
-  box.buttons.by.hidden = opposites(row).length === 0;
+  box.buttons.by.hidden = twoSided.get(row.symbol) !== 2;
+}
+
+/** Return how many sides are held of each symbol. */
+function sidesOf(rows) {
+  const sides = new Map();
+  for (const row of rows) sides.set(row.symbol, (sides.get(row.symbol) ?? new Set()).add(row.side));
+  return new Map([...sides].map(([symbol, held]) => [symbol, held.size]));
 }
 
 const opposites = (row) => [...store.positions.values()].filter((other) => other.symbol === row.symbol && other.side !== row.side);
 
 /** Build the tab. */
 export function startPositions(panel, tabs) {
-  table = liveTable({ caption: "Open positions", columns: COLUMNS, key: (row) => row.ticket, empty: "No open positions.", className: "cards positions" });
+  table = liveTable({ name: "positions", caption: "Open positions", columns: COLUMNS, key: (row) => row.ticket, empty: "No open positions.", className: "cards positions" });
   total = el("p", { class: "total", hidden: true });
   panel.append(table.box, total);
   const render = () => {
+    table.waits(store.seq === null);
+    twoSided = sidesOf(store.positions.values());
     const rows = [...store.positions.values()].map((row) => store.positionView(row)).sort((a, b) => b.ticket - a.ticket);
     table.render(rows);
     tabs.count("positions", rows.length ? String(rows.length) : "");

@@ -2,7 +2,7 @@
 // by the server while it is typed, and drawn on the chart.
 
 import { ApiError, ask, submit } from "./api.js";
-import { mul, parse, stepped, text, units } from "./decimal.js";
+import { compare, mul, parse, stepped, text, units } from "./decimal.js";
 import { debounced, el, freshId, recall, remember, setAttribute, setText } from "./dom.js";
 import { gain, money, price, tone, volume } from "./format.js";
 import { attempt, failedBy, told } from "./outcome.js";
@@ -37,9 +37,7 @@ export function startBuilder(panel) {
     parts.stop.row,
     trail,
     el("div", { class: "even-row" }, el("label", { class: "check" }, parts.even, " Break-even after level 1"), parts.offset.row),
-    parts.summary,
-    parts.problem,
-    parts.submit,
+    el("div", { class: "ticket-end" }, parts.summary, parts.problem, parts.submit),
   );
   panel.append(form);
   form.addEventListener("submit", (event) => {
@@ -200,8 +198,8 @@ function changed() {
 /** Draw the plan that is being built on the chart. */
 export function publishDraft() {
   if (!form?.offsetParent) return;
-  const draft = levels.values().map((level, index) => ({ kind: "level", price: level.price, title: `TP${index + 1} ${level.percent} %`, tone: "up" }));
-  const put = (kind, input, title, tone) => draft.push({ kind, price: valueOf(input), title, tone });
+  const draft = levels.values().map((level, index) => ({ kind: "level", price: level.price, title: `TP${index + 1} ${level.percent} %`, tone: "up", put: (to) => levels.put(index, to) }));
+  const put = (kind, input, title, tone) => draft.push({ kind, price: valueOf(input), title, tone, put: (to) => ((input.value = to), changed()) });
   if (entry === "limit" || entry === "stop") put("entry", parts.price.input, "Entry", "accent");
   put("stop", parts.stop.input, "Stop", "warn");
   put("activation", parts.activation.input, "Trailing starts", "dim");
@@ -263,7 +261,7 @@ async function askPreview() {
 }
 
 function showPreview(found) {
-  const errors = found.errors ?? [];
+  const errors = (found.errors ?? []).flatMap(placed);
   levels.describe(found.levels ?? [], errors);
   const rows = [
     ["Reward", found.reward && gain(found.reward), tone(found.reward)],
@@ -282,6 +280,16 @@ function showPreview(found) {
   setText(parts.problem, general.map(errorLine).join(" "));
   setAttribute(parts.stop.input, "aria-invalid", general.some((error) => error.code === "invalid_stops") ? "true" : null);
   setAttribute(parts.volume.input, "aria-invalid", general.some((error) => error.code === "invalid_volume") ? "true" : null);
+}
+
+/** Return an error of the exits beside the levels that it is about, as far as they can be told from here. */
+function placed(error) {
+  if (error.code !== "invalid_stops" || error.level) return [error];
+  const quote = store.quote();
+  const base = entry === "limit" || entry === "stop" ? valueOf(parts.price.input) : quote && (side === "buy" ? quote.bid : quote.ask);
+  const way = side === "buy" ? 1 : -1;
+  const wrong = levels.values().flatMap(({ price: at }, index) => (base && compare(at, base) === -way ? [index + 1] : []));
+  return wrong.length ? wrong.map((level) => ({ ...error, level, message: `Lies on the wrong side of ${base}` })) : [error];
 }
 
 async function start() {

@@ -2,10 +2,11 @@
 // the dialog shows how the plan stands now and lets the trader decide again.
 
 import { ApiError, get, submit } from "./api.js";
-import { compare, sub } from "./decimal.js";
+import { compare, div, mul, parse, sub } from "./decimal.js";
 import { facts, openDialog } from "./dialog.js";
 import { el, freshId } from "./dom.js";
-import { exactTime, gain, money, price, volume } from "./format.js";
+import { exactTime, gain, money, points, price, volume } from "./format.js";
+import { perPointOf } from "./moves.js";
 import { failedBy, told } from "./outcome.js";
 import { LevelRows } from "./smart_levels.js";
 import { priceField, valueOf } from "./steppers.js";
@@ -91,6 +92,7 @@ export async function showPlan(id) {
 export async function editPlan(id) {
   let plan = await read(id);
   if (!plan) return;
+  const perPoint = await perPointOf(plan); // of the whole volume
   const symbolOf = () => store.symbol(plan.symbol);
   const stop = priceField({ label: "Stop loss", start: () => plan.effective_stop ?? plan.entry_price, symbolOf });
   const callback = el("input", { id: freshId("callback"), type: "text", inputmode: "decimal", class: "number", autocomplete: "off", placeholder: "off" });
@@ -102,6 +104,7 @@ export async function editPlan(id) {
     sideOf: () => plan.side,
     entryOf: () => plan.levels.filter((level) => level.status === "FILLED").at(-1)?.price ?? plan.entry_price ?? plan.levels[0]?.price,
     onChange: () => undefined,
+    moneyOf: (at, percent) => levelMoney(plan, perPoint, at, percent),
   });
   const show = () => {
     const gone = plan.levels.filter((level) => !isOpen(level));
@@ -149,6 +152,14 @@ export async function editPlan(id) {
       }
     },
   });
+}
+
+/** Return about what a level would bring, by the value of a point of the plan's whole volume; null where unknown. */
+function levelMoney(plan, perPoint, at, percent) {
+  const away = perPoint && plan.entry_price && at && parse(at) && parse(percent) ? points(plan.entry_price, at, digitsOf(plan)) : null;
+  if (away === null) return null;
+  const gained = String(plan.side === "buy" ? away : -away);
+  return div(mul(mul(gained, perPoint), percent), "100", store.account?.digits ?? 2);
 }
 
 /** Return only what differs from the plan, as the server takes it. */

@@ -1,7 +1,7 @@
-// The rows of take-profit levels: price, percent, and what the server says each would bring. Used by the builder
-// and by the dialog that changes a plan. Enter in the last row adds one; arrows step price and percent.
+// The rows of take-profit levels: price, percent, and what each would bring: as the server says in the builder, as
+// `moneyOf` estimates in the dialog that changes a plan. Enter in the last row adds one; arrows step price and percent.
 
-import { add, compare, div, parse, stepped, sub, text, units } from "./decimal.js";
+import { add, compare, div, parse, stepped, sub, text, trim, units } from "./decimal.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { gain, points, tone, volume } from "./format.js";
 import { priceField, valueOf } from "./steppers.js";
@@ -11,8 +11,8 @@ const PERCENT_STEP = "5";
 
 /** Rows of levels. `symbolOf`, `sideOf` and `entryOf` tell what they belong to; `onChange` is told of edits. */
 export class LevelRows {
-  constructor({ symbolOf, sideOf, entryOf, onChange, whole = "100" }) {
-    Object.assign(this, { symbolOf, sideOf, entryOf, onChange, whole });
+  constructor({ symbolOf, sideOf, entryOf, onChange, moneyOf = () => null, whole = "100" }) {
+    Object.assign(this, { symbolOf, sideOf, entryOf, onChange, moneyOf, whole });
     this.rows = [];
     this.list = el("ol", { class: "levels", "aria-label": "Take-profit levels" });
     this.sum = el("p", { class: "level-sum", role: "status" });
@@ -72,6 +72,13 @@ export class LevelRows {
     return level;
   }
 
+  /** Put a price into a level. */
+  put(index, to) {
+    if (!this.rows[index]) return;
+    this.rows[index].price.value = to;
+    this.changed();
+  }
+
   remove(level) {
     const at = this.rows.indexOf(level);
     this.rows.splice(at, 1);
@@ -104,9 +111,9 @@ export class LevelRows {
   even() {
     const count = this.rows.length;
     if (!count) return;
-    const each = BigInt(this.whole.split(".")[0]) / BigInt(count);
-    for (const row of this.rows) row.percent.value = String(each);
-    this.rows.at(-1).percent.value = sub(this.whole, String(each * BigInt(count - 1)));
+    const each = units(this.whole, 2) / BigInt(count); // hundredths of a percent
+    for (const row of this.rows) row.percent.value = trim(text(each, 2));
+    this.rows.at(-1).percent.value = trim(sub(this.whole, text(each * BigInt(count - 1), 2)));
     this.changed();
   }
 
@@ -160,9 +167,11 @@ export class LevelRows {
       const error = errors.find((one) => one.level === index + 1);
       const away = symbol && entry && value && parse(value) ? points(entry, value, symbol.digits) : null;
       const distance = away === null ? "" : `${away < 0n ? "−" : "+"}${away < 0n ? -away : away} pt`;
-      if (found || error) {
-        setText(row.money, found?.profit ? gain(found.profit) : "");
-        setAttribute(row.money, "class", `level-money number ${tone(found?.profit)}`);
+      const estimate = this.moneyOf(value, valueOf(row.percent));
+      if (found || error || estimate) {
+        const profit = found?.profit ?? estimate;
+        setText(row.money, profit ? gain(profit) : "");
+        setAttribute(row.money, "class", `level-money number ${tone(profit)}`);
       }
       setText(row.note, error ? `${this.fault(index, found, error)} [${error.code}]` : [distance, found?.volume && `${volume(found.volume)} lots`].filter(Boolean).join(" · "));
       setAttribute(row.row, "data-error", error ? "true" : null);

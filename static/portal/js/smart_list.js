@@ -27,18 +27,18 @@ const digitsOf = (plan) => plan.digits ?? store.digits(plan.symbol);
 const filledOf = (plan) => (plan.levels ?? []).filter((level) => level.status === "FILLED").length;
 
 const COLUMNS = [
-  { name: "id", label: "Plan", node: (plan) => el("button", { type: "button", class: "link", text: `#${plan.id}`, title: "Levels, stops and what happened", "aria-label": `#${plan.id}, details`, on: { click: () => showPlan(plan.id) } }) },
-  { name: "symbol", label: "Symbol", node: (plan) => el("button", { type: "button", class: "link", text: plan.symbol, on: { click: () => store.select(plan.symbol) } }) },
-  { name: "side", label: "Side", value: (plan) => (plan.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (plan) => plan.side },
-  { name: "state", label: "State", value: (plan) => stateWords(plan.state) },
-  { name: "volume", label: "Left / volume", number: true, value: (plan) => `${volume(plan.remaining)} / ${volume(plan.volume)}` },
+  { name: "id", label: "Plan", node: (plan) => el("button", { type: "button", class: "link", text: `#${plan.id}`, title: "Levels, stops and what happened", "aria-label": `#${plan.id}, details`, on: { click: () => showPlan(plan.id) } }), sort: (plan) => plan.id },
+  { name: "symbol", label: "Symbol", node: (plan) => el("button", { type: "button", class: "link", text: plan.symbol, on: { click: () => store.select(plan.symbol) } }), sort: (plan) => plan.symbol },
+  { name: "side", label: "Side", value: (plan) => (plan.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (plan) => plan.side, sort: (plan) => plan.side },
+  { name: "state", label: "State", value: (plan) => stateWords(plan.state), sort: (plan) => stateWords(plan.state) },
+  { name: "volume", label: "Left / volume", number: true, value: (plan) => `${store.lots(plan.symbol, plan.remaining)} / ${store.lots(plan.symbol, plan.volume)}`, sort: (plan) => plan.remaining },
   { name: "entry", label: "Entry", number: true, className: "minor", value: entryWords },
   { name: "levels", label: "Levels", node: makeDots, refresh: refreshDots },
   { name: "stop", label: "Stop", number: true, value: (plan) => price(plan.effective_stop, digitsOf(plan)) },
   { name: "source", label: "by", value: (plan) => (plan.effective_stop ? stopWords(plan.stop_source) : "") },
   { name: "mark", label: "Best", title: "High-water mark: the best bid since trailing began; for a sell the lowest ask", number: true, className: "minor", value: (plan) => price(plan.high_water_mark, digitsOf(plan)) },
-  { name: "realised", label: "Realised", number: true, value: (plan) => gain(store.cash(plan.realised_profit)), tone: (plan) => tone(plan.realised_profit) },
-  { name: "running", label: "Open", number: true, value: (plan) => (isLiveSmart(plan) ? gain(plan.open_profit) : ""), tone: (plan) => (isLiveSmart(plan) ? tone(plan.open_profit) : "") },
+  { name: "realised", label: "Realised", number: true, value: (plan) => gain(store.cash(plan.realised_profit)), tone: (plan) => tone(plan.realised_profit), sort: (plan) => plan.realised_profit },
+  { name: "running", label: "Open", number: true, value: (plan) => (isLiveSmart(plan) ? gain(plan.open_profit) : ""), tone: (plan) => (isLiveSmart(plan) ? tone(plan.open_profit) : ""), sort: (plan) => (isLiveSmart(plan) ? plan.open_profit : null) },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
 
@@ -88,7 +88,7 @@ export function startSmartList(panel, tabs, openBuilder) {
   chips = names.map(([name, label]) => el("button", { type: "button", class: "small chip", "aria-pressed": String(name === filter), data: { filter: name, label }, on: { click: () => choose(name) } }));
   const make = el("button", { type: "button", class: "small primary", text: "New plan", title: "Build a smart order (P)", on: { click: openBuilder } });
   panel.append(el("div", { class: "tools" }, el("div", { class: "chips", role: "group", "aria-label": "Which plans" }, chips), legend(), make));
-  table = liveTable({ caption: "Smart orders", columns: COLUMNS, key: (plan) => plan.id, empty: "No smart orders here.", className: "cards smarts" });
+  table = liveTable({ name: "smart", caption: "Smart orders", columns: COLUMNS, key: (plan) => plan.id, empty: "No smart orders here.", className: "cards smarts" });
   panel.append(table.box);
   const render = () => renderList(tabs);
   store.on("smarts live snapshot symbols orders", render);
@@ -116,6 +116,7 @@ function renderList(tabs) {
     setAttribute(chip, "aria-pressed", String(chip.dataset.filter === filter));
   }
   const test = FILTERS.find(([name]) => name === filter)?.[2] ?? (() => true);
+  table.waits(store.seq === null);
   table.render(plans.filter(test));
   const live = plans.filter(isLiveSmart).length;
   tabs.count("smart", live ? String(live) : "");

@@ -26,8 +26,11 @@ class Socket extends EventTarget {
     this.open();
     this.checks = setInterval(() => this.check(), 1000);
     window.addEventListener("online", () => this.again(0));
+    // Back from sleep or from another tab: timers stood still, so look at once.
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden && !this.socket) this.again(0);
+      if (document.hidden) return;
+      if (!this.socket) this.again(0);
+      else this.check();
     });
   }
 

@@ -55,9 +55,9 @@ function usualStep(points) {
 
 /**
  * Return {row, input, note} of a price. Arrows move it by about a ten-thousandth, with Shift ten times that, with
- * Alt one point; an empty one starts from `start()`.
+ * Alt one point; an empty one starts from `start()`. `stepOf` may name another step than the usual one.
  */
-export function priceField({ label, start, symbolOf = () => store.symbol(), compact = false, name = "price" }) {
+export function priceField({ label, start, symbolOf = () => store.symbol(), stepOf = (from, usual) => usual, compact = false, name = "price" }) {
   const input = el("input", { id: freshId("price"), type: "text", inputmode: "decimal", autocomplete: "off", class: "number", name, "aria-label": compact ? label : null });
   const noteId = `${input.id}-note`;
   input.setAttribute("aria-describedby", noteId);
@@ -66,7 +66,7 @@ export function priceField({ label, start, symbolOf = () => store.symbol(), comp
     if (!symbol) return;
     const from = parse(input.value) ? units(input.value, symbol.digits) : units(start(way) ?? "", symbol.digits);
     if (from === null) return;
-    const usual = usualStep(from);
+    const usual = stepOf(from, usualStep(from));
     const step = event?.altKey ? 1n : event?.shiftKey ? usual * 10n : usual;
     const begins = !parse(input.value);
     const next = begins ? from : from + step * BigInt(way);

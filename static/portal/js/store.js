@@ -2,9 +2,10 @@
 // Rows come from a snapshot and are carried on by numbered events; live figures come beside them.
 // Views listen to topics; a topic that changed many times between two paints is told once.
 
-import { compare, round, stepped } from "./decimal.js";
+import { parse, round, stepped, trim } from "./decimal.js";
 import { recall, remember } from "./dom.js";
 
+export const OLD_QUOTE_MS = 60_000;
 const LIVE_SMART = new Set(["PENDING", "ACTIVE", "PARTIALLY_CLOSED"]);
 
 export const isLiveSmart = (plan) => LIVE_SMART.has(plan.state);
@@ -27,6 +28,7 @@ class Store {
     this.seq = null;
     this.selected = null;
     this.connection = "connecting";
+    this.quotedMs = Date.now(); // when any price came last
     this.draft = null; // what the ticket or the builder would do, for the chart
     this.listeners = new Map();
     this.dirty = new Set();
@@ -129,8 +131,11 @@ class Store {
 
   setQuote(name, [bid, ask, timeMs]) {
     const before = this.quotes.get(name);
-    const way = before ? compare(bid, before.bid) : 0;
-    this.quotes.set(name, { bid, ask, timeMs, way: way || before?.way || 0, moved: way !== 0, seenMs: Date.now() });
+    const now = Date.now();
+    const isNew = before ? timeMs !== before.timeMs : now - timeMs < OLD_QUOTE_MS; // what is told first may be old
+    const seenMs = isNew ? now : before?.seenMs ?? timeMs;
+    if (isNew) this.quotedMs = now;
+    this.quotes.set(name, { bid, ask, timeMs, seenMs });
   }
 
   applyQuotes(quotes) {
@@ -206,6 +211,14 @@ class Store {
   /** Return an amount with the digits of the account's currency, also a bare 0. */
   cash(value) {
     return value === null || value === undefined ? value : round(String(value), this.account?.digits ?? 2);
+  }
+
+  /** Return a volume with the decimals of its symbol's step, so that lots stand under lots. */
+  lots(name, volume) {
+    const step = this.symbols.get(name)?.volume_step;
+    const scale = step ? parse(trim(step)).scale : 0;
+    const bare = trim(String(volume ?? ""));
+    return bare && parse(bare).scale < scale ? round(bare, scale) : bare || "–";
   }
 
   /** Return a position's row with its live figures. */

@@ -37,6 +37,7 @@ export function makeTabs({ label, tabs, onShow }) {
       tab.button.tabIndex = on ? 0 : -1;
       tab.panel.hidden = !on;
     }
+    known.get(name).button.scrollIntoView({ block: "nearest", inline: "nearest" });
     onShow?.(name);
   }
   return {

@@ -14,6 +14,10 @@
     window.dispatchEvent(new CustomEvent("td-theme", { detail: theme }));
   }
   system.addEventListener("change", apply);
+  // Another tab of the same reader has chosen.
+  window.addEventListener("storage", function (event) {
+    if (event.key === "td.theme") apply();
+  });
   window.tdTheme = {
     toggle() {
       const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";

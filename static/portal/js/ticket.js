@@ -3,8 +3,9 @@
 // server's margin preview; distances are counted exactly in points.
 
 import { ask, ApiError, submit } from "./api.js";
-import { abs, compare, mul, parse, round, units } from "./decimal.js";
+import { compare, parse, trim } from "./decimal.js";
 import { debounced, el, freshId, recall, remember, setText } from "./dom.js";
+import { Exits } from "./exits.js";
 import { money, points, price, volume } from "./format.js";
 import { attempt, failedBy, told } from "./outcome.js";
 import { priceField, valueOf, volumeField } from "./steppers.js";
@@ -23,13 +24,15 @@ let form;
 let parts;
 let side = "buy";
 let kind = "market";
-let preview = null;
+let preview = null; // what the server told, and of which order
+let exits;
 let oneClick = recall("oneclick", false);
 let asking = null;
 
 /** Build the ticket inside its tab. */
 export function startTicket(panel) {
   parts = makeParts();
+  exits = new Exits({ sideOf: () => side, entryOf: entryPrice, perPointOf: valuePerPoint, onChange: changed });
   form = el(
     "form",
     { class: "ticket", novalidate: true, "aria-label": "Order ticket" },
@@ -39,10 +42,8 @@ export function startTicket(panel) {
     parts.price.row,
     parts.limit.row,
     parts.expiryRow,
-    el("div", { class: "pair" }, parts.sl.row, parts.tp.row),
-    parts.preview,
-    parts.problem,
-    parts.submit,
+    exits.box,
+    el("div", { class: "ticket-end" }, parts.preview, parts.problem, parts.submit),
     el("label", { class: "check" }, parts.oneClick, " One click: a price button sends at once"),
   );
   panel.append(form);
@@ -82,8 +83,6 @@ function makeParts() {
     volume: volumeField({ value: "" }),
     price: priceField({ label: "Price", start: market }),
     limit: priceField({ label: "Limit price", start: () => valueOf(parts.price.input) ?? market() }),
-    sl: priceField({ label: "Stop loss", start: (way) => exitStart("sl", way), name: "sl" }),
-    tp: priceField({ label: "Take profit", start: (way) => exitStart("tp", way), name: "tp" }),
     expiry,
     until,
     expiryRow: el("div", { class: "form-row" }, el("label", { for: expiry.id, text: "Expiry" }), expiry, until),
@@ -105,21 +104,12 @@ function sideButton(name, label) {
   return button;
 }
 
-/** Return a first stop or target 0.3 % from the entry, on the side where it belongs. */
-function exitStart(which) {
-  const symbol = store.symbol();
-  const from = entryPrice();
-  if (!symbol || !from) return null;
-  const base = units(from, symbol.digits);
-  const away = base / 333n || 1n;
-  const down = (which === "sl") === (side === "buy");
-  return String(price(textOf(down ? base - away : base + away, symbol.digits), symbol.digits));
+/** Return what a point of this very order is worth, null while the server has not told it. */
+function valuePerPoint() {
+  return preview?.of === previewKey() ? preview.value_per_point : null;
 }
 
-function textOf(n, digits) {
-  const body = n.toString().padStart(digits + 1, "0");
-  return digits ? `${body.slice(0, -digits)}.${body.slice(-digits)}` : body;
-}
+const previewKey = () => JSON.stringify([store.login, store.selected, side, valueOf(parts.volume.input)]);
 
 function entryPrice() {
   const quote = store.quote();
@@ -155,11 +145,16 @@ function reset() {
   const symbol = store.symbol();
   if (!symbol) return;
   parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
-  for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
+  clearPrices();
   preview = null;
   parts.problem.hidden = true;
   showPrices();
   changed();
+}
+
+function clearPrices() {
+  for (const one of [parts.price, parts.limit]) one.input.value = "";
+  exits.clear();
 }
 
 function showPrices() {
@@ -168,6 +163,7 @@ function showPrices() {
   setText(parts.sell.figure, quote ? price(quote.bid, symbol?.digits) : "–");
   setText(parts.buy.figure, quote ? price(quote.ask, symbol?.digits) : "–");
   showDistances();
+  if (kind === "market" && exits.mode !== "price") publishDraft(); // its stops move with the market
 }
 
 function changed() {
@@ -190,9 +186,7 @@ const typeOf = () => (kind === "market" ? side : `${side}_${kind}`);
 function showDistances() {
   const symbol = store.symbol();
   if (!symbol) return;
-  const from = entryPrice();
-  describe(parts.sl, from, symbol, "Risk");
-  describe(parts.tp, from, symbol, "Gain");
+  exits.describe();
   const quote = store.quote();
   const market = quote && (side === "buy" ? quote.ask : quote.bid);
   for (const field of [parts.price, parts.limit]) {
@@ -202,31 +196,16 @@ function showDistances() {
   }
 }
 
-function describe(field, from, symbol, word) {
-  const value = valueOf(field.input);
-  if (!value || !from || !parse(value)) {
-    setText(field.note, value && !parse(value) ? "Not a number" : "");
-    return;
-  }
-  const up = points(from, value, symbol.digits);
-  const profit = side === "buy" ? up : -up;
-  const estimate = preview?.value_per_point ? round(mul(String(profit), preview.value_per_point), store.account?.digits ?? 2) : null;
-  const wrong = (word === "Risk") === profit > 0n ? " · wrong side" : "";
-  const cash = estimate ? ` · ≈ ${profit < 0n ? "−" : "+"}${money(abs(estimate))} ${store.account?.currency ?? ""}` : "";
-  setText(field.note, `${profit < 0n ? -profit : profit} pt${cash}${wrong}`);
-}
-
 function publishDraft() {
   const draft = [];
   const add = (name, field, title, tone) => {
     const value = valueOf(field.input);
-    if (value && parse(value)) draft.push({ kind: name, price: value, title, tone });
+    const put = (to) => ((field.input.value = to), changed());
+    if (value && parse(value)) draft.push({ kind: name, price: value, title, tone, put });
   };
   if (kind !== "market") add("price", parts.price, typeWords(typeOf()), "accent");
   if (kind === "stop_limit") add("limit", parts.limit, "Limit", "accent");
-  add("sl", parts.sl, "SL", "down");
-  add("tp", parts.tp, "TP", "up");
-  if (form?.offsetParent) store.setDraft(draft);
+  if (form?.offsetParent) store.setDraft([...draft, ...exits.lines()]);
 }
 
 const askPreviewSoon = debounced(askPreview, 200);
@@ -236,8 +215,10 @@ async function askPreview() {
   if (!store.selected || !store.login || !lots || !parse(lots) || compare(lots, "0") <= 0) return;
   asking?.abort();
   asking = new AbortController();
+  const of = previewKey();
   try {
-    preview = await ask("/margin-preview/", { account: store.login, symbol: store.selected, side, volume: lots }, asking.signal);
+    const found = await ask("/margin-preview/", { account: store.login, symbol: store.selected, side, volume: lots }, asking.signal);
+    preview = { ...found, of };
     showPreview();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -246,6 +227,7 @@ async function askPreview() {
     else failedBy(error);
   }
   showDistances();
+  if (exits.mode === "money") publishDraft();
 }
 
 function showPreview() {
@@ -253,13 +235,13 @@ function showPreview() {
   const rows = [
     ["Margin", preview.margin && money(preview.margin)],
     ["Free after", preview.free_margin_after && money(preview.free_margin_after)],
-    ["Point value", preview.value_per_point],
+    ["Point value", preview.value_per_point && trim(preview.value_per_point)],
     ["Commission", preview.commission && money(preview.commission)],
   ];
   // What a press was just told stands above the button already.
   const doubts = (parts.problem.hidden ? preview.errors ?? [] : []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
-  parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))), ...doubts);
-  parts.preview.classList.toggle("short", !enough);
+  parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", { data: { fact: name } }, el("dt", { text: name }), el("dd", { text: value }))), ...doubts);
+  parts.preview.querySelector('[data-fact="Free after"] dd')?.classList.toggle("down", !enough);
 }
 
 function orderBody() {
@@ -268,8 +250,11 @@ function orderBody() {
     const value = valueOf(field.input);
     if (value !== undefined) body[name] = value;
   };
-  put("sl", parts.sl);
-  put("tp", parts.tp);
+  for (const name of ["sl", "tp"]) {
+    const at = exits.priceOf(name);
+    if (at === null) return null; // a distance or an amount that is no price yet
+    if (at !== undefined) body[name] = at;
+  }
   if (kind !== "market") {
     put("price", parts.price);
     if (kind === "stop_limit") put("limit_price", parts.limit);
@@ -279,17 +264,30 @@ function orderBody() {
   return body;
 }
 
+function refuse(words) {
+  setText(parts.problem, words);
+  parts.problem.hidden = false;
+  if (preview) showPreview();
+}
+
 async function place() {
-  const body = orderBody();
+  if (parts.submit.disabled) return;
   parts.problem.hidden = true;
   setText(parts.submit, "Sending …");
+  let body;
   const order = await attempt(parts.submit, async () => {
+    // A preview that was under way may have been given up for a newer one.
+    for (let turn = 0; turn < 2 && exits.needsValue() && valuePerPoint() === null; turn += 1) await askPreview();
+    body = orderBody();
+    if (body === null) {
+      refuse("Stop loss or take profit cannot be told as a price yet: no fresh price, or not a number above 0.");
+      return undefined;
+    }
     try {
       return await submit("POST", "/orders/", body);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(parts.problem, errorLine(error));
-      parts.problem.hidden = false;
+      refuse(errorLine(error));
       return undefined;
     }
   });
@@ -300,6 +298,6 @@ async function place() {
   if (form.contains(document.activeElement)) document.activeElement.blur(); // the next key is a shortcut, not a digit
   told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
   if (kind === "market") return;
-  for (const one of [parts.price, parts.limit, parts.sl, parts.tp]) one.input.value = "";
+  clearPrices();
   changed();
 }

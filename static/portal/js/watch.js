@@ -1,16 +1,17 @@
 // The market watch: symbols with bid, ask, spread and the day's change; the selected one leads chart and ticket.
-// A price that moved shows an arrow for a moment; the colour only repeats it.
+// An arrow tells which way the bid went last; a price that moved is tinted for a moment, once a second at most, so
+// that a fast market does not flicker. Figures keep their colour.
 
 import { get } from "./api.js";
-import { trim } from "./decimal.js";
+import { compare, trim } from "./decimal.js";
 import { facts } from "./dialog.js";
 import { money, percentChange, points, price } from "./format.js";
 import { el, keyed, setAttribute, setText } from "./dom.js";
-import { store } from "./store.js";
+import { OLD_QUOTE_MS, store } from "./store.js";
 import { plainWords } from "./words.js";
 
-const FLASH_MS = 600;
-const OLD_QUOTE_MS = 60_000;
+const FLASH_MS = 450;
+const FLASH_EVERY_MS = 1_000;
 const DAY_REFRESH_MS = 300_000;
 
 const dayOpens = new Map();
@@ -99,19 +100,22 @@ function updateRow(row, symbol) {
   setText(bid, price(quote.bid, symbol.digits));
   setText(ask, price(quote.ask, symbol.digits));
   setText(spread, String(points(quote.bid, quote.ask, symbol.digits) ?? "–"));
-  if (quote.moved && row.flashedMs !== quote.seenMs) {
-    row.flashedMs = quote.seenMs;
-    flash(row, quote.way);
-  }
+  showWay(row, quote);
   const change = percentChange(quote.bid, dayOpens.get(name));
   setText(day, change ? `${change.way > 0 ? "▲ +" : change.way < 0 ? "▼ −" : ""}${change.text}` : "–");
   setAttribute(day, "class", `number day ${change?.way > 0 ? "up" : change?.way < 0 ? "down" : ""}`);
 }
 
-function flash(row, way) {
+function showWay(row, quote) {
+  row.wayBid ??= quote.bid;
+  const way = compare(quote.bid, row.wayBid);
+  if (!way || quote.seenMs - (row.wayMs ?? 0) < FLASH_EVERY_MS) return;
+  row.wayMs = quote.seenMs;
+  row.wayBid = quote.bid;
   row.dataset.way = way > 0 ? "up" : "down";
+  row.dataset.flash = "true";
   clearTimeout(row.flashTimer);
-  row.flashTimer = setTimeout(() => delete row.dataset.way, FLASH_MS);
+  row.flashTimer = setTimeout(() => delete row.dataset.flash, FLASH_MS);
 }
 
 function render() {

@@ -101,6 +101,7 @@ export const reasonWords = (reason) => REASONS[reason] ?? spaced(reason);
 export const stateWords = (state) => STATES[state] ?? spaced(state);
 export const stopWords = (source) => STOP_SOURCES[source] ?? spaced(source);
 export const ledgerWords = (kind) => LEDGER[kind] ?? spaced(kind);
+export const LEDGER_KINDS = Object.entries(LEDGER);
 export const plainWords = spaced;
 
 /** Return an error in one line: its words, what was found, and the code. */
