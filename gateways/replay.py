@@ -1,16 +1,19 @@
 """`manage.py feed replay`: recorded quotes into the stream, at their pace, faster, or at once.
 
-It promises that every line of the file reaches the stream once and in order, that it never runs
-further ahead of the slowest desk than a bound (the stream is trimmed at its far end), and that the
-counts it tells are the desk's own: accepted, and refused by cause.
+It promises that every line of the file reaches the stream once and in order, up to the first that
+is malformed; that it never runs further ahead of the slowest desk than a bound (the stream is
+trimmed at its far end); and that the counts it tells are the desk's own: accepted, and refused by
+cause, with the names of symbols that the desk does not know.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from django.db import connection
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -20,13 +23,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from gateways.quotefile import QuoteFile
+from gateways.quotefile import BadQuoteFile, Quote, QuoteFile
 from gateways.stream import StreamWriter, cursors, tick_counts
 
 PACK = 50  # ticks in an entry when speed is all that counts
 ENTRIES_A_TRIP = 20
 BEHIND_LIMIT = 2_000  # entries: at most 100,000 ticks ahead of the slowest desk
 SILENCE_LIMIT_S = 60.0
+NAMES_SHOWN = 10
 
 
 class DeskSilent(Exception):
@@ -35,11 +39,16 @@ class DeskSilent(Exception):
 
 @dataclass
 class Replayed:
-    """What a replay came to: ticks sent, seconds from the first to the last one consumed, counts."""
+    """What a replay came to: ticks sent, seconds from the first to the last one consumed, counts.
+
+    unknown: symbols of the file that the desk does not have. fault: the malformed line that ended it, if one did.
+    """
 
     sent: int
     seconds: float
     counts: dict[str, int]
+    unknown: list[str] = field(default_factory=list)
+    fault: str = ""
 
     def report(self) -> str:
         """Return the counts as lines for people."""
@@ -51,8 +60,14 @@ class Replayed:
         return (
             f"quotes   {self.sent} in {self.seconds:.1f} s ({rate:,.0f} a second)\n"
             f"accepted {self.counts['accepted']}\n"
-            f"refused  {refused}" + (f" ({causes})" if causes else "")
+            f"refused  {refused}" + (f" ({causes})" if causes else "") + self._unknown_line()
         )
+
+    def _unknown_line(self) -> str:
+        if not self.unknown:
+            return ""
+        more = f" and {len(self.unknown) - NAMES_SHOWN} more" if len(self.unknown) > NAMES_SHOWN else ""
+        return f"\nthe desk has no symbol {', '.join(self.unknown[:NAMES_SHOWN])}{more}"
 
 
 class Rebase:
@@ -109,6 +124,8 @@ class Replay:
         self.progress = progress
         self.stopped = stopped
         self.writer = StreamWriter(client, tracks=True)
+        self.fault = ""
+        self._symbols: set[str] = set()
         self._moved = time.monotonic()
         self._least = 0
 
@@ -116,7 +133,6 @@ class Replay:
         """Send every quote, wait until the desks have consumed all, and return what came of them.
 
         Raises:
-            BadQuoteFile: a line is malformed; what came before it has been sent.
             DeskSilent: the desks do not move.
         """
         before = tick_counts(self.client, cursors())
@@ -132,13 +148,29 @@ class Replay:
         self.progress.update(task, completed=self.file.size, description="waiting for the desks")
         while self.writer.behind() and not self.stopped():
             self._watch()
+        seconds = time.monotonic() - begun
         counts = self._counts_since(before)
-        return Replayed(self.writer.sent_ticks, time.monotonic() - begun, counts)
+        return Replayed(self.writer.sent_ticks, seconds, counts, self._unknown(), self.fault)
+
+    def _quotes(self) -> Iterator[Quote]:
+        """Return the file's quotes up to its end, or to a line that is malformed."""
+        seen = self._symbols
+        try:
+            for quote in self.file.quotes():
+                seen.add(quote[1])
+                yield quote
+        except BadQuoteFile as error:
+            self.fault = str(error)
+
+    def _unknown(self) -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM markets_symbol")
+            return sorted(self._symbols - {name for (name,) in cursor.fetchall()})
 
     def _at_once(self, task: "object") -> None:
         lines: list[str] = []
         entries: list[list[str]] = []
-        for when, symbol, bid, ask in self.file.quotes():
+        for when, symbol, bid, ask in self._quotes():
             lines.append(f"{symbol},{bid},{ask},{self._time_of(symbol, when)}")
             if len(lines) == PACK:
                 entries.append(lines)
@@ -164,7 +196,7 @@ class Replay:
         first: int | None = None
         begun = time.monotonic()
         lines: list[str] = []
-        for when, symbol, bid, ask in self.file.quotes():
+        for when, symbol, bid, ask in self._quotes():
             first = when if first is None else first
             while (early := (when - first) / 1000 / speed - (time.monotonic() - begun)) > 0.001:
                 if lines:
@@ -218,6 +250,7 @@ def progress_bar(*, shown: bool) -> Progress:
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
         disable=not shown,
         transient=True,
     )

@@ -227,16 +227,24 @@ def test_rebase_when_sent_as_recorded_then_times_are_shifted_alone() -> None:
     assert [rebase.time_of("A", when) for when in (50, 550, 1_040)] == [1_000, 1_500, 1_990]
 
 
-def test_replay_when_a_line_is_malformed_then_status_2_and_its_number(
-    tmp_path: Path, redis_db: "redis.Redis", transactional_db: None
+@pytest.mark.parametrize("pace", [["--max"], ["--speed", "100"]])
+def test_replay_when_a_line_is_malformed_then_all_before_it_is_sent_and_counted_and_its_number_told(
+    tmp_path: Path, redis_db: "redis.Redis", shard_row: str, pace: list[str]
 ) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text(HEADER + "2014-05-02T00:00:00Z,EURUSD,1.1\n")
+    path = quote_file(tmp_path, 70)
+    path.write_text(path.read_text() + "2014-05-02T00:00:00Z,EURUSD,1.1\n" + path.read_text())
+    reader = Reader(shard_row)
+    reader.start()
+    told = StringIO()
 
-    with pytest.raises(CommandError, match="line 2: 3 fields") as failure:
-        call_command("feed", "replay", str(path), "--max", stdout=StringIO())
+    with pytest.raises(CommandError, match="line 72: 3 fields") as failure:
+        call_command("feed", "replay", str(path), *pace, stdout=told)
+    reader.ending.set()
+    reader.join()
 
     assert failure.value.returncode == 2
+    assert len(stream_lines(redis_db)) == 70
+    assert "accepted 63\nrefused  7 (crossed 7)\nthe desk has no symbol EURUSD\n" in told.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +254,7 @@ def test_replay_when_a_line_is_malformed_then_status_2_and_its_number(
         ["simulate", "--rate", "0"],
         ["simulate", "--rate", "x"],
         ["replay", "none.csv"],
+        ["replay", "."],
     ],
 )
 def test_feed_when_words_are_wrong_then_status_2(

@@ -113,7 +113,7 @@ class Command(BaseCommand):
         if options["speed"] < 1:
             raise CommandError(f"--speed {options['speed']} is below 1", returncode=2)
         try:
-            with progress_bar(shown=sys.stdout.isatty()) as progress:
+            with progress_bar(shown=sys.stderr.isatty()) as progress:
                 result = Replay(
                     client,
                     options["file"],
@@ -127,3 +127,5 @@ class Command(BaseCommand):
         except DeskSilent as error:
             raise CommandError(str(error), returncode=1) from None
         self.stdout.write(("stopped early\n" if asked else "") + result.report())
+        if result.fault:
+            raise CommandError(f"{result.fault}\nwhat stands before that line has been sent", returncode=2)
