@@ -106,11 +106,11 @@ PEOPLE = (
         ({"login": 1004, "group": "retail", "deposit": "5000", "tier": "FREE", "leverage": 30},),
     ),
 )  # fmt: skip
-#: What the demo dealer may do: look at everything of their groups, act on accounts and on the queue.
+#: What the demo dealer may do: look at everything of their groups, trade for them, act on the queue; no money.
 DEALER_RIGHTS = (
     "view_account", "change_account", "view_ledgerentry", "view_order", "change_order", "view_smartorder",
     "change_smartorder", "view_dealerrequest", "change_dealerrequest", "view_position", "change_position",
-    "view_deal", "view_symbol", "view_group",
+    "view_deal", "view_symbol", "view_group", "place_orders", "turn_switches",
 )  # fmt: skip
 
 #: First trades: login, symbol, type, volume, and distances from the market in percent (SL, TP, price).
@@ -195,7 +195,7 @@ def _people(path: Path, loaded: Loaded, *, new_passwords: bool) -> dict[str, Any
             user.save()
         if is_new and person.role == "dealer":
             ManagerScope.objects.create(user=user, group_masks="pro,retail")
-            apps = ("accounts", "markets", "orders", "positions")
+            apps = ("accounts", "manager", "markets", "orders", "positions")
             rights = Permission.objects.filter(codename__in=DEALER_RIGHTS, content_type__app_label__in=apps)
             user.user_permissions.set(rights)
         users[person.username] = user

@@ -1,19 +1,33 @@
 """Forms of the admin's actions. Numbers stay decimal text; whether they are good is for the engine to say."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
-from engine.enums import OPERATION_KINDS, HaltLevel, HaltScope, LedgerKind, OrderType
+from engine.enums import HaltLevel, HaltScope, LedgerKind, OrderType
+
+#: 1,000 or 12,345,678.90: a comma that may mean thousands as well as a point.
+_AMBIGUOUS = re.compile(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+
+HALT_WORDS = {
+    "normal": "normal: everything is allowed",
+    "no_new_positions": "no new positions: orders that open are refused, everything else goes on",
+    "close_only": "close only: nothing but closing is allowed",
+    "halt": "halt: nothing is allowed, closing neither",
+}
 
 
 class NumberField(forms.CharField):
-    """A number kept as the text that was typed; a comma is taken for a point."""
+    """A number kept as the text that was typed; a comma is taken for a point where it can mean nothing else."""
 
     def __init__(self, **kwargs: Any) -> None:
         """Take a field's usual arguments."""
@@ -22,9 +36,23 @@ class NumberField(forms.CharField):
         super().__init__(**kwargs)
 
     def clean(self, value: Any) -> Any:
-        """Return the text, or None where the field was left empty."""
-        text = super().clean(value).strip().replace(",", ".")
-        return text or None
+        """Return the text, or None where the field was left empty.
+
+        Raises:
+            ValidationError: it is no number, or "1,000", which is one thousand to some and one to others.
+        """
+        text = super().clean(value).strip()
+        if not text:
+            return None
+        if _AMBIGUOUS.fullmatch(text):
+            plain = text.replace(",", "")
+            raise forms.ValidationError(
+                f"Write {plain}, without commas: they may mean thousands or decimals."
+            )
+        text = text.replace(",", ".", 1)
+        if not _NUMBER.fullmatch(text):
+            raise forms.ValidationError("Write a number such as 1250 or 0.25.")
+        return text
 
 
 class TextField(forms.CharField):
@@ -35,6 +63,39 @@ class TextField(forms.CharField):
         kwargs.setdefault("max_length", 200)
         kwargs["widget"] = UnfoldAdminTextInputWidget()
         super().__init__(**kwargs)
+
+
+class TimeField(forms.CharField):
+    """An instant, UTC, kept as milliseconds."""
+
+    FORMATS = ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take a field's usual arguments."""
+        kwargs.setdefault("max_length", 40)
+        kwargs["widget"] = UnfoldAdminTextInputWidget(
+            {"placeholder": "YYYY-MM-DD HH:MM", "autocomplete": "off"}
+        )
+        super().__init__(**kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """Return milliseconds since 1970, or None where the field was left empty.
+
+        Raises:
+            ValidationError: it is no time.
+        """
+        text = super().clean(value).strip().replace("T", " ").removesuffix("Z").removesuffix(" UTC").strip()
+        if not text:
+            return None
+        for form in self.FORMATS:
+            try:
+                instant = datetime.strptime(text, form).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            whole = round((instant - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+            if whole > 0:
+                return whole
+        raise forms.ValidationError("Write a time as 2026-11-22 18:00, UTC.")
 
 
 class WordField(forms.ChoiceField):
@@ -68,27 +129,51 @@ class CommentForm(forms.Form):
 class MoneyForm(forms.Form):
     """A balance operation."""
 
-    kind = WordField([kind for kind in LedgerKind if kind in OPERATION_KINDS], label="Operation")
+    kind = WordField(
+        [
+            (kind.value, words)
+            for kind, words in (
+                (LedgerKind.DEPOSIT, "Deposit: money comes in"),
+                (LedgerKind.WITHDRAWAL, "Withdrawal: money goes out"),
+                (LedgerKind.CREDIT_IN, "Credit in: lent by the house, counts for equity"),
+                (LedgerKind.CREDIT_OUT, "Credit out: credit taken back"),
+                (LedgerKind.BONUS, "Bonus: a gift, booked as credit"),
+                (LedgerKind.CHARGE, "Charge: a fee taken from the balance"),
+                (LedgerKind.CORRECTION, "Correction: with its sign, + or -"),
+            )
+        ],
+        label="Operation",
+    )
     amount = NumberField(
         help_text="In the account's currency; positive, except a correction, which carries its sign."
     )
-    comment = TextField(required=False)
+    comment = TextField(required=False, help_text="Stands in the ledger, which the client can read.")
     override = SwitchField(
         label="Override", help_text="Take money even if balance or free margin falls below 0."
     )
+
+    def __init__(self, *args: Any, may_override: bool, **kwargs: Any) -> None:
+        """Leave out the override for those who may not."""
+        super().__init__(*args, **kwargs)
+        if not may_override:
+            del self.fields["override"]
 
 
 class HaltForm(forms.Form):
     """How far a kill switch is turned."""
 
-    level = WordField(HaltLevel, help_text="Each level forbids what the one before forbids, and more.")
+    level = WordField([(level.value, HALT_WORDS[level.value]) for level in HaltLevel])
 
 
 class HaltAnyForm(HaltForm):
     """A kill switch of any scope."""
 
-    scope = WordField(HaltScope)
-    key = TextField(required=False, help_text="Empty for the server; else a group, a symbol, or a login.")
+    scope = WordField(HaltScope, label="Of what")
+    key = TextField(
+        required=False,
+        label="Which one",
+        help_text="Empty for the server; else a group, a symbol, or a login.",
+    )
     field_order = ("scope", "key", "level")
 
 
@@ -98,18 +183,52 @@ class OrderForm(forms.Form):
     symbol = WordField([])
     type = WordField(OrderType)
     volume = NumberField(help_text="Lots.")
-    price = NumberField(required=False, help_text="Pending orders.")
-    limit_price = NumberField(required=False, help_text="Stop-limit orders.")
+    price = NumberField(required=False, help_text="Pending orders only.")
+    limit_price = NumberField(required=False, help_text="Stop-limit orders only.")
     sl = NumberField(required=False, label="Stop loss")
     tp = NumberField(required=False, label="Take profit")
-    open_price = NumberField(required=False, help_text="Market orders: another price than the market's.")
+    expires = WordField(
+        [("", "never (good till cancelled)"), ("day", "at the end of the day"), ("time", "at a time")],
+        required=False, help_text="Pending orders only.",
+    )  # fmt: skip
+    expires_at = TimeField(required=False, label="Expires at", help_text='UTC; with "at a time".')
     comment = TextField(required=False)
+    open_price = NumberField(required=False, help_text="Market orders: another price than the market's.")
+    open_time = TimeField(
+        required=False, help_text="Market orders: when it counts as opened, UTC. Empty: now."
+    )
     skip_margin = SwitchField(label="Leave out the margin check")
+    OVERRIDES = ("open_price", "open_time", "skip_margin")
 
-    def __init__(self, *args: Any, symbols: list[str], **kwargs: Any) -> None:
-        """Offer these symbols."""
+    def __init__(self, *args: Any, symbols: list[str], may_override: bool, **kwargs: Any) -> None:
+        """Offer these symbols; leave out the overrides for those who may not."""
         super().__init__(*args, **kwargs)
         self.fields["symbol"].choices = [(name, name) for name in symbols]  # type: ignore[attr-defined]
+        if not may_override:
+            for name in self.OVERRIDES:
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the time that "at a time" means."""
+        given = super().clean() or {}
+        if given.get("expires") == "time" and not given.get("expires_at") and "expires_at" not in self.errors:
+            self.add_error("expires_at", "Say when it expires.")
+        return given
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the service takes."""
+        given = self.cleaned_data
+        expires = given["expires_at"] if given["expires"] == "time" else given["expires"] or None
+        return {
+            **{
+                k: given[k]
+                for k in ("symbol", "type", "volume", "price", "limit_price", "sl", "tp", "comment")
+            },
+            "expires": expires,
+            "open_price": given.get("open_price"),
+            "open_time_ms": given.get("open_time"),
+            "check_margin": not given.get("skip_margin", False),
+        }
 
 
 class CloseForm(forms.Form):
@@ -119,12 +238,47 @@ class CloseForm(forms.Form):
     price = NumberField(required=False, help_text="Empty: the market.")
     comment = TextField(required=False)
 
+    def __init__(self, *args: Any, may_override: bool, **kwargs: Any) -> None:
+        """Leave out the price for those who may not name one."""
+        super().__init__(*args, **kwargs)
+        if not may_override:
+            del self.fields["price"]
+
 
 class StopsForm(forms.Form):
     """Stop loss and take profit of a position."""
 
     sl = NumberField(required=False, label="Stop loss", help_text="Empty keeps it, 0 deletes it.")
     tp = NumberField(required=False, label="Take profit", help_text="Empty keeps it, 0 deletes it.")
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for at least one of the two."""
+        given = super().clean() or {}
+        if not self.errors and given.get("sl") is None and given.get("tp") is None:
+            raise forms.ValidationError("Give a stop loss, a take profit, or both.")
+        return given
+
+
+class ModifyForm(forms.Form):
+    """Price and stops of a pending order."""
+
+    price = NumberField(required=False, help_text="Empty keeps it.")
+    limit_price = NumberField(required=False, help_text="Empty keeps it.")
+    sl = NumberField(required=False, label="Stop loss", help_text="Empty keeps it, 0 deletes it.")
+    tp = NumberField(required=False, label="Take profit", help_text="Empty keeps it, 0 deletes it.")
+
+    def __init__(self, *args: Any, has_limit: bool, **kwargs: Any) -> None:
+        """Leave out the limit price where the order has none."""
+        super().__init__(*args, **kwargs)
+        if not has_limit:
+            del self.fields["limit_price"]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for at least one of them."""
+        given = super().clean() or {}
+        if not self.errors and not any(given.values()):
+            raise forms.ValidationError("Give at least one new value.")
+        return given
 
 
 class CancelSmartForm(forms.Form):
@@ -143,4 +297,26 @@ class ConfirmRequestForm(forms.Form):
 class RequoteForm(forms.Form):
     """A dealer's other price."""
 
-    price = NumberField()
+    price = NumberField(help_text="The client may ask again at this price.")
+
+
+class OptionsForm(forms.Form):
+    """New options of a plugin, as JSON."""
+
+    plugin = WordField([])
+    options = forms.JSONField(
+        widget=UnfoldAdminTextareaWidget({"rows": 8, "spellcheck": "false"}),
+        help_text="All options, as JSON: they replace those that hold now. docs/hooks.md says what a plugin takes.",
+    )
+
+    def __init__(self, *args: Any, plugins: list[str], **kwargs: Any) -> None:
+        """Offer these plugins."""
+        super().__init__(*args, **kwargs)
+        self.fields["plugin"].choices = [(name, name) for name in plugins]  # type: ignore[attr-defined]
+
+    def clean_options(self) -> dict[str, Any]:
+        """Ask for an object."""
+        options = self.cleaned_data["options"]
+        if not isinstance(options, dict):
+            raise forms.ValidationError('Write an object such as {"ticks": 3}.')
+        return options

@@ -4,6 +4,7 @@ Redis is never the record: where it does not answer there is nothing to show, an
 """
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -68,25 +69,36 @@ def health() -> dict[int, dict[str, Any]]:
     return {int(shard): json.loads(text) for shard, text in found.items()}
 
 
-def floating(positions: Sequence[Position]) -> dict[int, tuple[Decimal | None, Decimal | None]]:
-    """Return (close price, floating profit) of open positions at the last quotes, by ticket.
-
-    For showing only: the desk's own figures decide. None where there is no quote or no rate yet.
-    """
-    logins = {position.login for position in positions}
+def _market(logins: Iterable[int]) -> tuple[Any, dict[int, dict[str, Any]]]:
+    """Return the market as of the last quotes, and what it takes to see it as these accounts do, by login."""
     accounts = {
         account.login: {
             "currency": account.currency,
             "group_id": account.group_id,
             "spread_diff": account.group.spread_diff,
         }
-        for account in Account.objects.filter(login__in=logins).select_related("group")
+        for account in Account.objects.filter(login__in=set(logins)).select_related("group")
     }
     with connection.cursor() as cursor:
         market = margins.market_of(cursor)
     for symbol, (bid, ask, time_ms) in quotes().items():
         if symbol in market.symbols:
             market.quotes[symbol] = (Fraction(bid), Fraction(ask), time_ms)
+    return market, accounts
+
+
+def _on_grid(price: Fraction, digits: int) -> Decimal:
+    return Decimal(int(price * 10**digits)).scaleb(-digits)
+
+
+def floating(positions: Sequence[Position]) -> dict[int, tuple[Decimal | None, Decimal | None]]:
+    """Return (close price, floating profit) of open positions at the last quotes, by ticket.
+
+    For showing only: the desk's own figures decide. None where there is no quote or no rate yet.
+    """
+    if not positions:
+        return {}
+    market, accounts = _market(position.login for position in positions)
     found: dict[int, tuple[Decimal | None, Decimal | None]] = {}
     for position in positions:
         account = accounts.get(position.login)
@@ -96,9 +108,24 @@ def floating(positions: Sequence[Position]) -> dict[int, tuple[Decimal | None, D
         view = market.quote(position.symbol, account)
         price = view and view[0 if position.side == "buy" else 1]
         found[position.ticket] = (
-            None if price is None else Decimal(int(price * 10**position.digits)).scaleb(-position.digits),
+            None if price is None else _on_grid(price, position.digits),
             margins.position_profit(market, account, vars(position)),
         )
+    return found
+
+
+def views(rows: Sequence[Any]) -> dict[int, tuple[Decimal, Decimal]]:
+    """Return (bid, ask) as the accounts of open requests see them, their group's spread included, by number."""
+    waiting = [row for row in rows if row.is_open]
+    if not waiting:
+        return {}
+    market, accounts = _market(row.login for row in waiting)
+    found = {}
+    for row in waiting:
+        account = accounts.get(row.login)
+        view = account and row.symbol in market.symbols and market.quote(row.symbol, account)
+        if view:
+            found[row.id] = _on_grid(view[0], row.digits), _on_grid(view[1], row.digits)
     return found
 
 
@@ -140,9 +167,16 @@ def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | 
     return shown
 
 
-def halt_of(scope: str, key: str) -> str:
-    """Return how far a kill switch is turned, in words; "" where it is not."""
-    for switch in services.halts():
-        if (switch.scope, switch.key) == (scope, key):
-            return switch.level.replace("_", " ")
-    return ""
+def levels(scope: str) -> dict[str, str]:
+    """Return the kill switches of a scope that are turned, by key."""
+    return {switch.key: switch.level for switch in services.halts() if switch.scope == scope}
+
+
+def level_of(scope: str, key: str) -> str:
+    """Return how far a kill switch is turned."""
+    return levels(scope).get(key, "normal")
+
+
+def age_s(time_ms: int) -> float:
+    """Return how old a quote is in seconds; never below 0, for feeds whose clock runs ahead."""
+    return max(0.0, time.time() - time_ms / 1000)

@@ -5,8 +5,12 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+#: Lists that stand in the side bar twice: as a whole, and filtered by this.
+FILTERED = ("status__exact=open", "status__exact=pending")
 
-def _item(title: str, icon: str, name: str, right: str, query: str = "") -> dict[str, Any]:
+
+def _item(title: str, icon: str, name: str, *, query: str = "", right: str = "") -> dict[str, Any]:
+    """Return an entry of the side bar; `right` also lets in, beside those to look and to change."""
     app, model = name.split("_", 1)
 
     def link(request: Any) -> str:
@@ -14,18 +18,25 @@ def _item(title: str, icon: str, name: str, right: str, query: str = "") -> dict
 
     def permission(request: Any) -> bool:
         user = request.user
-        return bool(user.has_perm(f"{app}.view_{model}") or user.has_perm(f"{app}.{right}_{model}"))
+        rights = (f"{app}.view_{model}", f"{app}.change_{model}", right)
+        return any(user.has_perm(name) for name in rights if name)
 
     def active(request: Any) -> bool:
-        here = request.path.startswith(str(reverse_lazy(f"admin:{name}_changelist")))
-        filtered = any(part in request.GET for part in ("status__exact", "is_open__exact"))
-        return here and filtered == bool(query) and (not query or query[1:] in request.GET.urlencode())
+        if not request.path.startswith(str(reverse_lazy(f"admin:{name}_changelist"))):
+            return False
+        asked = request.GET.urlencode()
+        filtered = any(part in asked for part in FILTERED)
+        return query[1:] in asked if query[1:] in FILTERED else not filtered
 
     return {"title": title, "icon": icon, "link": link, "permission": permission, "active": active}
 
 
 def _style(request: Any) -> str:
     return static("manager/admin.css")
+
+
+def _script(request: Any) -> str:
+    return static("manager/live.js")
 
 
 def _icon(request: Any) -> str:
@@ -36,43 +47,44 @@ NAVIGATION = [
     {
         "items": [
             {"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")},
-            _item("Accounts", "account_balance_wallet", "accounts_account", "change"),
-            _item("Dealers' queue", "support_agent", "orders_dealerrequest", "change", "?is_open__exact=1"),
+            _item("Accounts", "account_balance_wallet", "accounts_account"),
+            _item("Dealers' queue", "support_agent", "orders_dealerrequest", query="?is_open__exact=1"),
         ]
     },
     {
         "title": "Trading",
         "separator": True,
         "items": [
-            _item("Open positions", "show_chart", "positions_position", "change", "?status__exact=open"),
-            _item("Pending orders", "schedule", "orders_order", "change", "?status__exact=pending"),
-            _item("Smart orders", "route", "orders_smartorder", "change"),
-            _item("Orders", "receipt_long", "orders_order", "change"),
-            _item("Positions", "history", "positions_position", "change"),
-            _item("Deals", "handshake", "positions_deal", "change"),
-            _item("Ledger", "menu_book", "accounts_ledgerentry", "change"),
+            _item("Open positions", "show_chart", "positions_position", query="?status__exact=open"),
+            _item("Pending orders", "schedule", "orders_order", query="?status__exact=pending"),
+            _item("Smart orders", "route", "orders_smartorder"),
+            _item("Orders", "receipt_long", "orders_order"),
+            _item("Positions", "history", "positions_position"),
+            _item("Deals", "handshake", "positions_deal"),
+            _item("Ledger", "menu_book", "accounts_ledgerentry"),
         ],
     },
     {
         "title": "Settings",
         "separator": True,
         "items": [
-            _item("Symbols", "candlestick_chart", "markets_symbol", "change"),
-            _item("Groups", "groups", "accounts_group", "change"),
-            _item("Securities", "category", "markets_security", "change"),
-            _item("Users", "person", "auth_user", "change"),
-            _item("Roles", "badge", "auth_group", "change"),
+            _item("Symbols", "candlestick_chart", "markets_symbol"),
+            _item("Groups", "groups", "accounts_group"),
+            _item("Securities", "category", "markets_security"),
+            _item("Users", "person", "auth_user"),
+            _item("Roles", "badge", "auth_group"),
         ],
     },
     {
         "title": "Desk",
         "separator": True,
         "items": [
-            _item("Kill switches", "power_settings_new", "dealing_halt", "change"),
-            _item("Journal", "list_alt", "dealing_command", "change"),
-            _item("Gaps", "hide_source", "dealing_gap", "change"),
-            _item("Poisoned items", "warning", "dealing_poisonitem", "change"),
-            _item("Plugin failures", "extension_off", "dealing_hookfailure", "change"),
+            _item("Kill switches", "power_settings_new", "dealing_halt", right="manager.turn_switches"),
+            _item("Journal", "list_alt", "dealing_command"),
+            _item("Gaps", "hide_source", "dealing_gap"),
+            _item("Plugins", "extension", "dealing_pluginstate"),
+            _item("Plugin failures", "extension_off", "dealing_hookfailure"),
+            _item("Unprocessable", "warning", "dealing_poisonitem"),
         ],
     },
 ]
@@ -88,6 +100,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "manager.dashboard.figures",
     "STYLES": [_style],
+    "SCRIPTS": [_script],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",

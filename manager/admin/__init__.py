@@ -5,6 +5,8 @@ click in the admin is a command in the journal like any other. Settings of symbo
 edited as rows and handed to the desk by a reload command. Staff see the groups of their masks.
 """
 
-from manager.admin import accounts, desk, groups, markets, orders, people, positions
+from manager.admin import accounts, desk, groups, ledger, markets, orders, people, plans, positions, queue
 
-__all__ = ["accounts", "desk", "groups", "markets", "orders", "people", "positions"]
+__all__ = [
+    "accounts", "desk", "groups", "ledger", "markets", "orders", "people", "plans", "positions", "queue",
+]  # fmt: skip

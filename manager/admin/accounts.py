@@ -1,6 +1,7 @@
-"""Accounts with live figures and the ledger; money, orders and kill switches as actions."""
+"""Accounts with live figures; money, orders and kill switches as actions, with what each will do in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import forms
@@ -8,19 +9,21 @@ from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from unfold.decorators import action
 
-from accounts.models import Account, Group, LedgerEntry
+from accounts.models import Account, Group
 from accounts.selectors import accounts_visible_to, groups_visible_to
 from dealing import services
-from engine.enums import By, HaltScope
-from manager import live
-from manager.admin import show
+from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
+from manager import live, words
+from manager.admin import account_page, show
 from manager.admin.acting import act, act_on_each, found
-from manager.admin.base import LiveChangeList, ScopedAdmin
+from manager.admin.base import LiveChangeList
+from manager.admin.export import CHUNK
+from manager.admin.record import Section
 from manager.admin.reloading import ReloadingAdmin
-from manager.forms import ConfirmForm, HaltForm, MoneyForm, OrderForm
+from manager.forms import HALT_WORDS, ConfirmForm, HaltForm, MoneyForm, OrderForm
 from markets.models import Symbol
 from orders.models import Order
 from positions.models import Position
@@ -63,30 +66,48 @@ def has_something_open(logins: Any) -> bool:
     )
 
 
+#: What the desk shows of an account, beside its row, in the CSV file.
+LIVE_COLUMNS = ("floating", "equity", "margin", "free_margin", "margin_level")
+
+
 @admin.register(Account)
 class AccountAdmin(ReloadingAdmin):
     """Accounts: who, how much, how near to the edge."""
 
     kind = "account"
+    heading = "Accounts"
+    nothing = "No account matches."
+    renews = True
+    vocabulary = words.ACCOUNT
     form = AccountForm
     list_display = (
         "login", "name", "group", "shown_balance", "shown_equity", "shown_floating", "shown_margin",
-        "shown_level", "shown_flags",
+        "shown_free", "shown_level", "shown_flags",
     )  # fmt: skip
     list_filter = ("group", "tier", "margin_call", "enabled", "read_only", "close_only", "halt")
-    search_fields = ("login__startswith", "name", "user__username", "user__email")
+    search_words = (
+        "login__startswith",
+        "name__icontains",
+        "user__username__istartswith",
+        "user__email__istartswith",
+    )
     search_help_text = "Login, name, user name or e-mail"
     list_select_related = ("group",)
     autocomplete_fields = ("user",)
-    readonly_fields = ("shown_money", "shown_more")
     fieldsets = (
-        ("Money", {"fields": ("shown_money",)}),
-        ("Account", {"fields": (("login", "name"), ("user", "group"), ("leverage", "tier", "agent"))}),
-        ("Rights", {"fields": (("enabled", "read_only", "close_only"),)}),
-        ("Open and latest", {"fields": ("shown_more",)}),
-    )
-    actions = ("disable", "enable", "close_all", "cancel_all")
+        (
+            "Settings",
+            {
+                "fields": (
+                    ("login", "name", "user", "group"), ("leverage", "tier", "agent"),
+                    ("enabled", "read_only", "close_only"),
+                )
+            },
+        ),
+    )  # fmt: skip
+    actions = ("close_all", "cancel_all", "disable", "enable")
     actions_detail = ("money", "order", "halt")
+    unexported = ("event_seq", "ledger_seq")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
         """Return the list that adds equity and margin."""
@@ -109,13 +130,13 @@ class AccountAdmin(ReloadingAdmin):
             self.add_live([row])
         return row
 
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """Return what the account's page shows above its settings."""
+        return account_page.sections(request, obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Sequence[str]:
         """Return what cannot be edited: the login once it is given."""
-        return (*self.readonly_fields, "login") if obj else self.readonly_fields
-
-    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        """Return the sections; a new account has no money yet."""
-        return self.fieldsets if obj else self.fieldsets[1:3]
+        return ("login",) if obj else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the next free login."""
@@ -138,18 +159,35 @@ class AccountAdmin(ReloadingAdmin):
             obj.currency = obj.group.currency
             obj.save(force_insert=True)
 
+    def exported(self, rows: Any) -> Iterator[list[Any]]:
+        """Return the rows with the figures that the desk shows of them."""
+        lines = super().exported(rows)
+        headers = next(lines)
+        yield [*headers, *LIVE_COLUMNS]
+        login = headers.index("login")
+        held = list(lines)
+        for start in range(0, len(held), CHUNK):
+            part = held[start : start + CHUNK]
+            states = live.account_states(line[login] for line in part)
+            for line in part:
+                state = states.get(line[login], {})
+                # Figures are decimal text of the desk's own; as numbers they are no formulas.
+                yield [
+                    *line,
+                    *(None if state.get(key) is None else Decimal(state[key]) for key in LIVE_COLUMNS),
+                ]
+
     # Columns
 
     @admin.display(description="Balance", ordering="balance")
     def shown_balance(self, obj: Any) -> Any:
         """Return the balance with its currency."""
-        return format_html('<span class="td-num">{} {}</span>', f"{obj.balance:,f}", obj.currency)
+        return show.money(obj.balance, obj.currency, obj.digits)
 
     @admin.display(description="Equity")
     def shown_equity(self, obj: Any) -> Any:
-        """Return equity as the desk shows it; it shows accounts with positions."""
-        state = obj.live
-        return show.number(state["equity"]) if state else show.EMPTY
+        """Return equity: what the desk shows of accounts with positions, else balance and credit."""
+        return show.number(obj.live["equity"] if obj.live else obj.balance + obj.credit, digits=obj.digits)
 
     @admin.display(description="Floating")
     def shown_floating(self, obj: Any) -> Any:
@@ -161,6 +199,11 @@ class AccountAdmin(ReloadingAdmin):
         """Return the margin in use."""
         return show.number(obj.live["margin"]) if obj.live else show.EMPTY
 
+    @admin.display(description="Free margin")
+    def shown_free(self, obj: Any) -> Any:
+        """Return the free margin."""
+        return show.number(obj.live["free_margin"]) if obj.live else show.EMPTY
+
     @admin.display(description="Level")
     def shown_level(self, obj: Any) -> Any:
         """Return the margin level with a mark where it is at the group's margin call."""
@@ -168,223 +211,223 @@ class AccountAdmin(ReloadingAdmin):
         if level is None:
             return show.EMPTY
         mark = "⚠ " if obj.margin_call else ""
-        return format_html('<span class="td-num{}">{}{} %</span>', " td-loss" if mark else "", mark, level)
+        return format_html(
+            '<span class="td-num{}">{}{} %</span>', " td-loss" if mark else "", mark, f"{Decimal(level):,f}"
+        )
 
     @admin.display(description="State")
     def shown_flags(self, obj: Any) -> Any:
         """Return what is out of the ordinary, in words."""
-        flags = [
-            (not obj.enabled, "disabled", "bad"),
-            (obj.margin_call, "margin call", "bad"),
-            (obj.halt != "normal", f"switch: {obj.get_halt_display().lower()}", "bad"),
-            (obj.read_only, "read only", "warn"),
-            (obj.close_only, "close only", "warn"),
-        ]
-        found_ = [(kind, word) for is_so, word, kind in flags if is_so]
-        return format_html_join(" ", '<span class="td-flag td-flag-{}">{}</span>', found_) or show.EMPTY
-
-    @admin.display(description="")
-    def shown_money(self, obj: Any) -> Any:
-        """Return balance, equity and margin side by side."""
-        state = obj.live or {}
-        parts = [
-            ("Balance", show.number(obj.balance)),
-            ("Credit", show.number(obj.credit)),
-            ("Floating", show.gain(state.get("floating"))),
-            ("Equity", show.number(state.get("equity"))),
-            ("Margin", show.number(state.get("margin"))),
-            ("Free margin", show.number(state.get("free_margin"))),
-            ("Margin level", f"{state['margin_level']} %" if state.get("margin_level") else show.EMPTY),
-        ]
-        cells = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", parts)
-        return format_html('<dl class="td-facts">{}</dl>', cells)
-
-    @admin.display(description="")
-    def shown_more(self, obj: Any) -> Any:
-        """Return links to everything that belongs to the account."""
-        lists = (
-            ("Open positions", "positions_position", "&status__exact=open"),
-            ("Pending orders", "orders_order", "&status__exact=pending"),
-            ("All orders", "orders_order", ""),
-            ("Deals", "positions_deal", ""),
-            ("Smart orders", "orders_smartorder", ""),
-            ("Ledger", "accounts_ledgerentry", ""),
-        )
-        parts = [
-            (reverse(f"admin:{name}_changelist"), obj.login, extra, label) for label, name, extra in lists
-        ]
-        return format_html_join(" ", '<a class="td-link td-chip" href="{}?login={}{}">{}</a>', parts)
+        return account_page.flags(obj) or show.EMPTY
 
     # Actions
 
     def _back(self, obj: Account) -> str:
         return reverse("admin:accounts_account_change", args=[obj.login])
 
-    @action(description="Money", icon="payments", permissions=["act"])
+    @action(description="Money", icon="payments", permissions=["move_money"])
     def money(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Deposit, withdraw, give or take credit, charge, correct."""
-        account = found(self, request, object_id)
+        account = found(self, request, object_id, right="manager.move_money")
         state = account.live or {}
+        free = state.get("free_margin")
+        may_override = request.user.has_perm("manager.override_terms")
         return act(
             self, request,
             title=f"Move money of account {account.login}",
-            form=MoneyForm(request.POST or None),
-            run=lambda given: services.balance_operation(
-                account.login, given["kind"], given["amount"], override=given["override"],
-                comment=given["comment"], actor=request.user.get_username(),
+            form=MoneyForm(request.POST or None, may_override=may_override),
+            run=lambda given, key: services.balance_operation(
+                account.login, given["kind"], given["amount"], override=given.get("override", False),
+                comment=given["comment"], actor=request.user.get_username(), client_id=key,
             ),
             back=self._back(account),
             submit="Book it",
             about=[
-                ("Balance", f"{account.balance:,f} {account.currency}"),
-                ("Credit", f"{account.credit:,f} {account.currency}"),
-                ("Free margin", state.get("free_margin", "all of it: nothing is open")),
+                ("Client", account.name or show.EMPTY),
+                ("Balance", show.money(account.balance, account.currency, account.digits)),
+                ("Credit", show.money(account.credit, account.currency, account.digits)),
+                ("Free margin", show.money(free, account.currency, account.digits) if free else "all: nothing is open"),
             ],
+            says=lambda given: money_in_words(account, given),
         )  # fmt: skip
 
-    @action(description="New order", icon="add_shopping_cart", permissions=["act"])
+    @action(description="New order", icon="add_shopping_cart", permissions=["place_orders"])
     def order(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Place an order for the account as a manager."""
-        account = found(self, request, object_id)
+        account = found(self, request, object_id, right="manager.place_orders")
         names = list(Symbol.objects.values_list("name", flat=True))
+        form = OrderForm(
+            request.POST or None, symbols=names, may_override=request.user.has_perm("manager.override_terms")
+        )
         return act(
             self, request,
             title=f"New order for account {account.login}",
-            form=OrderForm(request.POST or None, symbols=names),
-            run=lambda given: services.place_order(
-                account.login, by=By.MANAGER, actor=request.user.get_username(),
-                check_margin=not given["skip_margin"],
-                **{key: value for key, value in given.items() if key != "skip_margin"},
+            form=form,
+            run=lambda _, key: services.place_order(
+                account.login, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **form.asked()
             ),
             back=self._back(account),
             submit="Place it",
-            about=[("Account", account.login), ("Name", account.name), ("Group", account.group_id)],
+            about=[
+                ("Client", account.name or show.EMPTY),
+                ("Group", account.group_id),
+                ("Free margin", show.number((account.live or {}).get("free_margin", account.balance + account.credit))),
+            ],
+            says=lambda given: order_in_words(account, given),
         )  # fmt: skip
 
-    @action(description="Kill switch", icon="power_settings_new", permissions=["act"])
+    @action(description="Kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the account's kill switch."""
-        account = found(self, request, object_id)
+        account = found(self, request, object_id, right="manager.turn_switches")
         return act(
             self, request,
             title=f"Kill switch of account {account.login}",
             form=HaltForm(request.POST or None, initial={"level": account.halt}),
-            run=lambda given: services.set_halt(
+            run=lambda given, _: services.set_halt(
                 HaltScope.ACCOUNT, account.login, given["level"], actor=request.user.get_username()
             ),
             back=self._back(account),
             submit="Turn it",
-            about=[("Now", account.get_halt_display())],
+            about=[("Client", account.name or show.EMPTY), ("Now", HALT_WORDS[account.halt])],
+            says=lambda given: [
+                f"Account {account.login} goes from {account.halt.replace('_', ' ')} to {HALT_WORDS[given['level']]}."
+            ],
         )  # fmt: skip
 
+    def _listed(self, rows: Sequence[Any]) -> Any:
+        return show.table(
+            ("Login", "Name", "Group", "Balance"),
+            [(r.login, r.name, r.group_id, show.money(r.balance, r.currency, r.digits)) for r in rows],
+        )
+
     def _switch(self, request: HttpRequest, rows: "QuerySet[Account]", *, on: bool) -> HttpResponse | None:
-        def run(account: Account, _: dict[str, Any]) -> services.Outcome:
+        def run(account: Account, _: dict[str, Any], wait_s: float) -> services.Outcome:
             # The desk writes the row with the effect: asking is enough.
             return services.change_settings(
-                "account", account.login, {"enabled": on}, actor=request.user.get_username()
+                "account", account.login, {"enabled": on}, actor=request.user.get_username(), wait_s=wait_s
             )
 
         word = "enable" if on else "disable"
+        what = "may trade again" if on else "may do nothing: every order, closing included, is refused"
         return act_on_each(
             self, request, rows, action=word, title=f"{word.capitalize()} accounts",
-            form=ConfirmForm(request.POST or None), run=run, submit=word.capitalize(),
+            form=ConfirmForm(request.POST or None), run=run, submit=f"{word.capitalize()} them",
+            listed=self._listed, says=lambda given: [f"{given['rows']} accounts {what}."],
+            none="No account was chosen.",
         )  # fmt: skip
 
-    @admin.action(description="Disable", permissions=["act"])
+    @admin.action(description="Disable accounts", permissions=["act"])
     def disable(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Forbid these accounts everything."""
         return self._switch(request, rows, on=False)
 
-    @admin.action(description="Enable", permissions=["act"])
+    @admin.action(description="Enable accounts", permissions=["act"])
     def enable(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Allow these accounts to trade again."""
         return self._switch(request, rows, on=True)
 
-    @admin.action(description="Close all positions", permissions=["act"])
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        """Return whether this member of staff may close positions."""
+        return request.user.has_perm("positions.change_position")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Return whether this member of staff may cancel orders."""
+        return request.user.has_perm("orders.change_order")
+
+    @admin.action(description="Close all positions", permissions=["close"])
     def close_all(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Close every open position of these accounts at the market."""
-
-        def run(account: Account, _: dict[str, Any]) -> services.Outcome:
-            outcome = services.Outcome(services.DONE)
-            for ticket in Position.objects.filter(login=account.login, status="open").values_list(
-                "ticket", flat=True
-            ):
-                closed = services.close_position(
-                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username()
-                )
-                outcome = outcome if closed.ok else closed
-            return outcome
-
+        holding = rows.filter(login__in=Position.objects.filter(status="open").values("login"))
         return act_on_each(
-            self, request, rows, action="close_all", title="Close all positions of",
-            form=ConfirmForm(request.POST or None), run=run, submit="Close all",
+            self, request, holding, action="close_all", title="Close all positions of accounts",
+            form=ConfirmForm(request.POST or None), submit="Close all",
+            run=lambda account, _, wait_s: _each(
+                Position.objects.filter(login=account.login, status="open").order_by("ticket"),
+                lambda ticket, left_s: services.close_position(
+                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username(), wait_s=left_s
+                ),
+                wait_s,
+            ),
+            listed=self._listed,
+            says=lambda given: [
+                f"Every open position of {given['rows']} accounts is closed at the market, smart orders' positions too."
+            ],
+            right="positions.change_position", none="None of the chosen accounts has an open position.",
         )  # fmt: skip
 
-    @admin.action(description="Cancel all pending orders", permissions=["act"])
+    @admin.action(description="Cancel all pending orders", permissions=["cancel"])
     def cancel_all(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Cancel every pending order of these accounts."""
-
-        def run(account: Account, _: dict[str, Any]) -> services.Outcome:
-            outcome = services.Outcome(services.DONE)
-            for ticket in Order.objects.filter(login=account.login, status="pending").values_list(
-                "ticket", flat=True
-            ):
-                canceled = services.cancel_order(
-                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username()
-                )
-                outcome = outcome if canceled.ok else canceled
-            return outcome
-
+        waiting = rows.filter(login__in=Order.objects.filter(status="pending").values("login"))
         return act_on_each(
-            self, request, rows, action="cancel_all", title="Cancel all orders of",
-            form=ConfirmForm(request.POST or None), run=run, submit="Cancel all",
+            self, request, waiting, action="cancel_all", title="Cancel all orders of accounts",
+            form=ConfirmForm(request.POST or None), submit="Cancel all",
+            run=lambda account, _, wait_s: _each(
+                Order.objects.filter(login=account.login, status="pending").order_by("ticket"),
+                lambda ticket, left_s: services.cancel_order(
+                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username(), wait_s=left_s
+                ),
+                wait_s,
+            ),
+            listed=self._listed,
+            says=lambda given: [f"Every pending order of {given['rows']} accounts is cancelled."],
+            right="orders.change_order", none="None of the chosen accounts has a pending order.",
         )  # fmt: skip
 
 
-@admin.register(LedgerEntry)
-class LedgerAdmin(ScopedAdmin):
-    """Every change of balance and credit."""
+def _each(rows: Any, ask: Any, wait_s: float) -> services.Outcome:
+    """Ask for each ticket; return the first answer that is not "done". A silent desk is not waited for twice."""
+    worst = services.Outcome(services.DONE)
+    for ticket in rows.values_list("ticket", flat=True):
+        outcome = ask(ticket, wait_s)
+        if not outcome.ok:
+            worst = worst if not worst.ok else outcome
+            if outcome.state == services.ACCEPTED:
+                wait_s = 0
+    return worst
 
-    list_display = (
-        "shown_time", "shown_login", "seq", "kind", "shown_amount", "shown_balance", "shown_credit",
-        "shown_deal", "comment", "actor",
-    )  # fmt: skip
-    list_display_links = ("seq",)
-    list_filter = ("kind",)
-    search_fields = ("=login", "=deal", "comment")
-    search_help_text = "Login, deal or words of the comment"
-    ordering = ("-id",)
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Let links name an account."""
-        return lookup == "login" or super().lookup_allowed(lookup, value, request)
+def money_in_words(account: Account, given: dict[str, Any]) -> list[str]:
+    """Return what a balance operation will do, the figures after it included."""
+    kind = LedgerKind(given["kind"])
+    words_ = kind.value.replace("_", " ")
+    try:
+        amount = Decimal(given["amount"])
+    except InvalidOperation:  # the desk will say what is wrong with it
+        return [f"{words_.capitalize()} of {given['amount']}."]
+    signed = -amount if kind in TAKING_KINDS else amount
+    is_credit = kind in (LedgerKind.CREDIT_IN, LedgerKind.CREDIT_OUT, LedgerKind.BONUS)
+    before = account.credit if is_credit else account.balance
+    digits = account.digits
+    lines = [
+        f"{words_.capitalize()} of {amount:,f} {account.currency}, account {account.login}"
+        + (f" ({account.name})." if account.name else "."),
+        f"{'Credit' if is_credit else 'Balance'} goes from {before:,.{digits}f} to "
+        f"{before + signed:,.{digits}f} {account.currency}.",
+    ]
+    if given.get("override"):
+        lines.append("It is booked even if balance, credit or free margin falls below 0.")
+    return lines
 
-    @admin.display(description="Time", ordering="time")
-    def shown_time(self, obj: LedgerEntry) -> Any:
-        """Return when it was booked."""
-        return show.time(obj.time)
 
-    @admin.display(description="Account", ordering="login")
-    def shown_login(self, obj: LedgerEntry) -> Any:
-        """Return the account."""
-        return show.link("accounts_account", obj.login)
-
-    @admin.display(description="Amount", ordering="amount")
-    def shown_amount(self, obj: LedgerEntry) -> Any:
-        """Return the amount with its sign."""
-        return show.gain(obj.amount)
-
-    @admin.display(description="Balance after")
-    def shown_balance(self, obj: LedgerEntry) -> Any:
-        """Return the balance it left."""
-        return show.number(obj.balance_after)
-
-    @admin.display(description="Credit after")
-    def shown_credit(self, obj: LedgerEntry) -> Any:
-        """Return the credit it left."""
-        return show.number(obj.credit_after)
-
-    @admin.display(description="Deal")
-    def shown_deal(self, obj: LedgerEntry) -> Any:
-        """Return the deal that it came from."""
-        return show.link("positions_deal", obj.deal)
+def order_in_words(account: Account, given: dict[str, Any]) -> list[str]:
+    """Return what an order for a client will be."""
+    kind = given["type"].replace("_", " ")
+    at = f" at {given['price']}" if given.get("price") else ""
+    at += f", limit {given['limit_price']}" if given.get("limit_price") else ""
+    exits = [
+        f"{name} {given[key]}" for key, name in (("sl", "stop loss"), ("tp", "take profit")) if given.get(key)
+    ]
+    lines = [f"{kind.capitalize()} {given['volume']} lots of {given['symbol']}{at} for account {account.login}"
+             + (f" ({account.name})" if account.name else "") + (", " + ", ".join(exits) if exits else "") + "."]  # fmt: skip
+    quote = live.quotes().get(given["symbol"])
+    lines.append(f"The market is {quote[0]} / {quote[1]}." if quote else "There is no quote yet.")
+    if given.get("open_price") or given.get("open_time"):
+        price = given.get("open_price") or "the market's price"
+        lines.append(
+            f"It counts as opened at {price}, {show.moment(given.get('open_time')) if given.get('open_time') else 'now'}."
+        )
+    if given.get("skip_margin"):
+        lines.append("Margin is not checked.")
+    return lines

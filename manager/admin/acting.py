@@ -1,9 +1,13 @@
-"""Pages by which a manager asks for something: a form, the service, and its answer.
+"""Pages by which a manager asks for something: a form, what it will do in words, the service, its answer.
 
-Whatever the answer is, it is shown with its code. The forms check no rule of trading; the engine does.
+Whatever the answer is, it is shown with its code. A page carries a key that goes to the journal with what is
+asked, so that a second click, or sending the page again, asks once. The forms check no rule of trading; the
+engine does.
 """
 
-from collections.abc import Callable, Iterable
+import re
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -17,7 +21,16 @@ from django.template.response import TemplateResponse
 from dealing.services import ACCEPTED, Outcome
 from manager.admin.base import DeskAdmin
 
-Run = Callable[[dict[str, Any]], Outcome]
+#: What asks the service: the form's values, and the key under which it acts once.
+Run = Callable[[dict[str, Any], str], Outcome]
+#: The same for one of many rows, with how many seconds to wait for the desk.
+RunEach = Callable[[Any, dict[str, Any], float], Outcome]
+Says = Callable[[dict[str, Any]], Sequence[str]]
+
+MOST_AT_ONCE = 500
+TOLD_ONE_BY_ONE = 10
+WAIT_S = 5.0
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 def told(outcome: Outcome) -> str:
@@ -40,36 +53,46 @@ def report(request: HttpRequest, outcome: Outcome, what: str) -> None:
         messages.error(request, f"{what}: {told(outcome)}")
 
 
-def found(admin: DeskAdmin, request: HttpRequest, object_id: Any) -> Any:
-    """Return the row that a page is about.
+def found(admin: DeskAdmin, request: HttpRequest, object_id: Any, *, right: str = "") -> Any:
+    """Return the row that a page is about; `right` is what it takes to act, "" the right to change the row.
 
     Raises:
         Http404: there is no such row, or this member of staff may not see it.
         PermissionDenied: they may see it and not act on it.
     """
     row = admin.get_object(request, str(object_id))
-    if row is None:
+    if row is None or not admin.has_view_permission(request, row):
         raise Http404(f"there is no {admin.opts.verbose_name} {object_id}")
-    if not admin.has_act_permission(request, row):
+    allowed = request.user.has_perm(right) if right else admin.has_act_permission(request, row)
+    if not allowed:
         raise PermissionDenied
     return row
 
 
 def page(
     admin: DeskAdmin, request: HttpRequest, *, title: str, form: Form, back: str, submit: str,
-    about: Iterable[tuple[str, Any]] = (), hidden: Iterable[tuple[str, Any]] = (), listed: Iterable[Any] = (),
+    about: Iterable[tuple[str, Any]] = (), hidden: Iterable[tuple[str, Any]] = (), listed: Any = "",
+    says: Iterable[str] = (), is_asked: bool = False, key: str = "",
 ) -> TemplateResponse:  # fmt: skip
-    """Return the page of a form; `about` are facts beside it, `listed` the rows that it will act on."""
+    """Return the page of a form; `about` are facts beside it, `listed` the rows that it will act on.
+
+    is_asked: the form is filled in, and the page says what will happen and asks for a yes.
+    """
     context = {
         **admin.admin_site.each_context(request),
         "title": title,
+        "heading": admin.heading,
+        "named": title,
         "opts": admin.opts,
         "form": form,
         "back": back,
         "submit_text": submit,
         "about": list(about),
         "hidden": list(hidden),
-        "listed": list(listed),
+        "listed": listed,
+        "says": list(says),
+        "is_asked": is_asked,
+        "key": key or uuid.uuid4().hex,
         "media": admin.media + form.media,
     }
     return TemplateResponse(request, "manager/act.html", context)
@@ -77,11 +100,23 @@ def page(
 
 def act(
     admin: DeskAdmin, request: HttpRequest, *, title: str, form: Form, run: Run, back: str, submit: str,
-    about: Iterable[tuple[str, Any]] = (),
+    about: Iterable[tuple[str, Any]] = (), says: Says | None = None,
 ) -> HttpResponse:  # fmt: skip
-    """Show a form or, once it is filled in, ask the service; a refusal stands on the form with its code."""
-    if request.method == "POST" and form.is_valid():
-        outcome = run(form.cleaned_data)
+    """Show a form; once it is filled in say what it will do, where `says` knows; then ask the service.
+
+    A refusal stands on the form with its code.
+    """
+    about = list(about)
+    key = request.POST.get("key", "")
+    key = key if _KEY.fullmatch(key) else ""
+    if request.method == "POST" and "edit" not in request.POST and form.is_valid():
+        if says is not None and "confirmed" not in request.POST:
+            given = [(name, value) for name in form.fields for value in request.POST.getlist(name)]
+            return page(
+                admin, request, title=title, form=form, back=back, submit=submit, about=about,
+                hidden=[*given, ("confirmed", "yes")], says=says(form.cleaned_data), is_asked=True, key=key,
+            )  # fmt: skip
+        outcome = run(form.cleaned_data, f"admin-{key or uuid.uuid4().hex}")
         if outcome.ok or outcome.state == ACCEPTED:
             report(request, outcome, title)
             return HttpResponseRedirect(back)
@@ -91,30 +126,60 @@ def act(
 
 def act_on_each(
     admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form,
-    run: Callable[[Any, dict[str, Any]], Outcome], submit: str,
+    run: RunEach, submit: str, listed: Callable[[Sequence[Any]], Any], says: Says, right: str = "", none: str,
 ) -> HttpResponse | None:  # fmt: skip
     """Ask once for a confirmation, then ask the service for every chosen row and sum up the answers.
+
+    rows: those of the chosen on which the action makes sense; `none` is said where there are none.
+    listed: gives the table of the rows that the confirmation shows.
 
     Raises:
         PermissionDenied: this member of staff may look and not act.
     """
-    if not admin.has_act_permission(request):
+    allowed = request.user.has_perm(right) if right else admin.has_act_permission(request)
+    if not allowed:
         raise PermissionDenied
+    chosen = list(rows[: MOST_AT_ONCE + 1])
+    if not chosen:
+        messages.warning(request, none)
+        return None
+    if len(chosen) > MOST_AT_ONCE:
+        messages.error(request, f"{title}: more than {MOST_AT_ONCE} rows; choose fewer at a time.")
+        return None
     if "confirmed" not in request.POST or not form.is_valid():
-        chosen = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
         hidden = [("action", action), ("confirmed", "yes")]
-        hidden += [(helpers.ACTION_CHECKBOX_NAME, key) for key in chosen]
+        # The rows by name: what the page shows is what will be acted on, whatever a filter finds by then.
+        hidden += [(helpers.ACTION_CHECKBOX_NAME, row.pk) for row in chosen]
         return page(
             admin, request, title=title, form=form, back=request.get_full_path(), submit=submit,
-            hidden=hidden, listed=rows,
+            hidden=hidden, listed=listed(chosen), says=says({"rows": len(chosen)}),
         )  # fmt: skip
-    done = 0
+    _act(request, chosen, form.cleaned_data, run, title)
+    return None
+
+
+def _act(request: HttpRequest, rows: Sequence[Any], given: dict[str, Any], run: RunEach, title: str) -> None:
+    """Ask for each row; once the desk is silent, the rest goes to the journal without waiting."""
+    done = waiting = 0
+    refused = []
+    wait_s = WAIT_S
     for row in rows:
-        outcome = run(row, form.cleaned_data)
+        outcome = run(row, given, wait_s)
         if outcome.ok:
             done += 1
+        elif outcome.state == ACCEPTED:
+            waiting += 1
+            wait_s = 0
         else:
-            report(request, outcome, f"{title} {row}")
+            refused.append(f"{title}, {row}: {told(outcome)}")
     if done:
         messages.success(request, f"{title}: {done} done.")
-    return None
+    if waiting:
+        messages.warning(
+            request,
+            f"{title}: {waiting} acknowledged, but the desk has not answered yet; it will act on them when it does.",
+        )
+    for line in refused[:TOLD_ONE_BY_ONE]:
+        messages.error(request, line)
+    if len(refused) > TOLD_ONE_BY_ONE:
+        messages.error(request, f"{title}: {len(refused) - TOLD_ONE_BY_ONE} more were refused.")

@@ -1,38 +1,67 @@
-"""What all pages of the admin share: rows that can only be looked at, scope, quick counting, live columns."""
+"""What all pages of the admin share: headings, search, quick counting, live columns, scope, records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.contrib.admin import display
 from django.core.paginator import Paginator
 from django.db import connection
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from accounts.selectors import logins_visible_to
+from manager.admin.export import Exporting
+from manager.admin.record import Section
 
+#: Rows of a filtered list that are counted; of a longer one the list says "more than".
+COUNTED = 10_000
 ESTIMATE_ABOVE = 50_000
+BIGINT_DIGITS = 18
+SEARCHED_WORDS = 5
 
 
-class EstimatingPaginator(Paginator):
-    """Counts a large table that nobody filtered by PostgreSQL's own estimate: a click is not worth a scan."""
+def _renewed(request: HttpRequest) -> dict[str, Any]:
+    """Return what a page leaves out when it merely renews itself: messages are for who looks at it."""
+    return {"messages": ()} if "X-Renew" in request.headers else {}
+
+
+class QuickPaginator(Paginator):
+    """Counts so that a click is never worth a scan of a large table.
+
+    Where nothing is filtered, PostgreSQL's own estimate is taken above 50,000 rows; a filtered list is counted
+    up to 10,000, and its later pages are reached by narrowing the filter.
+    """
+
+    template_name = "manager/pagination.html"
 
     @cached_property
     def count(self) -> int:
-        """Return the number of rows, estimated above 50,000 where nothing is filtered."""
+        """Return the number of rows, estimated or cut off where they are many."""
         query = getattr(self.object_list, "query", None)
-        if query is not None and not query.where and not query.distinct:
+        if query is None:
+            return int(super().count)
+        if not query.where and not query.distinct:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
                     [query.get_meta().db_table],
                 )
                 estimate: int = cursor.fetchone()[0]
-            if estimate > ESTIMATE_ABOVE:
-                return estimate
-        return int(super().count)
+            return estimate if estimate > ESTIMATE_ABOVE else int(super().count)
+        rows: Any = self.object_list
+        found: int = rows.order_by()[: COUNTED + 1].count()
+        return min(found, COUNTED)
+
+    @property
+    def said(self) -> str:
+        """Return the number of rows in words: exact, about, or more than."""
+        query = getattr(self.object_list, "query", None)
+        if self.count >= COUNTED and query is not None and query.where:
+            return f"{COUNTED:,} or more"
+        return f"about {self.count:,}" if self.count > ESTIMATE_ABOVE else f"{self.count:,}"
 
 
 class LiveChangeList(ChangeList):
@@ -45,22 +74,74 @@ class LiveChangeList(ChangeList):
         self.model_admin.add_live(self.result_list)
 
 
-class DeskAdmin(ModelAdmin):
-    """Base of the admin's pages: 50 rows a page, no deleting, no date widgets on facts."""
+class DeskAdmin(Exporting, ModelAdmin):
+    """Base of the admin's pages: 50 rows a page, no deleting, one search for numbers and one for words."""
 
+    #: Name of the list, as the side bar has it.
+    heading = ""
+    #: What an empty list says, and whether a list renews itself while it is looked at.
+    nothing = "Nothing to show."
+    renews = False
+    #: Columns that a searched number, and a searched word, is looked for in (with the lookup).
+    search_numbers: Sequence[str] = ()
+    search_words: Sequence[str] = ()
     list_per_page = 50
+    list_max_show_all = 0
     show_full_result_count = False
-    paginator = EstimatingPaginator
+    paginator = QuickPaginator
     list_filter_submit = False
     compressed_fields = False
     list_fullwidth = True
+    change_list_template = "manager/list.html"
     actions: Sequence[Any] = ()
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        """Return something where there is a search at all, so that its box is shown."""
+        return (*self.search_numbers, *self.search_words)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
+    ) -> "tuple[QuerySet[Any], bool]":
+        """Return the rows in which every word is found: a number as a number, by index, a word as a word."""
+        for word in search_term.replace("\x00", "").split()[:SEARCHED_WORDS]:
+            found = Q(pk__in=())
+            bare = word.lstrip("#")
+            if bare.isascii() and bare.isdecimal() and len(bare) <= BIGINT_DIGITS:
+                for column in self.search_numbers:
+                    found |= Q(**{column: int(bare)})
+            for column in self.search_words:
+                found |= Q(**{column: word})
+            queryset = queryset.filter(found)
+        return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the actions without Django's own deletion."""
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list under its heading."""
+        more = {**(extra_context or {}), **_renewed(request), "heading": self.heading_of(request)}
+        return super().changelist_view(request, more)
+
+    def heading_of(self, request: HttpRequest) -> str:
+        """Return the name of the list as it is filtered."""
+        return self.heading
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **more: Any) -> HttpResponse:
+        """Show a row's page under the name of its list."""
+        context["heading"] = self.heading
+        context["named"] = str(more.get("obj") or "new")
+        context |= _renewed(request)
+        return super().render_change_form(request, context, **more)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Show what was changed in a row, and by whom, under the name of its list."""
+        more = {"heading": self.heading, "named": f"{object_id}: history"}
+        return super().history_view(request, object_id, {**more, **(extra_context or {})})
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return that nothing is deleted here."""
@@ -70,9 +151,62 @@ class DeskAdmin(ModelAdmin):
         """Return whether this member of staff may act on rows of this kind, through the services."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
+    # Names of rights with a point would be looked up in the database before it has any.
+
+    def has_move_money_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether this member of staff may book money."""
+        return request.user.has_perm("manager.move_money")
+
+    def has_place_orders_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether this member of staff may place orders for clients."""
+        return request.user.has_perm("manager.place_orders")
+
+    def has_turn_switches_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether this member of staff may turn kill switches."""
+        return request.user.has_perm("manager.turn_switches")
+
+    def offered(self, obj: Any) -> Sequence[str] | None:
+        """Return which of the page's actions make sense for a row as it is; None: all of them."""
+        return None
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Return the actions of a row's page that are allowed and make sense."""
+        actions = super().get_actions_detail(request, object_id)
+        obj = self.get_object(request, str(object_id)) if actions else None
+        names = None if obj is None else self.offered(obj)
+        if names is None:
+            return actions
+        known = {f"{self.opts.app_label}_{self.opts.model_name}_{name}" for name in names}
+        return [action for action in actions if action.action_name in known]
+
 
 class ReadOnlyAdmin(DeskAdmin):
-    """Rows that only the desk writes."""
+    """Rows that only the desk writes: their page is a record with links, not a form."""
+
+    change_form_template = "manager/record.html"
+
+    @display(description="Number", ordering="id")
+    def shown_id(self, obj: Any) -> Any:
+        """Return the row's number."""
+        return obj.pk
+
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """Return what a row's page shows."""
+        raise NotImplementedError
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **more: Any) -> HttpResponse:
+        """Show the record."""
+        context["sections"] = self.sections(request, more["obj"])
+        context["show_history"] = False
+        return super().render_change_form(request, context, **more)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
+        """Return no fields: the record says it all."""
+        return ()
+
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> list[Any]:
+        """Return no inlines."""
+        return []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return that nothing is added here."""
@@ -96,3 +230,8 @@ class ScopedAdmin(ReadOnlyAdmin):
         if request.user.is_superuser:
             return rows
         return rows.filter(login__in=logins_visible_to(request.user))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Let links name an account, a position, an order, a plan or a deal."""
+        known = ("login", "position", "order", "symbol", "deal", "smart")
+        return lookup in known or super().lookup_allowed(lookup, value, request)

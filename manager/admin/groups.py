@@ -5,23 +5,26 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import GROUP_FIXED, Account, Group, GroupSecurity
 from accounts.selectors import groups_visible_to
 from dealing import services
 from engine.enums import HaltScope
-from manager import live
+from manager import live, words
 from manager.admin import show
 from manager.admin.accounts import has_something_open
 from manager.admin.acting import act, found
+from manager.admin.base import LiveChangeList
 from manager.admin.reloading import ReloadingAdmin
-from manager.forms import HaltForm
+from manager.forms import HALT_WORDS, HaltForm
+from markets.models import Security
 
 
 class GroupSecurityInline(TabularInline):
@@ -29,7 +32,22 @@ class GroupSecurityInline(TabularInline):
 
     model = GroupSecurity
     extra = 0
-    tab = True
+    verbose_name = "security with terms of its own"
+    verbose_name_plural = "terms on single securities: what is left empty is the group's"
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Return the rows in the words of the trade, with the securities to choose from."""
+        formset = super().get_formset(request, obj, **words.kwargs(words.TERMS), **kwargs)
+        words.dress(formset.form)
+        return formset
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the securities that there are."""
+        if db_field.name == "security":
+            names = [("", "---------")]
+            names += [(name, name) for name in Security.objects.values_list("name", flat=True)]
+            return forms.ChoiceField(choices=names, widget=UnfoldAdminSelectWidget())
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether terms may be taken away: a change of the group like any other."""
@@ -69,27 +87,35 @@ class GroupAdmin(ReloadingAdmin):
     """Groups: the conditions of their accounts."""
 
     kind = "group"
+    heading = "Groups"
+    nothing = "No group matches."
+    vocabulary = words.GROUP
     form = GroupForm
     inlines = (GroupSecurityInline,)
     list_display = (
-        "name", "description", "currency", "margin_mode", "leverage", "shown_margin_call", "shown_stop_out",
-        "execution", "shown_halt",
+        "name", "description", "shown_accounts", "currency", "margin_mode", "shown_leverage", "shown_margin_call",
+        "shown_stop_out", "shown_execution", "shown_halt",
     )  # fmt: skip
     list_filter = ("margin_mode", "execution", "currency")
-    search_fields = ("name", "description")
+    search_words = ("name__icontains", "description__icontains")
+    search_help_text = "Name or a word of the description"
     actions_detail = ("halt",)
     fieldsets = (
         (
             "Group",
-            {"fields": (("name", "currency"), "description", ("margin_mode", "leverage", "max_orders"))},
+            {"fields": (("name", "description", "currency"), ("margin_mode", "leverage", "max_orders"))},
         ),
         (
             "Margin and stop-out",
             {
                 "fields": (
                     ("margin_call", "stop_out", "stop_out_unit", "stop_out_mode"),
-                    ("free_margin_mode", "skip_fully_hedged", "hedge_larger_leg"),
-                    ("negative_balance_protection",),
+                    (
+                        "free_margin_mode",
+                        "skip_fully_hedged",
+                        "hedge_larger_leg",
+                        "negative_balance_protection",
+                    ),
                 )
             },
         ),
@@ -99,50 +125,88 @@ class GroupAdmin(ReloadingAdmin):
                 "fields": (
                     ("execution", "timeout", "ttl", "spread_diff"),
                     ("close_fifo", "hedge_prohibited", "positive_slippage", "swap_free"),
-                    ("commission_kind", "commission_amount"),
-                    ("agent_commission_kind", "agent_commission_amount"),
+                    (
+                        "commission_kind",
+                        "commission_amount",
+                        "agent_commission_kind",
+                        "agent_commission_amount",
+                    ),
                 )
             },
         ),
     )
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
+        """Return the list that adds kill switches."""
+        return LiveChangeList
+
+    def add_live(self, rows: Sequence[Any]) -> None:
+        """Give each group its kill switch."""
+        switches = live.levels("group")
+        for row in rows:
+            row.switch = switches.get(row.name, "normal")
+
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Group]":
-        """Return the groups of this manager's masks."""
-        return groups_visible_to(request.user)
+        """Return the groups of this manager's masks, with how many accounts each has."""
+        of_group = Account.objects.filter(group=OuterRef("pk")).order_by().values("group")
+        return groups_visible_to(request.user).annotate(
+            accounts=Subquery(of_group.annotate(n=Count("pk")).values("n"))
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Sequence[str]:
         """Return what cannot be edited: the name once it is given."""
         return ("name",) if obj else ()
 
+    @admin.display(description="Accounts", ordering="accounts")
+    def shown_accounts(self, obj: Any) -> Any:
+        """Return how many accounts the group has, with the way to them."""
+        address = f"{reverse('admin:accounts_account_changelist')}?group__name__exact={obj.name}"
+        return format_html('<a class="td-link td-num" href="{}">{}</a>', address, f"{obj.accounts or 0:,}")
+
+    @admin.display(description="Leverage", ordering="leverage")
+    def shown_leverage(self, obj: Group) -> Any:
+        """Return the leverage as one says it."""
+        return format_html('<span class="td-num">1:{}</span>', obj.leverage)
+
     @admin.display(description="Margin call", ordering="margin_call")
     def shown_margin_call(self, obj: Group) -> Any:
         """Return the margin call."""
-        return format_html("{} %", show.price(obj.margin_call))
+        return show.percent(obj.margin_call)
 
     @admin.display(description="Stop-out", ordering="stop_out")
     def shown_stop_out(self, obj: Group) -> Any:
         """Return the stop-out with its unit."""
-        unit = "%" if obj.stop_out_unit == "percent" else obj.currency
-        return format_html("{} {}", show.price(obj.stop_out), unit)
+        if obj.stop_out_unit == "percent":
+            return show.percent(obj.stop_out)
+        return format_html('<span class="td-num">{} {}</span>', f"{obj.stop_out:,f}", obj.currency)
+
+    @admin.display(description="Execution", ordering="execution")
+    def shown_execution(self, obj: Group) -> str:
+        """Return who executes."""
+        return words.said("execution", obj.execution)
 
     @admin.display(description="Kill switch")
-    def shown_halt(self, obj: Group) -> Any:
+    def shown_halt(self, obj: Any) -> Any:
         """Return the kill switch where it is turned."""
-        return live.halt_of("group", obj.name) or show.EMPTY
+        return show.flag(obj.switch.replace("_", " "), "bad") if obj.switch != "normal" else show.EMPTY
 
-    @action(description="Kill switch", icon="power_settings_new", permissions=["act"])
+    @action(description="Kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the group's kill switch."""
-        group = found(self, request, object_id)
-        now = live.halt_of("group", group.name)
+        group = found(self, request, object_id, right="manager.turn_switches")
+        now = live.level_of("group", group.name)
         return act(
             self, request,
             title=f"Kill switch of group {group.name}",
-            form=HaltForm(request.POST or None, initial={"level": now or "normal"}),
-            run=lambda given: services.set_halt(
+            form=HaltForm(request.POST or None, initial={"level": now}),
+            run=lambda given, _: services.set_halt(
                 HaltScope.GROUP, group.name, given["level"], actor=request.user.get_username()
             ),
             back=reverse("admin:accounts_group_change", args=[group.name]),
             submit="Turn it",
-            about=[("Now", now or "normal")],
+            about=[("Accounts", f"{group.accounts or 0:,}"), ("Now", HALT_WORDS[now])],
+            says=lambda given: [
+                f"Group {group.name} with its {group.accounts or 0:,} accounts goes from "
+                f"{now.replace('_', ' ')} to {HALT_WORDS[given['level']]}."
+            ],
         )  # fmt: skip

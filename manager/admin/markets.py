@@ -1,6 +1,7 @@
 """Symbols and securities: settings with the engine's own validation."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -11,12 +12,12 @@ from unfold.decorators import action
 
 from dealing import services
 from engine.enums import FOREX_MODES, HaltScope
-from manager import live
+from manager import live, words
 from manager.admin import show
 from manager.admin.acting import act, found
-from manager.admin.base import DeskAdmin, LiveChangeList
-from manager.admin.reloading import ReloadingAdmin
-from manager.forms import HaltForm
+from manager.admin.base import LiveChangeList
+from manager.admin.reloading import ReloadingAdmin, SettingsAdmin
+from manager.forms import HALT_WORDS, HaltForm
 from markets.models import SYMBOL_FIXED, Security, Symbol
 from orders.models import Order
 from positions.models import Deal, Position
@@ -35,7 +36,7 @@ class SymbolForm(forms.ModelForm):
         for field in ("base_currency", "profit_currency", "margin_currency"):
             if field in self.fields:
                 self.fields[field].required = False
-                self.fields[field].help_text = "Empty: from the name."
+                self.fields[field].help_text = "Empty: from the name."  # EURUSD: EUR and USD
 
     def clean(self) -> dict[str, Any]:
         """Fill in currencies and refuse what open positions, pending orders or past deals rest on.
@@ -76,20 +77,25 @@ class SymbolAdmin(ReloadingAdmin):
     """Symbols in the order in which conversion looks at them."""
 
     kind = "symbol"
+    heading = "Symbols"
+    nothing = "No symbol matches."
+    renews = True
+    vocabulary = words.SYMBOL
     form = SymbolForm
     list_display = (
-        "name", "description", "security", "shown_bid", "shown_ask", "digits", "shown_contract", "calc_mode",
-        "trade_mode", "shown_halt",
+        "name", "description", "security", "shown_bid", "shown_ask", "shown_spread", "shown_age", "shown_contract",
+        "shown_mode", "shown_trading", "shown_halt",
     )  # fmt: skip
     list_filter = ("security", "calc_mode", "trade_mode")
-    search_fields = ("name", "description")
+    search_words = ("name__icontains", "description__icontains")
+    search_help_text = "Name or a word of the description"
     actions_detail = ("halt",)
     fieldsets = (
         (
             "Symbol",
             {
                 "fields": (
-                    ("name", "security", "position"), "description", ("digits", "contract_size", "calc_mode"),
+                    ("name", "description", "security", "position"), ("digits", "contract_size", "calc_mode"),
                     ("base_currency", "profit_currency", "margin_currency", "conversion"),
                 )
             },
@@ -98,8 +104,8 @@ class SymbolAdmin(ReloadingAdmin):
             "Trading",
             {
                 "fields": (
-                    ("volume_min", "volume_max", "volume_step"), ("trade_mode", "stops_level", "freeze_level"),
-                    ("gateway",),
+                    ("volume_min", "volume_max", "volume_step"),
+                    ("trade_mode", "stops_level", "freeze_level", "gateway"),
                 )
             },
         ),
@@ -107,7 +113,7 @@ class SymbolAdmin(ReloadingAdmin):
             "Quotes and sessions",
             {
                 "fields": (
-                    ("filter_points", "filter_ticks", "quotes_timeout"), ("allow_negative",), "sessions", "holidays",
+                    ("filter_points", "filter_ticks", "quotes_timeout", "allow_negative"), ("sessions", "holidays"),
                 )
             },
         ),
@@ -124,14 +130,15 @@ class SymbolAdmin(ReloadingAdmin):
     )  # fmt: skip
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
-        """Return the list that adds quotes."""
+        """Return the list that adds quotes and switches."""
         return LiveChangeList
 
     def add_live(self, rows: Sequence[Any]) -> None:
-        """Give each symbol its last quote."""
-        quotes = live.quotes()
+        """Give each symbol its last quote and its kill switch."""
+        quotes, switches = live.quotes(), live.levels("symbol")
         for row in rows:
             row.quote = quotes.get(row.name)
+            row.switch = switches.get(row.name, "normal")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Symbol | None = None) -> Sequence[str]:
         """Return what cannot be edited: the name once it is given."""
@@ -147,6 +154,34 @@ class SymbolAdmin(ReloadingAdmin):
         """Return the last ask."""
         return show.price(obj.quote[1]) if obj.quote else show.EMPTY
 
+    @admin.display(description="Spread")
+    def shown_spread(self, obj: Any) -> Any:
+        """Return the spread in points, before any group's own."""
+        if not obj.quote:
+            return show.EMPTY
+        points = (Decimal(obj.quote[1]) - Decimal(obj.quote[0])).scaleb(obj.digits)
+        return show.number(points, digits=0)
+
+    @admin.display(description="Quote")
+    def shown_age(self, obj: Any) -> Any:
+        """Return how old the quote is; one that is too old to trade at stands out."""
+        return (
+            show.age(live.age_s(obj.quote[2]), obj.quotes_timeout)
+            if obj.quote
+            else show.flag("none yet", "warn")
+        )
+
+    @admin.display(description="Margin and profit", ordering="calc_mode")
+    def shown_mode(self, obj: Any) -> str:
+        """Return the formula."""
+        return words.said("calc_mode", obj.calc_mode)
+
+    @admin.display(description="Trading", ordering="trade_mode")
+    def shown_trading(self, obj: Any) -> Any:
+        """Return what may be traded."""
+        said = words.said("trade_mode", obj.trade_mode)
+        return said if obj.trade_mode == "full" else show.flag(said, "warn")
+
     @admin.display(description="Contract", ordering="contract_size")
     def shown_contract(self, obj: Any) -> Any:
         """Return the contract size."""
@@ -155,29 +190,44 @@ class SymbolAdmin(ReloadingAdmin):
     @admin.display(description="Kill switch")
     def shown_halt(self, obj: Any) -> Any:
         """Return the kill switch where it is turned."""
-        return live.halt_of("symbol", obj.name) or show.EMPTY
+        return show.flag(obj.switch.replace("_", " "), "bad") if obj.switch != "normal" else show.EMPTY
 
-    @action(description="Kill switch", icon="power_settings_new", permissions=["act"])
+    def has_turn_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether this member of staff may turn switches that concern accounts of every group."""
+        return request.user.has_perms(("manager.turn_switches", "dealing.change_halt"))
+
+    @action(description="Kill switch", icon="power_settings_new", permissions=["turn"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the symbol's kill switch."""
-        symbol = found(self, request, object_id)
-        now = live.halt_of("symbol", symbol.name)
+        symbol = found(self, request, object_id, right="manager.turn_switches")
+        now = live.level_of("symbol", symbol.name)
         return act(
             self, request,
             title=f"Kill switch of {symbol.name}",
-            form=HaltForm(request.POST or None, initial={"level": now or "normal"}),
-            run=lambda given: services.set_halt(
+            form=HaltForm(request.POST or None, initial={"level": now}),
+            run=lambda given, _: services.set_halt(
                 HaltScope.SYMBOL, symbol.name, given["level"], actor=request.user.get_username()
             ),
             back=reverse("admin:markets_symbol_change", args=[symbol.name]),
             submit="Turn it",
-            about=[("Now", now or "normal")],
+            about=[("Symbol", symbol.description or symbol.name), ("Now", HALT_WORDS[now])],
+            says=lambda given: [
+                f"{symbol.name} goes, for all clients, from {now.replace('_', ' ')} to {HALT_WORDS[given['level']]}."
+            ],
         )  # fmt: skip
 
 
 @admin.register(Security)
-class SecurityAdmin(DeskAdmin):
+class SecurityAdmin(SettingsAdmin):
     """Securities: names by which groups give terms."""
 
+    heading = "Securities"
+    nothing = "No security matches."
+    vocabulary = words.SECURITY
     list_display = ("name", "description")
-    search_fields = ("name",)
+    search_words = ("name__icontains",)
+    search_help_text = "Name"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Security | None = None) -> Sequence[str]:
+        """Return what cannot be edited: the name, by which groups give terms."""
+        return ("name",) if obj else ()

@@ -1,36 +1,37 @@
 """Positions with their profit at the last quotes, and deals with their evidence."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import action
 
+from accounts.models import LedgerEntry
 from dealing import services
 from engine.enums import By
 from manager import live
-from manager.admin import show
+from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList, ScopedAdmin
+from manager.admin.filters import LoginGroupFilter, SymbolFilter
+from manager.admin.record import Section, facts
 from manager.forms import CloseForm, CommentForm, StopsForm
+from orders.models import Order
 from positions.models import Deal, Position
 
 
-class LoginLinks(ScopedAdmin):
-    """Columns that positions and deals share."""
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Let links name an account, a position or an order."""
-        known = ("login", "position", "order", "symbol")
-        return lookup in known or super().lookup_allowed(lookup, value, request)
+class TradingAdmin(ScopedAdmin):
+    """Columns that positions, deals, orders, plans and requests share."""
 
     @admin.display(description="Account", ordering="login")
     def shown_login(self, obj: Any) -> Any:
         """Return the account."""
-        return show.link("accounts_account", obj.login)
+        return tables.login(obj.login)
 
     @admin.display(description="Side", ordering="side")
     def shown_side(self, obj: Any) -> Any:
@@ -44,52 +45,38 @@ class LoginLinks(ScopedAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(LoginLinks):
+class PositionAdmin(TradingAdmin):
     """Positions, open and closed."""
 
+    heading = "Positions"
+    nothing = "No position matches."
+    renews = True
     list_display = (
         "ticket", "shown_login", "symbol", "shown_side", "shown_volume", "shown_open", "shown_now", "shown_sl",
-        "shown_tp", "shown_profit", "shown_opened", "status",
+        "shown_tp", "shown_swap", "shown_profit", "shown_opened", "status",
     )  # fmt: skip
-    list_filter = ("status", "side", "symbol")
-    search_fields = ("=ticket", "=login", "symbol")
+    list_filter = ("status", "side", SymbolFilter, LoginGroupFilter)
+    search_numbers = ("ticket", "login")
+    search_words = ("symbol__iexact",)
     search_help_text = "Ticket, login or symbol"
-    date_hierarchy = None
     actions = ("close_positions",)
     actions_detail = ("close", "stops")
-    readonly_fields = ("shown_deals", "shown_profit", "shown_now")
-    fieldsets = (
-        (
-            "Position",
-            {
-                "fields": (
-                    ("ticket", "login", "status"), ("symbol", "side", "volume", "volume_opened"),
-                    ("open_price", "shown_now", "close_price"), ("sl", "tp", "smart"),
-                    ("opened_at", "modified_at"), "comment",
-                )
-            },
-        ),
-        (
-            "Money",
-            {
-                "fields": (
-                    ("shown_profit", "profit"), ("fees", "fees_booked"), ("swap", "swap_booked"),
-                    ("leverage", "margin_rate", "last_rate"),
-                )
-            },
-        ),
-        ("Deals", {"fields": ("shown_deals",)}),
-    )  # fmt: skip
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
         """Return the list that adds price and profit."""
         return LiveChangeList
 
+    def heading_of(self, request: HttpRequest) -> str:
+        """Return what is shown: the open ones, or all."""
+        return "Open positions" if request.GET.get("status__exact") == "open" else self.heading
+
     def add_live(self, rows: Sequence[Any]) -> None:
-        """Give each open position its price and profit at the last quotes."""
+        """Give each open position its price and profit at the last quotes, and its plan's stop."""
         figures = live.floating([row for row in rows if row.status == "open"])
+        stops = tables.stops_of(rows)
         for row in rows:
             row.now, row.floating = figures.get(row.ticket, (None, None))
+            row.stops = stops
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Return one position with its profit at the last quotes."""
@@ -97,6 +84,63 @@ class PositionAdmin(LoginLinks):
         if row is not None:
             self.add_live([row])
         return row
+
+    def offered(self, obj: Any) -> Sequence[str]:
+        """Return what may be done with it: a plan keeps the stops, and a closed one nothing."""
+        if obj.status != "open":
+            return ()
+        return ("close",) if obj.smart else ("close", "stops")
+
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """Return the position with its orders, deals and bookings."""
+        is_open = obj.status == "open"
+        deals = list(Deal.objects.filter(position=obj.ticket).order_by("ticket")[:200])
+        found_ = [
+            Section(
+                "Position",
+                facts(
+                    ("Account", tables.login(obj.login)), ("Symbol", obj.symbol), ("Side", show.side(obj.side)),
+                    ("Volume", show.number(obj.volume) if is_open else None),
+                    ("Opened in all", show.number(obj.volume_opened)),
+                    ("Status", show.flag(obj.get_status_display(), "good" if is_open else "")),
+                    ("Opened", show.time(obj.opened_at)),
+                    ("Changed" if is_open else "Closed", show.time(obj.modified_at)), ("Comment", obj.comment),
+                ),
+            ),
+            Section(
+                "Prices",
+                facts(
+                    ("Opened at", show.price(obj.open_price)),
+                    ("Now" if is_open else "Closed at", self.shown_now(obj)),
+                    ("Stop loss", self.shown_sl(obj)), ("Take profit", self.shown_tp(obj)),
+                    ("Managed by", show.link("orders_smartorder", obj.smart, f"smart order {obj.smart}")),
+                ),
+            ),
+            Section(
+                "Money",
+                facts(
+                    ("Floating profit", show.gain(obj.floating) if is_open else None),
+                    ("Realised profit", show.gain(obj.profit)), ("Fees booked", show.number(obj.fees_booked)),
+                    ("Swap booked", show.number(obj.swap_booked)),
+                    ("Fees to come", show.number(obj.fees) if is_open else None),
+                    ("Swap to come", show.number(obj.swap) if is_open else None),
+                    ("Leverage", f"1:{show.plain(obj.leverage)}"), ("Margin rate", show.plain(obj.margin_rate)),
+                ),
+            ),
+            tables.deals(deals),
+        ]  # fmt: skip
+        automatic = [deal for deal in deals if deal.evidence]
+        found_ += [
+            Section(f"Why: deal {d.ticket}, {d.get_reason_display().lower()}", body=evidence.shown(d.evidence), is_wide=True)
+            for d in automatic[-3:]
+        ]  # fmt: skip
+        if tables.may_see(request, "orders.order"):
+            made = Order.objects.filter(position=obj.ticket).order_by("ticket")[:200]
+            found_.append(tables.orders(made, title="Orders", none="No orders."))
+        if tables.may_see(request, "accounts.ledgerentry"):
+            booked = LedgerEntry.objects.filter(deal__in=[deal.ticket for deal in deals]).order_by("id")
+            found_.append(tables.ledger(booked, title="Bookings"))
+        return found_
 
     @admin.display(description="Open price", ordering="open_price")
     def shown_open(self, obj: Any) -> Any:
@@ -110,13 +154,18 @@ class PositionAdmin(LoginLinks):
 
     @admin.display(description="SL")
     def shown_sl(self, obj: Any) -> Any:
-        """Return the stop loss; a plan's stop is on the plan."""
-        return show.link("orders_smartorder", obj.smart, "plan") if obj.smart else show.price(obj.sl)
+        """Return the stop loss, a plan's where a plan has it."""
+        return tables.stop_of(obj, obj.stops)
 
     @admin.display(description="TP")
     def shown_tp(self, obj: Any) -> Any:
-        """Return the take profit."""
-        return show.link("orders_smartorder", obj.smart, "plan") if obj.smart else show.price(obj.tp)
+        """Return the take profit; a plan's levels are on the plan."""
+        return tables.target_of(obj)
+
+    @admin.display(description="Swap", ordering="swap")
+    def shown_swap(self, obj: Any) -> Any:
+        """Return the swap accrued by an open position, booked by a closed one."""
+        return show.number(obj.swap if obj.status == "open" else obj.swap_booked)
 
     @admin.display(description="Profit")
     def shown_profit(self, obj: Any) -> Any:
@@ -128,42 +177,33 @@ class PositionAdmin(LoginLinks):
         """Return when it was opened."""
         return show.time(obj.opened_at)
 
-    @admin.display(description="")
-    def shown_deals(self, obj: Any) -> Any:
-        """Return its deals in a table."""
-        return show.table(
-            ("Deal", "Order", "Time", "", "Side", "Volume", "Price", "Profit", "Fees", "Swap", "Reason"),
-            [
-                (
-                    show.link("positions_deal", d.ticket), show.link("orders_order", d.order),
-                    show.time(d.time), d.direction, show.side(d.side), show.number(d.volume),
-                    show.price(d.price), show.gain(d.profit), show.number(d.fees), show.number(d.swap),
-                    d.get_reason_display(),
-                )
-                for d in Deal.objects.filter(position=obj.ticket).order_by("ticket")[:200]
-            ],
-        )  # fmt: skip
+    def _about(self, position: Any) -> list[tuple[str, Any]]:
+        return [
+            ("Account", position.login),
+            ("Position", f"{position.side} {position.volume} {position.symbol} at {position.open_price}"),
+            ("Price now", show.price(position.now, position.digits)),
+            ("Profit now", show.gain(position.floating)),
+        ]
 
-    @action(description="Close", icon="close", permissions=["act"])
+    @action(description="Close position", icon="close", permissions=["act"])
     def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Close the position or part of it."""
         position = found(self, request, object_id)
         return act(
             self, request,
             title=f"Close position {position.ticket}",
-            form=CloseForm(request.POST or None),
-            run=lambda given: services.close_position(
-                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), **given
+            form=CloseForm(request.POST or None, may_override=request.user.has_perm("manager.override_terms")),
+            run=lambda given, key: services.close_position(
+                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
+                **given,
             ),
             back=reverse("admin:positions_position_change", args=[position.ticket]),
             submit="Close it",
-            about=[
-                ("Position", f"{position.side} {position.volume} {position.symbol} at {position.open_price}"),
-                ("Profit now", show.gain(position.floating)),
-            ],
+            about=self._about(position),
+            says=lambda given: close_in_words(position, given),
         )  # fmt: skip
 
-    @action(description="Stop loss and take profit", icon="tune", permissions=["act"])
+    @action(description="Stop loss, take profit", icon="tune", permissions=["act"])
     def stops(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Change stop loss and take profit."""
         position = found(self, request, object_id)
@@ -171,15 +211,14 @@ class PositionAdmin(LoginLinks):
             self, request,
             title=f"Stops of position {position.ticket}",
             form=StopsForm(request.POST or None),
-            run=lambda given: services.modify_position(
-                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), **given
+            run=lambda given, key: services.modify_position(
+                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
+                **given,
             ),
             back=reverse("admin:positions_position_change", args=[position.ticket]),
             submit="Change",
             about=[
-                ("Position", f"{position.side} {position.volume} {position.symbol} at {position.open_price}"),
-                ("Price", show.price(position.now, position.digits)),
-                ("Stop loss", show.price(position.sl)),
+                *self._about(position), ("Stop loss", show.price(position.sl)),
                 ("Take profit", show.price(position.tp)),
             ],
         )  # fmt: skip
@@ -189,41 +228,111 @@ class PositionAdmin(LoginLinks):
         """Close these positions at the market."""
         return act_on_each(
             self, request, rows.filter(status="open"), action="close_positions", title="Close positions",
-            form=CommentForm(request.POST or None),
-            run=lambda position, given: services.close_position(
+            form=CommentForm(request.POST if "confirmed" in request.POST else None),
+            run=lambda position, given, wait_s: services.close_position(
                 position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(),
-                comment=given["comment"],
+                comment=given["comment"], wait_s=wait_s,
             ),
-            submit="Close",
+            submit="Close them", listed=self._listed,
+            says=lambda given: [f"{given['rows']} positions are closed whole, at the market."],
+            none="None of the chosen positions is open.",
+        )  # fmt: skip
+
+    def _listed(self, rows: Sequence[Any]) -> Any:
+        self.add_live(rows)
+        return show.table(
+            ("Position", "Account", "Symbol", "Side", "Volume", "Open price", "Now", "Profit"),
+            [
+                (
+                    p.ticket, p.login, p.symbol, show.side(p.side), show.number(p.volume), show.price(p.open_price),
+                    self.shown_now(p), show.gain(p.floating),
+                )
+                for p in rows
+            ],
         )  # fmt: skip
 
 
+def close_in_words(position: Any, given: dict[str, Any]) -> list[str]:
+    """Return what closing will do, what stays open included."""
+    price = given.get("price")
+    at = f"at {price}" if price else "at the market"
+    if not price and position.now is not None:
+        at += f", now {position.now}"
+    volume, left = given.get("volume"), ""
+    if volume:
+        try:
+            rest = position.volume - Decimal(volume)
+            left = f" {rest:f} lots stay open." if rest > 0 else ""
+        except InvalidOperation:  # the desk will say what is wrong with it
+            left = ""
+    lines = [
+        f"{volume or f'{position.volume:f}'} lots of position {position.ticket} ({position.side} {position.symbol}, "
+        f"account {position.login}) are closed {at}.{left}"
+    ]
+    if position.smart:
+        lines.append(
+            f"Smart order {position.smart} manages it: its open levels are cut, or end with the position."
+        )
+    return lines
+
+
 @admin.register(Deal)
-class DealAdmin(LoginLinks):
+class DealAdmin(TradingAdmin):
     """Deals: what was executed, and why."""
 
+    heading = "Deals"
+    nothing = "No deal matches."
+    renews = True
     list_display = (
         "ticket", "shown_time", "shown_login", "symbol", "shown_side", "direction", "shown_volume",
-        "shown_price", "shown_profit", "reason", "shown_position", "shown_order",
+        "shown_price", "shown_profit", "shown_reason", "shown_position", "shown_order",
     )  # fmt: skip
-    list_filter = ("direction", "reason", "side", "symbol")
-    search_fields = ("=ticket", "=login", "=order", "=position", "trigger_key")
-    search_help_text = "Deal, login, order, position or trigger key"
-    fieldsets = (
-        (
-            "Deal",
-            {
-                "fields": (
-                    ("ticket", "login", "time"), ("symbol", "side", "direction", "volume"),
-                    ("price", "requested_price", "open_price"), ("order", "position", "reason"),
-                    ("comment", "trigger_key"),
+    list_filter = ("reason", "direction", "side", SymbolFilter, LoginGroupFilter)
+    search_numbers = ("ticket", "login", "order", "position")
+    search_words = ("symbol__iexact", "trigger_key")
+    search_help_text = "Deal, login, order, position or symbol"
+
+    def sections(self, request: HttpRequest, obj: Deal) -> list[Section]:
+        """Return the deal, what the desk saw, and what was booked for it."""
+        came = [
+            ("Order", show.link("orders_order", obj.order)),
+            ("Position", show.link("positions_position", obj.position)),
+            ("Reason", tables.reason(obj)), ("Comment", obj.comment), ("Executed once as", obj.trigger_key),
+        ]  # fmt: skip
+        found_ = [
+            Section(
+                "Deal",
+                facts(
+                    ("Account", tables.login(obj.login)), ("Time", show.time(obj.time)), ("Symbol", obj.symbol),
+                    ("Side", format_html("{} {}", show.side(obj.side), obj.direction)),
+                    ("Volume", show.number(obj.volume)),
+                ),
+            ),
+            Section(
+                "Prices",
+                facts(
+                    ("Executed at", show.price(obj.price)), ("Asked for", show.price(obj.requested_price)),
+                    ("Position opened at", show.price(obj.open_price, obj.digits)),
+                ),
+            ),
+            Section("Came from", facts(*came)),
+        ]  # fmt: skip
+        if obj.direction == "out":
+            found_.append(
+                Section(
+                    "Money",
+                    facts(
+                        ("Profit", show.gain(obj.profit)), ("Fees", show.number(obj.fees)),
+                        ("Swap", show.number(obj.swap)), ("Rate to the account's currency", None if obj.profit_rate is None else show.plain(obj.profit_rate)),
+                    ),
                 )
-            },
-        ),
-        ("Money", {"fields": (("profit", "fees", "swap", "profit_rate"),)}),
-        ("Evidence", {"fields": ("shown_evidence",)}),
-    )  # fmt: skip
-    readonly_fields = ("shown_evidence",)
+            )  # fmt: skip
+        if obj.evidence:
+            found_.append(Section("What the desk saw", body=evidence.shown(obj.evidence), is_wide=True))
+        if tables.may_see(request, "accounts.ledgerentry"):
+            booked = LedgerEntry.objects.filter(deal=obj.ticket).order_by("id")
+            found_.append(tables.ledger(booked, title="Bookings"))
+        return found_
 
     @admin.display(description="Time", ordering="time")
     def shown_time(self, obj: Deal) -> Any:
@@ -240,6 +349,16 @@ class DealAdmin(LoginLinks):
         """Return the profit of an out deal."""
         return show.gain(obj.profit)
 
+    @admin.display(description="Reason", ordering="reason")
+    def shown_reason(self, obj: Deal) -> Any:
+        """Return why it came about, with what the desk saw at hand."""
+        said = tables.reason(obj)
+        return (
+            format_html('<span title="{}">{}</span>', evidence.in_short(obj.evidence), said)
+            if obj.evidence
+            else said
+        )
+
     @admin.display(description="Position")
     def shown_position(self, obj: Deal) -> Any:
         """Return its position."""
@@ -249,8 +368,3 @@ class DealAdmin(LoginLinks):
     def shown_order(self, obj: Deal) -> Any:
         """Return its order."""
         return show.link("orders_order", obj.order)
-
-    @admin.display(description="What the desk saw")
-    def shown_evidence(self, obj: Deal) -> Any:
-        """Return tick, level, hook answers and figures of an automatic deal."""
-        return show.evidence(obj.evidence)

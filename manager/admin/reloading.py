@@ -7,16 +7,41 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from dealing import services
+from manager import words
 from manager.admin.acting import told
 from manager.admin.base import DeskAdmin
+from manager.admin.record import Section
 
 WAIT_S = 3.0
 
 
-class ReloadingAdmin(DeskAdmin):
+class SettingsAdmin(DeskAdmin):
+    """Base of the pages of rows that managers edit: what is to be known of a row first, then its form."""
+
+    vocabulary: words.Words = {}
+    change_form_template = "manager/settings.html"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Return the form in the words of the trade."""
+        form = super().get_form(request, obj, change=change, **words.kwargs(self.vocabulary), **kwargs)
+        words.dress(form)
+        return form
+
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """Return what stands above the form of a row."""
+        return []
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **more: Any) -> HttpResponse:
+        """Show the page."""
+        obj = more.get("obj")
+        context["sections"] = self.sections(request, obj) if obj else []
+        return super().render_change_form(request, context, **more)
+
+
+class ReloadingAdmin(SettingsAdmin):
     """Base of the pages of symbols, groups and accounts."""
 
     kind = ""

@@ -2,32 +2,54 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 EMPTY = "-"
+#: The same in a column of figures.
+NO_FIGURE = mark_safe('<span class="td-num">-</span>')
 #: Headers of columns of figures, which stand to the right.
-FIGURES = frozenset({"Volume", "Price", "Profit", "Fees", "Swap", "Long", "Short", "Net"})
+FIGURES = frozenset(
+    {
+        "Volume", "Price", "Profit", "Fees", "Swap", "Long", "Short", "Net", "Net value", "Open price", "Now", "SL",
+        "TP", "Amount", "Balance", "Before", "After", "Left", "Share", "Positions", "Accounts", "Bid", "Ask", "Age",
+        "Ticks", "Equity", "Margin", "Called at", "Margin level",
+    }
+)  # fmt: skip
 
 
 def number(value: Any, *, digits: int | None = None) -> SafeString | str:
     """Return a number with thousands separated, right-aligned by the style sheet."""
     if value is None or value == "":
-        return EMPTY
+        return NO_FIGURE
     exact = Decimal(value)
     text = f"{exact:,f}" if digits is None else f"{exact:,.{digits}f}"
     return format_html('<span class="td-num">{}</span>', text)
 
 
+def money(value: Any, currency: str, digits: int) -> SafeString | str:
+    """Return an amount with its currency and the currency's decimals."""
+    if value is None or value == "":
+        return NO_FIGURE
+    return format_html('<span class="td-num">{} {}</span>', f"{Decimal(value):,.{digits}f}", currency)
+
+
+def percent(value: Any) -> SafeString | str:
+    """Return a percentage with two decimals at most as they were computed."""
+    if value is None or value == "":
+        return NO_FIGURE
+    return format_html('<span class="td-num">{} %</span>', f"{Decimal(value):,f}")
+
+
 def price(value: Any, digits: int | None = None) -> SafeString | str:
     """Return a price as it is written, without separators."""
     if value is None or value == "":
-        return EMPTY
+        return NO_FIGURE
     text = f"{Decimal(value):f}" if digits is None else f"{Decimal(value):.{digits}f}"
     return format_html('<span class="td-num">{}</span>', text)
 
@@ -35,12 +57,19 @@ def price(value: Any, digits: int | None = None) -> SafeString | str:
 def gain(value: Any) -> SafeString | str:
     """Return an amount with its sign and an arrow: up for a gain, down for a loss."""
     if value is None or value == "":
-        return EMPTY
+        return NO_FIGURE
     exact = Decimal(value)
     kind, arrow = ("gain", "▲") if exact > 0 else ("loss", "▼") if exact < 0 else ("even", "")
     return format_html(
         '<span class="td-num td-{}"><span aria-hidden="true">{}</span> {}</span>', kind, arrow, f"{exact:+,f}"
     )
+
+
+def signed(value: Any) -> SafeString | str:
+    """Return an amount that is no gain and no loss with its sign: a net position."""
+    if value is None or value == "":
+        return NO_FIGURE
+    return figure(f"{Decimal(value):+,f}" if value else "0")
 
 
 def side(word: str) -> SafeString:
@@ -74,25 +103,92 @@ def link(app_model: str, key: Any, text: Any = None) -> SafeString | str:
     )
 
 
-def evidence(value: Any) -> SafeString | str:
-    """Return what a deal or request recorded, as text that can be read."""
+def moment(time_ms: Any) -> SafeString | str:
+    """Return an instant given in milliseconds, with its milliseconds."""
+    if not time_ms:
+        return EMPTY
+    instant = datetime.fromtimestamp(int(time_ms) / 1000, UTC)
+    return f"{instant:%Y-%m-%d %H:%M:%S}.{int(time_ms) % 1000:03d} UTC"
+
+
+def words(value: str) -> str:
+    """Return a word of the engine as one reads it: `stop_loss` as "Stop loss"."""
+    text = value.replace("_", " ")
+    return text[:1].upper() + text[1:].lower() if text.isupper() else text[:1].upper() + text[1:]
+
+
+def flag(text: str, kind: str = "") -> SafeString:
+    """Return a word that stands out; `kind` is "good", "warn", "bad" or nothing."""
+    return format_html('<span class="td-flag{}">{}</span>', f" td-flag-{kind}" if kind else "", text)
+
+
+def figure(text: str) -> SafeString:
+    """Return a figure that is already text."""
+    return format_html('<span class="td-num">{}</span>', text)
+
+
+def titled(text: str, more: str) -> SafeString:
+    """Return a word with more to be read at hand."""
+    return format_html('<span title="{}">{}</span>', more, text)
+
+
+def text(value: str) -> SafeString | str:
+    """Return text as it is kept, line by line."""
+    return format_html('<pre class="td-json">{}</pre>', value) if value else EMPTY
+
+
+def none(words_: str) -> SafeString:
+    """Return what stands where there is nothing."""
+    return format_html('<p class="td-none">{}</p>', words_)
+
+
+def raw(value: Any) -> SafeString | str:
+    """Return JSON as it is kept, for whoever has to see all of it."""
     if not value:
         return EMPTY
     return format_html('<pre class="td-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString | str:
-    """Return a small table, "-" without rows."""
+def plain(value: Any) -> str:
+    """Return a factor without the zeros at its end."""
+    exact = Decimal(value)
+    return f"{exact.quantize(Decimal(1)) if exact == exact.to_integral() else exact.normalize():f}"
+
+
+def age(seconds: float, limit_s: int = 0) -> SafeString:
+    """Return how long ago something was, marked where it is longer than `limit_s` (0: never)."""
+    text = (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.0f} h"
+    )
+    if limit_s and seconds > limit_s:
+        return format_html(
+            '<span class="td-num"><span class="td-flag td-flag-bad">{} old</span></span>', text
+        )
+    return format_html('<span class="td-num">{}</span>', text)
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> SafeString:
+    """Return labelled figures side by side."""
+    cells = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", pairs)
+    return format_html('<dl class="td-facts">{}</dl>', cells)
+
+
+def table(headers: Iterable[str], rows: Iterable[Iterable[Any]], *, none: str = "") -> SafeString | str:
+    """Return a small table; without rows what `none` says, else "-"."""
     lines = format_html_join(
         "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((c,) for c in row)),) for row in rows)
     )
     if not lines:
-        return EMPTY
+        return format_html('<p class="td-none">{}</p>', none) if none else EMPTY
     head = format_html_join(
-        "", '<th class="{}">{}</th>', (("td-right" if h in FIGURES else "", h) for h in headers)
+        "", '<th scope="col" class="{}">{}</th>', (("td-right" if h in FIGURES else "", h) for h in headers)
     )
     return format_html(
-        '<div class="td-scroll"><table class="td-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        '<div class="td-scroll" tabindex="0"><table class="td-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
         head,
         lines,
     )

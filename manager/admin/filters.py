@@ -1,0 +1,70 @@
+"""Filters whose choices come from small tables and closed sets, never from a scan of the rows they filter."""
+
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.models import Account
+from accounts.selectors import groups_visible_to
+from engine.codes import Code
+from markets.models import Symbol
+
+
+class SymbolFilter(SimpleListFilter):
+    """Rows of one symbol."""
+
+    title = "symbol"
+    parameter_name = "of"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the symbols there are."""
+        return [(name, name) for name in Symbol.objects.order_by("name").values_list("name", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """Return the rows of the chosen symbol."""
+        return queryset.filter(symbol=self.value()) if self.value() else queryset
+
+
+class LoginGroupFilter(SimpleListFilter):
+    """Rows of the accounts of one group."""
+
+    title = "group"
+    parameter_name = "in_group"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the groups that this manager may see."""
+        return [(group.name, group.name) for group in groups_visible_to(request.user)]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """Return the rows of the chosen group's accounts."""
+        if not self.value():
+            return queryset
+        return queryset.filter(
+            login__in=Account.objects.filter(group=self.value()).order_by().values("login")
+        )
+
+
+class CodeFilter(SimpleListFilter):
+    """Commands that were refused, by their code."""
+
+    title = "code"
+    parameter_name = "refused"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the codes in their order of precedence."""
+        return [(code.value, code.value) for code in Code]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """Return the rows with the chosen code."""
+        return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
+
+    column = "code"
+
+
+class ErrorFilter(CodeFilter):
+    """Orders that failed, by their code."""
+
+    title = "why it failed"
+    column = "error"
