@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import psycopg
-from websockets.asyncio.client import ClientConnection, connect
 
+from benchmarks.readers import Lags, Reader
 from tests.api.world import Client, World, with_database
 from tradingdesk.temporary import temporary_services
 
@@ -30,6 +30,9 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "EURUSD", "XAUUSD")
 TICKS_A_SECOND = 5
 ORDER_CALLERS = 16
 OPEN_AT_ONCE = 25
+OPEN_WITHIN_S = 60.0
+SETTLE_S = 1.0
+SUBSCRIBE = '{"op": "subscribe", "channel": "quotes", "symbols": "*"}'
 
 
 def percentiles(name: str, seconds: list[float]) -> str:
@@ -49,22 +52,6 @@ def cpu_seconds(pid: int) -> float:
 # ---- sockets ----
 
 
-async def read_quotes(opened: ClientConnection, lags: list[float], until_s: float) -> int:
-    """Read until the time is over; note how old each frame's newest quote was. Return the frames."""
-    frames = 0
-    while (left := until_s - time.monotonic()) > 0:
-        try:
-            frame = json.loads(await asyncio.wait_for(opened.recv(), left))
-        except TimeoutError:
-            break
-        if frame["type"] == "quotes":
-            frames += 1
-            lag = time.time() - max(quote[2] for quote in frame["quotes"].values()) / 1000
-            if frames > 1:  # the first holds the last quotes, however old
-                lags.append(lag)
-    return frames
-
-
 async def measure_sockets(world: World, count: int, seconds: float) -> None:
     """Open the sockets, let the market move, and print how late its quotes came."""
     logins = world.logins["hedging"]
@@ -75,29 +62,33 @@ async def measure_sockets(world: World, count: int, seconds: float) -> None:
         client.post("/api/v1/ws-ticket/").body["ticket"] for client in clients for _ in range(SOCKETS_A_USER)
     ]
     gate = asyncio.Semaphore(OPEN_AT_ONCE)
+    lags = Lags()
 
-    async def opened(ticket: str) -> ClientConnection:
+    async def opened(ticket: str) -> Reader:
         async with gate:
-            url = f"ws://127.0.0.1:{world.port}/ws/?ticket={ticket}"
-            socket = await connect(url, compression=None, proxy=None, ping_interval=None, open_timeout=60)
-            await socket.send('{"op": "subscribe", "channel": "quotes", "symbols": "*"}')
-            return socket
+            _, reader = await asyncio.get_running_loop().create_connection(
+                lambda: Reader(f"/ws/?ticket={ticket}", f"127.0.0.1:{world.port}", SUBSCRIBE, lags.note),
+                "127.0.0.1",
+                world.port,
+            )
+            await asyncio.wait_for(reader.ready, OPEN_WITHIN_S)
+            return reader
 
     started = time.monotonic()
-    sockets = await asyncio.gather(*(opened(ticket) for ticket in tickets[:count]))
+    readers = await asyncio.gather(*(opened(ticket) for ticket in tickets[:count]))
     print(f"{count} sockets opened in {time.monotonic() - started:.1f} s")
     daphne = world.processes["daphne"].pid
-    feed = threading.Thread(target=move_market, args=(world, seconds + 1), daemon=True)
+    feed = threading.Thread(target=move_market, args=(world, seconds + SETTLE_S), daemon=True)
     feed.start()
-    await asyncio.sleep(1)
-    lags: list[float] = []
-    before, until_s = cpu_seconds(daphne), time.monotonic() + seconds
-    frames = await asyncio.gather(*(read_quotes(socket, lags, until_s) for socket in sockets))
-    used = cpu_seconds(daphne) - before
-    print(percentiles(f"tick to client, {count} sockets", lags))
-    each = sum(frames) / count / seconds
+    await asyncio.sleep(SETTLE_S)
+    had, before, lags.counting = sum(reader.frames for reader in readers), cpu_seconds(daphne), True
+    await asyncio.sleep(seconds)
+    used, frames = cpu_seconds(daphne) - before, sum(reader.frames for reader in readers) - had
+    print(percentiles(f"tick to client, {count} sockets", lags.seconds))
+    each = frames / count / seconds
     print(f"{each:.2f} frames a second and socket; daphne used {used / seconds:.0%} of a core")
-    await asyncio.gather(*(socket.close() for socket in sockets))
+    for reader in readers:
+        reader.close()
     feed.join()
 
 
@@ -121,8 +112,11 @@ def measure_orders(world: World, rate: int, seconds: float) -> None:
     world.usual_market()
     took: list[float] = []
     lock = threading.Lock()
-    start = time.monotonic() + 0.5
     total = int(rate * seconds)
+    clients = [world.client() for _ in range(ORDER_CALLERS)]  # logging in takes its time
+    for client in clients:
+        client.get("/api/v1/balance")
+    start = time.monotonic() + 0.5
 
     def caller(number: int, client: Client) -> None:
         body = {"symbol": "EURUSD", "type": "buy", "volume": "0.01"}
@@ -135,9 +129,7 @@ def measure_orders(world: World, rate: int, seconds: float) -> None:
             with lock:
                 took.append(time.monotonic() - sent)
 
-    callers = [
-        threading.Thread(target=caller, args=(number, world.client())) for number in range(ORDER_CALLERS)
-    ]
+    callers = [threading.Thread(target=caller, args=pair) for pair in enumerate(clients)]
     parts = {part: world.processes[part].pid for part in ("daphne", "desk")}
     before = {part: cpu_seconds(pid) for part, pid in parts.items()}
     for thread in callers:

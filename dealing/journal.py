@@ -149,7 +149,14 @@ def wait(command_id: int, wait_s: float) -> dict[str, Any] | None:
         found = outcome_of(command_id)
         if found is not None:
             return found
+        _lend_connection()
     return outcome_of(command_id)
+
+
+def _lend_connection() -> None:
+    """Give a pooled connection back while its thread only waits: a silent desk must not take them all."""
+    if "pool" in connection.settings_dict.get("OPTIONS", {}) and not connection.in_atomic_block:
+        connection.close()
 
 
 def shards() -> int:

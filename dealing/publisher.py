@@ -21,7 +21,7 @@ from dealing.book import Book
 
 log = structlog.get_logger(__name__)
 RETRY_S = 1.0
-QUOTES_EVERY_S = 0.2
+QUOTES_EVERY_S = 0.1  # twice what clients are sent, so that two clocks of one pace do not skip each other
 LIVE_EVERY_S = 0.25
 ACCOUNT_EVERY_S = 2.0
 SLICE_EVERY_S = 0.1
@@ -119,7 +119,7 @@ class Publisher:
             ("accounts", SLICE_EVERY_S, self._show_accounts),
             ("health", HEALTH_EVERY_S, lambda p: self._show_health(p, lag)),
         ]
-        if self.shard == 0:
+        if self.shard == 0 and self._quotes:  # after a quiet while the first goes out at once
             due.append(("quotes", QUOTES_EVERY_S, self._show_quotes))
         now = time.monotonic()
         for name, every_s, show in due:

@@ -33,6 +33,7 @@ from realtime.outlet import AccountFeed, Outlet, frame
 log = get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 16 * 1024
+MAX_BYTES_A_CHARACTER = 4
 MAX_SOCKETS_A_USER = 20
 MAX_ACCOUNTS = 20
 MAX_SYMBOLS = 500
@@ -117,6 +118,9 @@ class ClientConsumer(AsyncWebsocketConsumer):
         return await _in_thread(rights.caller_of_cookie, headers.get(b"cookie", ""))
 
     async def _send_text(self, text: str) -> None:
+        if len(text) * MAX_BYTES_A_CHARACTER <= MAX_MESSAGE_BYTES:
+            await self.send(text_data=text)
+            return
         with any_size(self.base_send):
             await self.send(text_data=text)
 

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -24,6 +25,7 @@ log = get_logger(__name__)
 QUOTES, LIVE, EVENTS = "td:quotes", "td:live", "td:events"
 WATCHED = "td:watched"
 PULSE_S = 0.2
+GATHER_S = 0.01  # quotes and the live values that follow from them come as two messages, one after the other
 WATCH_REFRESH_S = 5
 WATCH_TTL_S = 15
 RECONNECT_S = (0.1, 0.3, 1.0, 2.0)
@@ -48,7 +50,7 @@ class Listener(Protocol):
         """Start again from a snapshot: events may be missing."""
 
     def pulse(self) -> None:
-        """Send what waits; called five times a second."""
+        """Send what waits; called as soon as something changes, at most five times a second."""
 
 
 class Hub:
@@ -60,6 +62,7 @@ class Hub:
         self.frames: dict[Any, str] = {}  # texts shared by listeners, of the quotes of this moment
         self._by_login: dict[int, set[Listener]] = {}
         self._changed: set[str] = set()
+        self._stirred = asyncio.Event()  # something waits for the next pulse
         self._redis = redis.Redis.from_url(
             url,
             decode_responses=True,
@@ -142,6 +145,7 @@ class Hub:
             if channel == QUOTES:
                 self._take_quotes(data)
             elif channel == LIVE:
+                self._stirred.set()
                 for login, values in data["accounts"].items():
                     for listener in self._watchers(int(login)):
                         listener.live_changed(int(login), values)
@@ -156,6 +160,7 @@ class Hub:
         self.quotes.update(quotes)
         self.frames.clear()
         self._changed.update(quotes)
+        self._stirred.set()
 
     def _watchers(self, login: int) -> Iterable[Listener]:
         return tuple(self._by_login.get(login, ()))
@@ -167,18 +172,33 @@ class Hub:
     # ---- beating ----
 
     async def _beat(self) -> None:
-        """Tell everybody what changed, coalesced, and let him send."""
+        """Tell everybody what changed and let him send: at once after a pause, else coalesced.
+
+        Where nothing changes there is a pulse all the same, for readers that are behind. A pulse that came late
+        does not put off those after it, so that quotes which come five times a second are all shown.
+        """
+        due_s = time.monotonic()
         while True:
-            await asyncio.sleep(PULSE_S)
-            changed, self._changed = self._changed, set()
-            for listener in tuple(self.listeners):
-                try:
-                    if changed:
-                        listener.quotes_changed(changed)
-                    listener.pulse()
-                except Exception:
-                    log.exception("a socket failed and is left out")
-                    self.leave(listener)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PULSE_S):
+                    await self._stirred.wait()
+                await asyncio.sleep(GATHER_S)
+            self._stirred.clear()
+            self._pulse()
+            now_s = time.monotonic()
+            due_s = max(due_s, now_s - PULSE_S / 2) + PULSE_S
+            await asyncio.sleep(due_s - now_s)
+
+    def _pulse(self) -> None:
+        changed, self._changed = self._changed, set()
+        for listener in tuple(self.listeners):
+            try:
+                if changed:
+                    listener.quotes_changed(changed)
+                listener.pulse()
+            except Exception:
+                log.exception("a socket failed and is left out")
+                self.leave(listener)
 
     async def _keep_watched(self) -> None:
         while True:

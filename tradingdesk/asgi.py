@@ -9,12 +9,13 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
 os.environ.setdefault("DATABASE_POOL", "1")
 
-from django.core.asgi import get_asgi_application
+import django
 
-django_application = get_asgi_application()  # loads the applications; consumers need their models
+django.setup(set_prefix=False)  # loads the applications; consumers and views need their models
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - after the applications are loaded
 
 from realtime.routing import websocket_urlpatterns  # noqa: E402
+from tradingdesk.handler import OneThreadHandler  # noqa: E402
 
-application = ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(websocket_urlpatterns)})
+application = ProtocolTypeRouter({"http": OneThreadHandler(), "websocket": URLRouter(websocket_urlpatterns)})
