@@ -45,6 +45,7 @@ LOOK_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
+STAND_BY_S = 0.2
 REREAD_S = 2.0
 AHEAD_LIMIT_MS = 60_000
 #: The connection is gone or worthless; a transaction that was left open too long ends as InternalError.
@@ -96,6 +97,8 @@ class Desk:
     gap_limit_s: int = 5
     should_stop: Callable[[], bool] = lambda: False
     until_idle: bool = False
+    when_serving: Callable[[], None] = lambda: None  # called when a lease is ours and its book is loaded
+    patience_s: float = 0.0  # how long to stand by while another desk has the shard
     build_id: str = ""
     suspects: set[str] = field(default_factory=set)
     limit: int = FIRST_BATCH
@@ -132,10 +135,13 @@ class Desk:
     def run(self) -> str:
         """Serve the shard until told to stop; return why it ended: held, drained, idle, or lost.
 
+        "held": another desk still had it after `patience_s` seconds.
+
         Raises:
             engine's InvariantError: the rows do not make a book.
         """
         failures = 0
+        patient_until = time.monotonic() + self.patience_s
         while True:
             try:
                 taken = lease.take(self.shard, build_id=self.build_id)
@@ -147,7 +153,11 @@ class Desk:
                 time.sleep(RECONNECT_S)
                 continue
             if taken is None:
-                return "held"
+                if self.should_stop() or time.monotonic() >= patient_until:
+                    return "held"
+                time.sleep(STAND_BY_S)
+                continue
+            failures = 0
             self.lease = taken
             try:
                 ended = self._serve()
@@ -159,6 +169,8 @@ class Desk:
                 # Whether the last commit happened is unknown; the rows know, so they are read again.
                 log.warning("the connection broke, taking the lease anew", shard=self.shard, error=str(error))
                 taken.close()
+                # A server that has not noticed yet holds the shard for our own dead session a while longer.
+                patient_until = max(patient_until, time.monotonic() + lease.HEARTBEAT_LIMIT_S + 1)
                 time.sleep(RECONNECT_S)
                 continue
             except BaseException:
@@ -169,8 +181,12 @@ class Desk:
 
     def _serve(self) -> str:
         """Load and go on until stopped; items that fail send us back to loading."""
+        told = False
         while True:
             self._load()
+            if not told:
+                self.when_serving()
+                told = True
             try:
                 return self._loop()
             except EngineFailed as failure:

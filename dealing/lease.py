@@ -110,16 +110,7 @@ def take(shard: int, *, build_id: str = "") -> Lease | None:
 
 
 def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Lease | None:
-    conn.execute(
-        "INSERT INTO dealing_engineshard (shard, epoch, seq, owner, build_id, backend_pid, tick_cursor,"
-        " tick_offset, drain_requested, next_order, next_deal, next_request, published, clock_ms, dealers)"
-        " VALUES (%s, 0, 0, '', '', 0, '0-0', 0, false, 1, 1, 1, 0, 0, '[]') ON CONFLICT DO NOTHING",
-        (shard,),
-    )
-    conn.execute(
-        "INSERT INTO dealing_enginecontrol (id, halt_level, config_version, expected_build)"
-        " VALUES (1, 'normal', 0, '') ON CONFLICT DO NOTHING"
-    )
+    _make_rows(conn, shard)
     if not _lock(conn, shard) and not (_end_silent_owner(conn, shard) and _lock(conn, shard)):
         return None
     expected = conn.execute("SELECT expected_build FROM dealing_enginecontrol WHERE id = 1").fetchone()
@@ -138,6 +129,29 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     if row is None:
         raise LeaseLost(f"the row of shard {shard} is gone")
     return Lease(conn, shard, row["epoch"], row)
+
+
+def _make_rows(conn: "psycopg.Connection[Any]", shard: int) -> None:
+    """Make the shard's row and the control row where they are missing.
+
+    Where they are there, nothing is written: an insertion, even one that would do nothing, waits for whoever has
+    changed the row and not committed, and that may be the stalled owner whom we have come to end.
+    """
+    there = conn.execute(
+        "SELECT 1 FROM dealing_engineshard, dealing_enginecontrol WHERE shard = %s AND id = 1", (shard,)
+    ).fetchone()
+    if there:
+        return
+    conn.execute(
+        "INSERT INTO dealing_engineshard (shard, epoch, seq, owner, build_id, backend_pid, tick_cursor,"
+        " tick_offset, drain_requested, next_order, next_deal, next_request, published, clock_ms, dealers)"
+        " VALUES (%s, 0, 0, '', '', 0, '0-0', 0, false, 1, 1, 1, 0, 0, '[]') ON CONFLICT DO NOTHING",
+        (shard,),
+    )
+    conn.execute(
+        "INSERT INTO dealing_enginecontrol (id, halt_level, config_version, expected_build)"
+        " VALUES (1, 'normal', 0, '') ON CONFLICT DO NOTHING"
+    )
 
 
 def _lock(conn: "psycopg.Connection[Any]", shard: int) -> bool:

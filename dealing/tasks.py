@@ -1,9 +1,10 @@
 """Celery's part: desks as long-lived tasks, kept alive by beat; day ends; housekeeping.
 
 A message is a hint, the lease is the truth: a desk's task leaves at once where another one holds the shard.
+Somebody watches all the time in a slot of the pool that no desk needs, and steps in where one is missing.
 Messages of the queue `engine` are acknowledged before they run and expire after 2 s, because beat sends the
 next one; a desk is never restarted by redelivery. Promises: any shard without a living desk gets one within
-seconds; a worker that is told to stop drains its desks in about a second.
+a second; a worker that is told to stop drains its desks in about a second.
 """
 
 import multiprocessing
@@ -15,6 +16,7 @@ import structlog
 from celery import shared_task, signals
 from django.conf import settings
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from dealing import journal, services
 from dealing.desk import Desk
@@ -22,6 +24,8 @@ from dealing.lease import is_held
 
 log = structlog.get_logger(__name__)
 EXPIRES_S = 2
+WATCH_S = 1.7  # beat sends every 2 s: somebody looks nearly all the time
+LOOK_EVERY_S = 0.2
 DAY = timedelta(days=1)
 OUTBOX_KEPT = timedelta(hours=24)
 BATCHES_KEPT = timedelta(days=7)
@@ -42,22 +46,40 @@ def _start_at_once(**_: Any) -> None:
 @shared_task(name="dealing.tasks.engine_shard", acks_late=False, ignore_result=True)
 def engine_shard(shard: int) -> str:
     """Run the desk of a shard until the worker stops, or leave at once where it has one."""
-    desk = Desk.from_settings(shard, should_stop=lambda: bool(_stopping.value))
+    desk = Desk.from_settings(shard, should_stop=lambda: bool(_stopping.value), when_serving=_watch_on)
     ended = desk.run()
     if ended != "held":
         log.info("the desk ended", shard=shard, why=ended)
     return ended
 
 
+def _watch_on() -> None:
+    """Let somebody watch at once, in the slot that a dead desk has left: the watcher may have become the desk.
+
+    A desk that fails while it loads does not come here, so that it is tried again at beat's pace and no faster.
+    """
+    try:
+        ensure_shards.apply_async(queue="engine", expires=EXPIRES_S)
+    except OperationalError as error:
+        log.warning("nobody was asked to watch, beat will", error=str(error))
+
+
 @shared_task(name="dealing.tasks.ensure_shards", acks_late=False, ignore_result=True)
 def ensure_shards() -> None:
-    """Ask for a desk for every shard that has no living one."""
-    if _stopping.value:
-        return
-    with connection.cursor() as cursor:
-        missing = [shard for shard in range(settings.DESK_SHARDS) if not is_held(cursor, shard)]
-    for shard in missing:
-        engine_shard.apply_async((shard,), queue="engine", expires=EXPIRES_S)
+    """Watch until the next one comes; where a shard has no living desk, become it."""
+    end = time.monotonic() + WATCH_S
+    while not _stopping.value:
+        with connection.cursor() as cursor:
+            missing = [shard for shard in range(settings.DESK_SHARDS) if not is_held(cursor, shard)]
+        if missing:
+            connection.close()  # a desk has a session of its own
+            for shard in missing[1:]:
+                engine_shard.apply_async((shard,), queue="engine", expires=EXPIRES_S)
+            engine_shard(missing[0])
+            return
+        if time.monotonic() >= end:
+            return
+        time.sleep(LOOK_EVERY_S)
 
 
 @shared_task(name="dealing.tasks.end_of_day", ignore_result=True)

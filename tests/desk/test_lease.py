@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from django.db.models import F
 
+from accounts.models import Group
 from dealing import bus, lease, services
 from dealing.batch import beat
-from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt
+from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt, Outbox
 from positions.models import Deal
 from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
 
@@ -34,6 +35,7 @@ def test_second_desk_when_the_shard_is_held_then_it_leaves(world: World) -> None
 
 
 def test_paused_owner_when_another_took_over_then_it_writes_nothing(world: World) -> None:
+    Group.objects.update(ttl=120)  # on a busy machine the silence may last longer than an order's patience
     old = world.serving()
     deposit()
     world.quoted("1.10000", "1.10010")
@@ -239,6 +241,65 @@ def test_paused_owner_when_its_transaction_is_open_then_it_ends_and_another_take
 
     assert time.monotonic() - begun < 15
     deposit()
+
+
+def test_paused_owner_when_it_stalls_inside_a_copy_then_another_ends_it_and_takes_over(world: World) -> None:
+    """No time limit of PostgreSQL ends a COPY that waits for its client; whoever takes over has to."""
+    world.serving("--until-idle").wait(LIMIT_S)
+    held = lease.take(0)
+    assert held is not None
+    held.conn.execute(
+        "UPDATE dealing_engineshard SET heartbeat_at = clock_timestamp() - interval '6 seconds' WHERE shard = 0"
+    )
+    held.conn.execute("BEGIN")
+    held.conn.execute("UPDATE dealing_engineshard SET seq = seq + 1 WHERE shard = 0")
+    columns = "shard, login, seq, kind, time_ms, data"
+    begun = time.monotonic()
+    with pytest.raises(psycopg.OperationalError):
+        with held.conn.cursor().copy(f"COPY dealing_outbox ({columns}) FROM STDIN") as copy:
+            copy.write_row((0, LOGIN, 1, "order", 0, "{}"))
+            world.serving()
+            deposit()
+            assert time.monotonic() - begun < 10
+        held.conn.execute("COMMIT")
+    held.close()
+
+    assert not Outbox.objects.filter(login=LOGIN, kind="order").exists()
+    assert_clean()
+
+
+def test_second_desk_when_it_stands_by_then_it_takes_over_from_a_killed_one(world: World) -> None:
+    first = world.serving()
+    deposit()
+    second = world.start("--wait")
+    time.sleep(2.0)
+    assert second.poll() is None and world.epoch() == 1
+
+    first.kill()
+    begun = time.monotonic()
+
+    until(lambda: world.epoch() == 2, "the second desk")
+    assert time.monotonic() - begun < 2
+    deposit()
+    world.drain(second)
+
+
+def test_desk_when_a_failpoint_stops_it_then_it_goes_on_when_continued(world: World) -> None:
+    desk = world.serving(DESK_FAILPOINT="after_fence:1:stop")
+    services.balance_operation(LOGIN, "deposit", "1", wait_s=0)
+    until(lambda: state_of(desk.pid) == "T", "a desk that stands still")
+
+    os.kill(desk.pid, signal.SIGCONT)
+
+    deposit()
+    world.drain(desk)
+    assert_clean()
+
+
+def state_of(pid: int) -> str:
+    """Return how the system sees a process: R, S, T (stopped) and so on."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
 
 
 def test_worker_when_told_to_stop_then_its_desk_drains_and_the_worker_ends(world: World) -> None:

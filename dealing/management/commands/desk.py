@@ -1,12 +1,14 @@
 """`manage.py desk`: the desk of one shard in the foreground, without Celery.
 
 The same loop that the Celery task runs, for tests and for those who host it themselves. SIGTERM and Ctrl-C drain.
+With --wait it stands by while another desk has the shard, and takes over a moment after that one has gone.
 Exit status 0: drained or idle; 1: another desk has the shard, or the lease was lost.
 """
 
 import signal
 import sys
 from argparse import ArgumentParser
+from math import inf
 from types import FrameType
 from typing import Any
 
@@ -22,8 +24,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # a restart is recovery: it should not wait for the pages
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add --shard, --until-idle and --clock."""
+        """Add --shard, --wait, --until-idle and --clock."""
         parser.add_argument("--shard", type=int, default=0, help="number of the shard, from 0")
+        parser.add_argument("--wait", action="store_true", help="stand by while another desk has the shard")
         parser.add_argument("--until-idle", action="store_true", help="end when nothing waits any more")
         parser.add_argument("--clock", choices=["wall", "events"], help="what time the engine goes by")
 
@@ -41,6 +44,7 @@ class Command(BaseCommand):
             options["shard"],
             should_stop=lambda: bool(stopped),
             until_idle=options["until_idle"],
+            patience_s=inf if options["wait"] else 0.0,
             **changed,
         )
         ended = desk.run()
