@@ -17,12 +17,13 @@ import psycopg
 from dealing import payloads, registry
 from dealing.changes import Changes
 from dealing.failpoints import failpoint
-from dealing.lease import Lease, LeaseLost
+from dealing.lease import Lease, LeaseLost, allow_long
 from dealing.ticks import Tick
 from engine.events import AgentCommissionDue, CommandDone
 from engine.settings import currency_digits
 from engine.state import State
 
+LARGE_ROWS = 5_000
 _FENCE = """
 UPDATE dealing_engineshard s
 SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), tick_cursor = %s, tick_offset = %s, next_order = %s,
@@ -32,7 +33,7 @@ WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
 _BEAT = """
-UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp(), published = %s
+UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp() + make_interval(secs => %s), published = %s
 FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
@@ -85,6 +86,12 @@ class Batch:
             self.cursor, self.offset = tick.entry, 0
         else:
             self.offset = tick.line + 1
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether writing it may take longer than a desk may be silent."""
+        changes = self.changes
+        return len(changes.outbox) + len(changes.orders) + len(changes.deals) > LARGE_ROWS
 
     @property
     def is_empty(self) -> bool:
@@ -140,6 +147,8 @@ def commit(
         failpoint("after_fence")
         if halt_level != state.server_halt:
             raise HaltTurned(halt_level)
+        if batch.is_large:
+            allow_long(cursor)
         for name, store in registry.STORES:
             store.record(cursor, changes)
             if name in _AFTER_STORE:
@@ -162,13 +171,15 @@ def commit(
     return Committed(seq, drain_requested, outbox_id)
 
 
-def beat(lease: Lease, *, published: int) -> tuple[bool, str]:
+def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:
     """Show that we live, and return whether to drain and the server's kill switch.
+
+    `ahead_s`: for how long our silence is to mean nothing, because something long begins.
 
     Raises:
         LeaseLost: somebody else has the shard.
     """
-    row = lease.conn.execute(_BEAT, (published, lease.shard, lease.epoch)).fetchone()
+    row = lease.conn.execute(_BEAT, (ahead_s, published, lease.shard, lease.epoch)).fetchone()
     if row is None:
         raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
     return row[1], row[2]

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from dealing import registry
 from dealing.failpoints import failpoint
-from dealing.lease import Lease
+from dealing.lease import Lease, allow_long
 from engine.engine import Engine
 from engine.enums import HaltLevel, HaltScope
 from engine.hooks import Plugin, Registration
@@ -62,7 +62,7 @@ def load(lease: Lease, *, shards: int) -> Book:
     with lease.conn.transaction():
         cursor = lease.conn.cursor()
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute("SET LOCAL statement_timeout = 0")
+        allow_long(cursor)
         cursor.execute(
             "SELECT to_jsonb(s) FROM dealing_engineshard s WHERE shard = %s AND epoch = %s",
             (shard, lease.epoch),

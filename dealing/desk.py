@@ -40,6 +40,7 @@ FIRST_BATCH = 4
 POLL_MS = 50
 BUSY_POLL_S = 0.01
 TIME_EVERY_S = 0.1
+SETTLE_MOST = 1_000
 BEAT_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
@@ -283,6 +284,8 @@ class Desk:
 
     def _fill(self) -> None:
         """Wait for work and compute it, up to the batch's limit."""
+        if self.book.engine.settle(SETTLE_MOST):
+            return  # first what a change of many accounts left to do, a piece between two beats
         self._wait()
         room = self.limit - len(self.batch.items)
         if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
@@ -437,9 +440,10 @@ class Desk:
 
     def _commit(self, state_hash: str = "") -> None:
         """Write the batch, then publish it."""
-        if time.monotonic() - self.committed_at > lease.SILENCE_LIMIT_S:
-            raise LeaseLost("we were silent for too long to be sure that the shard is still ours")
         batch = self.batch
+        if batch.is_large or time.monotonic() - self.committed_at > lease.SILENCE_LIMIT_S:
+            # A tick that closes tens of thousands of positions takes as long again on every new try.
+            self._beat(ahead_s=lease.LOAD_LIMIT_S)
         for book in self.book.tick_books:
             for symbol, bid, time_ms in batch.changes.accepted:
                 book.add(symbol, bid, time_ms, self.book.state.symbols[symbol].digits)
@@ -489,13 +493,7 @@ class Desk:
     def _keep_alive(self) -> None:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""
         if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
-            if time.monotonic() - self.committed_at > lease.SILENCE_LIMIT_S:
-                raise LeaseLost("we were silent for too long to be sure that the shard is still ours")
-            drain, level = beat(self.lease, published=self.publisher.published)
-            self.committed_at = time.monotonic()
-            self.draining = self.draining or drain
-            if level != self.book.state.server_halt:
-                raise HaltTurned(level)
+            self._beat()
         if not self.reader.buffer and self.batch.is_empty and self._is_due("look", LOOK_EVERY_S):
             try:
                 lost = gaps.lost_data(self.batch.cursor)
@@ -504,6 +502,19 @@ class Desk:
             if lost:
                 log.warning("the stream is behind our place: Redis has lost its data", shard=self.shard)
                 self._load()
+
+    def _beat(self, *, ahead_s: int = 0) -> None:
+        """Ask the row whether the shard is still ours, and obey what it says.
+
+        Raises:
+            LeaseLost: somebody else has it.
+            HaltTurned: what was computed and not written was computed with another kill switch.
+        """
+        drain, level = beat(self.lease, published=self.publisher.published, ahead_s=ahead_s)
+        self.committed_at = time.monotonic()
+        self.draining = self.draining or drain
+        if level != self.book.state.server_halt:
+            raise HaltTurned(level)
 
     def _show(self) -> None:
         """Show what is due; a fault in showing is logged and holds no trade up."""

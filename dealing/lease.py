@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 #: First key of the advisory locks, so that they meet nobody else's.
 LOCK_SPACE = 0x7D35
 HEARTBEAT_LIMIT_S = 5  # an owner silent for longer is ended, by the database's clock
-SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer stops by itself
-LOAD_LIMIT_S = 60  # how long a new owner may load before its silence counts
+SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer asks the row before it writes
+LOAD_LIMIT_S = 60  # how long an owner may load a book or write a large batch before its silence counts
 
 
 class LeaseLost(Exception):
@@ -88,6 +88,15 @@ def open_session() -> "psycopg.Connection[Any]":
         " -c statement_timeout=30000 -c timezone=UTC",
     )
     return conn
+
+
+def allow_long(cursor: "psycopg.Cursor[Any]") -> None:
+    """Let this transaction take as long as a whole book or a large batch may, in one statement or between two.
+
+    Its owner has said so in the row (`LOAD_LIMIT_S`): others wait as long before they end it.
+    """
+    cursor.execute("SET LOCAL statement_timeout = 0")
+    cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{LOAD_LIMIT_S}s'")
 
 
 def take(shard: int, *, build_id: str = "") -> Lease | None:
