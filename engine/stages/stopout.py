@@ -11,13 +11,13 @@ from engine.core import Core
 from engine.enums import Answer, HaltLevel, HookPoint, LedgerKind, OrderReason, RequestKind, Side, StopOutMode
 from engine.events import AccountChanged, MarginCallChanged
 from engine.execution import Fill, book_money, close_deal, closing_order, complete
+from engine.fewest_steps import fewest_steps
 from engine.margin import position_leg, reservation, reserving_orders
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_trigger, executes_by_itself, queue_trigger
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import divide_half_up, round_half_up, to_text
 from engine.settings import currency_digits
-from engine.smart_steps import fewest_steps
 from engine.stages.triggered import Tick, context, tick_evidence
 from engine.valuation import AccountState, account_state, is_margin_called, is_stopped_out
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import smart_steps
+from engine import fewest_steps as module
 from engine.core import Core
 from engine.enums import Side
+from engine.fewest_steps import fewest_steps, first_multiple
 from engine.margin import Leg, account_margin, margin_parts, position_leg
 from engine.profit import floating_profit, position_profit
 from engine.records import Account, Position, Quote
 from engine.settings import Group, Symbol
-from engine.smart_steps import fewest_steps, first_multiple
 from engine.state import State
 from engine.valuation import account_state, is_stopped_out
 
@@ -112,7 +112,7 @@ def test_fewest_steps_when_there_are_millions_then_few_are_looked_at(seed: int, 
         looks += 1
         return margin_parts(*arguments)
 
-    monkeypatch.setattr(smart_steps, "margin_parts", counted)
+    monkeypatch.setattr(module, "margin_parts", counted)
     fewest_steps(core, position, quote.ask if position.side is Side.SELL else quote.bid)
 
     assert looks < 4_000
