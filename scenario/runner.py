@@ -14,7 +14,10 @@ from scenario.steps import Step
 
 # What may become of an order that a dealer confirmed: his answer was taken all the same, so a scenario may
 # name the code beside the answer or leave it out.
-_CONFIRMED_AND_FAILED = ("off_quotes", "hedge_prohibited", "no_money", "position_not_found", "invalid_volume")
+_CONFIRMED_AND_FAILED = (
+    *("off_quotes", "hedge_prohibited", "no_money", "position_not_found", "invalid_volume"),
+    *("trade_disabled", "close_only", "long_only", "short_only"),
+)
 
 
 @dataclass
