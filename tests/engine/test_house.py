@@ -24,6 +24,8 @@ def test_engine_source_when_read_then_it_holds_no_float_and_imports_only_pure_mo
             assert not isinstance(node.value, float), f"line {node.lineno}: {node.value}"
         if isinstance(node, ast.Name):
             assert node.id != "float", f"line {node.lineno}"
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("now", "today", "utcnow"), f"line {node.lineno}: time comes in"
         if isinstance(node, ast.Import):
             assert {alias.name.partition(".")[0] for alias in node.names} <= PURE
         if isinstance(node, ast.ImportFrom):
