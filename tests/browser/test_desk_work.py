@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Trader
-from tests.browser.words import USER
+from tests.browser.words import PASSWORD, USER
 from tests.stack import Stack, wait_until
 
 SEEN = (Path(__file__).parent / "seen.js").read_text()
@@ -259,5 +259,59 @@ def test_phone_when_pressed_by_a_finger_then_everything_is_large_enough(
         assert phone.page.evaluate(small, FINGER_PX) == []
     for tab in ("orders", "smart", "history", "ledger"):
         phone.page.locator(f"#panel-book [data-tab={tab}]").click()
+        phone.until(
+            "tab => !document.querySelector(`[data-book=${tab}] .scroll`).innerText.includes('Loading')", tab
+        )
         assert phone.page.evaluate(small, FINGER_PX) == []
         assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_ledger_when_its_curve_is_asked_for_then_it_is_drawn_from_the_entries(
+    at_market: Trader, stack: Stack
+) -> None:
+    page = at_market.page
+    page.keyboard.press("5")
+    page.get_by_role("button", name="Balance curve").click()
+
+    at_market.until("document.querySelector('.curve-canvas canvas') !== null")
+    ((entries, balance),) = stack.rows(
+        "SELECT count(*), (SELECT balance FROM accounts_account WHERE login = 1001)"
+        " FROM accounts_ledgerentry WHERE login = 1001"
+    )
+    assert at_market.text(".curve-note") == (
+        f"Balance after each of {entries} entries: 10,000.00 to {balance:,.2f} USD"
+    )
+    page.get_by_role("button", name="Balance curve").click()
+    at_market.row("ledger").wait_for()
+
+
+def test_sound_when_nobody_asked_for_it_then_it_is_off_and_a_choice_is_kept(trader: Trader) -> None:
+    page = trader.page
+    button = page.locator("#sound-button")
+    assert button.text_content() == "Sound: off"
+
+    page.get_by_text(USER, exact=True).click()
+    button.click()
+    page.reload()
+
+    trader.until("document.querySelector('#sound-button').textContent === 'Sound: on'")
+
+
+def test_terminal_when_it_knows_nothing_yet_then_it_says_loading_and_sends_nothing(
+    open_page: Callable[..., Trader],
+) -> None:
+    trader = open_page()
+    held: list[Any] = []
+    trader.page.route("**/api/v1/accounts/", lambda route: held.append(route))
+    trader.page.goto(trader.stack.url + "/")
+    trader.page.get_by_label("Username").fill(USER)
+    trader.page.get_by_label("Password").fill(PASSWORD)
+    trader.page.get_by_role("button", name="Log in").click()
+    trader.page.locator("[data-book=positions] .empty").wait_for()
+
+    assert trader.text("[data-book=positions] .empty") == "Loading …"
+    assert trader.page.locator(".confirm:visible").is_disabled()
+    held[0].continue_()
+    trader.wait_live()
+    trader.until("document.querySelector('[data-book=positions] .empty').innerText === 'No open positions.'")
+    assert trader.page.locator(".confirm:visible").is_enabled()

@@ -3,7 +3,7 @@
 import { answeredTickets, ApiError, get, leave, openTickets } from "./api.js";
 import { startAccountBar } from "./account_bar.js";
 import { reload as reloadChart, startChart } from "./chart.js";
-import { el, recall, remember } from "./dom.js";
+import { el, recall, remember, setAttribute, setText } from "./dom.js";
 import { gain, price, volume } from "./format.js";
 import { startHistory, startLedger } from "./history.js";
 import { startKeys } from "./keys.js";
@@ -13,6 +13,7 @@ import { startPositions } from "./positions.js";
 import { publishDraft, startBuilder, suggestPlan } from "./smart_builder.js";
 import { refreshPlan, startSmartList } from "./smart_list.js";
 import { socket } from "./socket.js";
+import { soundIsOn, switchSound } from "./sound.js";
 import { rowOf, store } from "./store.js";
 import { makeTabs } from "./tabs.js";
 import { focusVolume, setSide, startTicket } from "./ticket.js";
@@ -232,6 +233,25 @@ function onSessionEnded() {
   location.assign(`/login/?ended=1&next=${encodeURIComponent(location.pathname)}`);
 }
 
+/** Close the menu like any other: by Esc, and by a press elsewhere. */
+function startMenu(menu) {
+  document.addEventListener("pointerdown", (event) => menu.open && !menu.contains(event.target) && (menu.open = false));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
+function startSound(button) {
+  const show = () => {
+    setText(button, soundIsOn() ? "Sound: on" : "Sound: off");
+    setAttribute(button, "aria-pressed", String(soundIsOn()));
+  };
+  button.addEventListener("click", () => (switchSound(), show()));
+  show();
+}
+
 function onLogout() {
   leave();
   socket.stop();
@@ -246,6 +266,8 @@ function start() {
   startAccountBar(choose);
   startKeys(shortcuts());
   document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());
+  startMenu(document.querySelector(".menu"));
+  startSound(document.getElementById("sound-button"));
   document.getElementById("logout-form").addEventListener("submit", onLogout);
   document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order"), showView("book")));
   socket.addEventListener("event", ({ detail }) => tell(detail));

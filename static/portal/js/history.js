@@ -2,6 +2,7 @@
 // or a kind. Pages are read when a tab is looked at, and again after something happened; headers sort what was read.
 
 import { get } from "./api.js";
+import { BalanceCurve } from "./curve.js";
 import { add } from "./decimal.js";
 import { debounced, el, freshId, setAttribute, setText } from "./dom.js";
 import { date, gain, money, price, time, tone } from "./format.js";
@@ -176,9 +177,20 @@ export function startLedger(panel) {
   const kind = chooser("Kind", "All kinds", again);
   kind.fill(LEDGER_KINDS);
   const span = new Span(again);
-  panel.append(el("div", { class: "tools" }, kind.pick, span.box));
+  const curve = new BalanceCurve({ query: () => span.query() });
+  const toggle = el("button", { type: "button", class: "small chip curve-button", "aria-pressed": "false", text: "Balance curve" });
+  panel.append(el("div", { class: "tools" }, kind.pick, span.box, toggle), curve.box);
   const table = liveTable({ caption: "Ledger, newest first", columns: LEDGER, key: (row) => row.seq, empty: "No entries.", className: "cards ledger" });
-  const tab = new PagedTab({ panel, path: "/ledger/", table, filter: () => ({ kind: kind.pick.value, ...span.query() }) });
+  const drawCurve = () => curve.show().catch(failedBy);
+  const tab = new PagedTab({ panel, path: "/ledger/", table, filter: () => ({ kind: kind.pick.value, ...span.query() }), onRows: () => !curve.box.hidden && drawCurve() });
+  toggle.addEventListener("click", () => {
+    const isOn = curve.box.hidden;
+    curve.box.hidden = !isOn;
+    table.box.hidden = isOn;
+    kind.pick.disabled = isOn; // a balance is that of all entries
+    setAttribute(toggle, "aria-pressed", String(isOn));
+    if (isOn) drawCurve();
+  });
   store.on("ledger snapshot", again);
   store.on("login", () => tab.forget());
   return tab;

@@ -35,6 +35,7 @@ const ALWAYS = [
   ["↑ ↓", "In a price field: a small step; with Shift ten, with Alt one point"],
   ["↑ ↓", "In a volume field: one step; with Shift ten"],
   ["↑ ↓", "In the market watch: the next symbol"],
+  ["Drag", "A line of the chart: moves a stop, target, order or level; Esc leaves it. A finger rests on the line first"],
   ["Enter", "Send the ticket that has the focus"],
   ["Ctrl Enter", "Start the plan in the builder"],
   ["Esc", "Leave a field, close a dialog"],

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { ApiError } from "./api.js";
+import { play } from "./sound.js";
 import { errorLine } from "./words.js";
 
 const GOOD_MS = 5_000;
@@ -29,6 +30,7 @@ function toast(kind, text, lastsMs, undo) {
   }
   note.append(close);
   box.prepend(note);
+  play(kind);
   while (box.children.length > MOST) box.lastElementChild.remove();
   setTimeout(() => note.remove(), lastsMs);
 }

@@ -1,10 +1,11 @@
 // Open positions: live profit, and every way to act on one: close, a part, by another, new stops.
 
 import { submit } from "./api.js";
-import { add, compare, percentOf, sub } from "./decimal.js";
+import { add, compare, mul, percentOf, sub } from "./decimal.js";
 import { confirmed, facts, openDialog } from "./dialog.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { gain, money, points, price, time, tone, volume } from "./format.js";
+import { perPointOf } from "./moves.js";
 import { attempt, told } from "./outcome.js";
 import { priceField, valueOf, volumeField } from "./steppers.js";
 import { store } from "./store.js";
@@ -157,6 +158,7 @@ async function editStops(ticket) {
   const now = () => store.positionView(store.positions.get(ticket) ?? row).price ?? row.open_price;
   const sl = priceField({ label: "Stop loss", start: now, symbolOf });
   const tp = priceField({ label: "Take profit", start: now, symbolOf });
+  let perPoint = null;
   sl.input.value = row.sl ? price(row.sl, digitsOf(row)) : "";
   tp.input.value = row.tp ? price(row.tp, digitsOf(row)) : "";
   sl.input.setAttribute("autofocus", "");
@@ -164,9 +166,10 @@ async function editStops(ticket) {
     for (const field of [sl, tp]) {
       const value = valueOf(field.input);
       const away = value && points(now(), value, symbolOf().digits);
-      setText(field.note, away ? `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} the market` : value ? "" : "none");
+      setText(field.note, away ? `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} the market${cashWords(row, value, perPoint)}` : value ? "" : "none");
     }
   };
+  perPointOf(row).then((value) => ((perPoint = value), describe()));
   for (const field of [sl, tp]) field.input.addEventListener("input", describe);
   describe();
   await openDialog({
@@ -178,6 +181,14 @@ async function editStops(ticket) {
       told(`Stops of #${ticket} changed`);
     },
   });
+}
+
+/** Return about what closing a position at a price would bring, in words; nothing where it cannot be told. */
+function cashWords(row, at, perPoint) {
+  const away = perPoint ? points(row.open_price, at, digitsOf(row)) : null;
+  if (away === null) return "";
+  const cash = mul(String(row.side === "buy" ? away : -away), perPoint);
+  return ` · ≈ ${gain(store.cash(cash))} ${store.account?.currency ?? ""}`;
 }
 
 async function closeBy(ticket) {

@@ -88,7 +88,7 @@ function makeParts() {
     expiryRow: el("div", { class: "form-row" }, el("label", { for: expiry.id, text: "Expiry" }), expiry, until),
     preview: el("dl", { class: "facts preview", "aria-label": "What it needs" }),
     problem: el("p", { class: "form-error", role: "alert", hidden: true }),
-    submit: el("button", { type: "submit", class: "confirm" }),
+    submit: el("button", { type: "submit", class: "confirm", disabled: true }),
     oneClick: flag,
   };
 }
@@ -146,6 +146,7 @@ function reset() {
   if (!symbol) return;
   parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
   clearPrices();
+  parts.submit.disabled = false;
   preview = null;
   parts.problem.hidden = true;
   showPrices();

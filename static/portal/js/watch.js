@@ -11,7 +11,7 @@ import { OLD_QUOTE_MS, store } from "./store.js";
 import { plainWords } from "./words.js";
 
 const FLASH_MS = 450;
-const FLASH_EVERY_MS = 1_000;
+const FLASH_EVERY_MS = 1_000; // and up to as much again, so that rows do not blink together
 const DAY_REFRESH_MS = 300_000;
 
 const dayOpens = new Map();
@@ -109,7 +109,8 @@ function updateRow(row, symbol) {
 function showWay(row, quote) {
   row.wayBid ??= quote.bid;
   const way = compare(quote.bid, row.wayBid);
-  if (!way || quote.seenMs - (row.wayMs ?? 0) < FLASH_EVERY_MS) return;
+  row.everyMs ??= FLASH_EVERY_MS * (1 + Math.random());
+  if (!way || quote.seenMs - (row.wayMs ?? 0) < row.everyMs) return;
   row.wayMs = quote.seenMs;
   row.wayBid = quote.bid;
   row.dataset.way = way > 0 ? "up" : "down";

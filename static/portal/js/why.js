@@ -42,7 +42,7 @@ function story(deal, evidence) {
   const at = price(deal.price, deal.digits);
   const lots = `${volume(deal.volume)} lots`;
   if (!evidence) {
-    const who = deal.reason === "manager" ? "A manager" : "You";
+    const who = deal.reason === "manager" ? "A manager" : deal.reason === "smart_order" ? "Your smart order" : "You";
     return deal.direction === "out" ? `${who} closed ${lots} at the market, ${at}.` : `${who} opened ${lots} at ${at}.`;
   }
   const tick = evidence.tick ?? {};
