@@ -494,7 +494,8 @@ class Desk:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""
         if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
             self._beat()
-        if not self.reader.buffer and self.batch.is_empty and self._is_due("look", LOOK_EVERY_S):
+        idle = not self.reader.buffer and self.batch.is_empty and not self.reader.is_down
+        if idle and self._is_due("look", LOOK_EVERY_S):
             try:
                 lost = gaps.lost_data(self.batch.cursor)
             except redis.RedisError:

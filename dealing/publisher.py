@@ -20,7 +20,7 @@ from dealing.batch import Answer, Batch, Committed, answer_json
 from dealing.book import Book
 
 log = structlog.get_logger(__name__)
-RETRY_S = 1.0
+RETRY_S = 2.0
 QUOTES_EVERY_S = 0.1  # twice what clients are sent, so that two clocks of one pace do not skip each other
 LIVE_EVERY_S = 0.25
 ACCOUNT_EVERY_S = 2.0
@@ -129,7 +129,7 @@ class Publisher:
         if self._due.get("live", 0.0) <= now and (self._moved or self._touched):
             self._due["live"] = now + LIVE_EVERY_S
             self._show_live(pipe)
-        if len(pipe):
+        if len(pipe) and not self._is_down():
             self._send(pipe)
 
     def _show_quotes(self, pipe: Any) -> None:

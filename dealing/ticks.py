@@ -19,6 +19,7 @@ from dealing import bus
 log = structlog.get_logger(__name__)
 READ_ENTRIES = 256
 RETRY_S = 0.5
+RETRY_STALLED_S = 2.0  # after having waited in vain: most of the time is for commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,14 @@ class TickReader:
         self._wake_from = "$"
         self._down_until = 0.0
 
+    @property
+    def is_down(self) -> bool:
+        """Return whether Redis did not answer a moment ago."""
+        return time.monotonic() < self._down_until
+
     def poll(self, block_ms: int) -> bool:
         """Wait up to `block_ms` for ticks or a wake-up; return whether somebody woke us."""
-        if time.monotonic() < self._down_until:
+        if self.is_down:
             time.sleep(block_ms / 1000)
             return False
         streams: dict[str, str] = {bus.wake_key(self.shard): self._wake_from}
@@ -72,7 +78,8 @@ class TickReader:
             found = bus.client().xread(streams, count=READ_ENTRIES, block=max(block_ms, 1))
         except redis.RedisError as error:
             log.warning("the stream does not answer", error=str(error))
-            self._down_until = time.monotonic() + RETRY_S
+            pause_s = RETRY_STALLED_S if isinstance(error, redis.TimeoutError) else RETRY_S
+            self._down_until = time.monotonic() + pause_s
             return False
         if self._wake_from == "$":
             self._wake_from = "0-0"  # what came before the first read belongs to the journal's poll

@@ -9,7 +9,7 @@ is allowed: the engine and the views do.
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
@@ -132,7 +132,7 @@ def _as_refused(exception: Exception) -> Refused | None:
             return Refused("too_large", "The request is too large.")
         case SuspiciousOperation() | BadRequest() | MultiPartParserError():
             return invalid("The request is malformed.")
-        case OperationalError() | RedisError():
+        case OperationalError() | InterfaceError() | RedisError():
             log.error("a part is silent", exc_info=exception)
             return Refused(Code.UNAVAILABLE, "The server cannot answer just now; repeat the request.")
     return None

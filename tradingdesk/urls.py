@@ -12,3 +12,5 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("", include("portal.urls")),
 ]
+
+handler500 = "tradingdesk.errors.failed"

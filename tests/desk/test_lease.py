@@ -17,6 +17,15 @@ from dealing.batch import beat
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt, Outbox
 from positions.models import Deal
 from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
+from tests.services import Services
+
+
+@pytest.fixture
+def services_of_session(services: Services) -> Services:
+    """Return the session's servers, if Redis is one of them: somebody else's is not ours to stop."""
+    if services.redis is None:
+        pytest.skip("REDIS_URL names a Redis that is not ours")
+    return services
 
 
 def buy(**given: object) -> services.Outcome:
@@ -118,6 +127,30 @@ def test_redis_when_it_loses_everything_then_commands_and_new_ticks_go_on(world:
 
     assert buy().ok
     assert sorted(str(d.price) for d in Deal.objects.all()) == ["1.10010", "1.20010"]
+    assert_clean()
+
+
+def test_redis_when_it_stands_still_then_orders_go_on_and_the_lease_is_kept(
+    world: World, services_of_session: Services
+) -> None:
+    world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    assert services_of_session.redis is not None and services_of_session.redis.process is not None
+    pid = services_of_session.redis.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 6:
+            asked = time.monotonic()
+            assert buy().ok
+            assert time.monotonic() - asked < 6
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    world.quoted("1.20000", "1.20010")
+    assert buy().ok
+    assert world.epoch() == 1
     assert_clean()
 
 
