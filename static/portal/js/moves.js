@@ -3,7 +3,7 @@
 
 import { ask, get, submit } from "./api.js";
 import { abs, mul, round } from "./decimal.js";
-import { money, points, price } from "./format.js";
+import { gain, money, points, price } from "./format.js";
 import { failedBy, told } from "./outcome.js";
 import { store } from "./store.js";
 
@@ -47,6 +47,13 @@ export async function perPointOf(move) {
     console.warn(`no value of a point: ${error.message}`);
     return null;
   }
+}
+
+/** Return about what closing at a price would bring, in words; "" where it cannot be told. */
+export function cashWords({ side, from, to, digits, perPoint }) {
+  const away = perPoint && from && to ? points(from, to, digits) : null;
+  if (away === null) return "";
+  return `≈ ${gain(store.cash(mul(String(side === "buy" ? away : -away), perPoint)))} ${store.account?.currency ?? ""}`;
 }
 
 /** Set what a dragged line stands for; resolve when the server has answered. */

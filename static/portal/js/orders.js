@@ -4,6 +4,7 @@ import { submit } from "./api.js";
 import { confirmed, openDialog } from "./dialog.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { points, price, time, volume } from "./format.js";
+import { cashWords, perPointOf } from "./moves.js";
 import { told } from "./outcome.js";
 import { priceField, valueOf } from "./steppers.js";
 import { store } from "./store.js";
@@ -97,6 +98,25 @@ async function modify(ticket) {
     fields[name].input.value = row[name] ? price(row[name], digits) : "";
   }
   fields.price.input.setAttribute("autofocus", "");
+  const side = row.type.startsWith("buy") ? "buy" : "sell";
+  let perPoint = null;
+  const describe = () => {
+    const quote = store.quotes.get(row.symbol);
+    const market = quote && (side === "buy" ? quote.ask : quote.bid);
+    const entry = valueOf((fields.limit_price ?? fields.price).input);
+    for (const name of shown) {
+      const value = valueOf(fields[name].input);
+      const isExit = name === "sl" || name === "tp";
+      const from = isExit ? entry : market;
+      const away = value && from ? points(from, value, digits) : null;
+      const distance = away === null ? null : `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} ${isExit ? "the entry" : "the market"}`;
+      const cash = isExit && value ? cashWords({ side, from, to: value, digits, perPoint }) : null;
+      setText(fields[name].note, value ? [distance, cash].filter(Boolean).join(" · ") : isExit ? "none" : "");
+    }
+  };
+  for (const one of Object.values(fields)) one.input.addEventListener("input", describe);
+  perPointOf({ symbol: row.symbol, side, volume: row.volume }).then((value) => ((perPoint = value), describe()));
+  describe();
   await openDialog({
     title: `Modify ${typeWords(row.type).toLowerCase()} #${ticket}`,
     content: [...Object.values(fields).map((one) => one.row), el("p", { class: "hint", text: "An empty stop is removed." })],

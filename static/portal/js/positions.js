@@ -1,11 +1,11 @@
 // Open positions: live profit, and every way to act on one: close, a part, by another, new stops.
 
 import { submit } from "./api.js";
-import { add, compare, mul, percentOf, sub } from "./decimal.js";
+import { add, compare, percentOf, sub } from "./decimal.js";
 import { confirmed, facts, openDialog } from "./dialog.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { gain, money, points, price, time, tone, volume } from "./format.js";
-import { perPointOf } from "./moves.js";
+import { cashWords, perPointOf } from "./moves.js";
 import { attempt, told } from "./outcome.js";
 import { priceField, valueOf, volumeField } from "./steppers.js";
 import { store } from "./store.js";
@@ -166,7 +166,9 @@ async function editStops(ticket) {
     for (const field of [sl, tp]) {
       const value = valueOf(field.input);
       const away = value && points(now(), value, symbolOf().digits);
-      setText(field.note, away ? `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} the market${cashWords(row, value, perPoint)}` : value ? "" : "none");
+      const cash = value && cashWords({ side: row.side, from: row.open_price, to: value, digits: digitsOf(row), perPoint });
+      const distance = away && `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} the market`;
+      setText(field.note, value ? [distance, cash].filter(Boolean).join(" · ") : "none");
     }
   };
   perPointOf(row).then((value) => ((perPoint = value), describe()));
@@ -181,14 +183,6 @@ async function editStops(ticket) {
       told(`Stops of #${ticket} changed`);
     },
   });
-}
-
-/** Return about what closing a position at a price would bring, in words; nothing where it cannot be told. */
-function cashWords(row, at, perPoint) {
-  const away = perPoint ? points(row.open_price, at, digitsOf(row)) : null;
-  if (away === null) return "";
-  const cash = mul(String(row.side === "buy" ? away : -away), perPoint);
-  return ` · ≈ ${gain(store.cash(cash))} ${store.account?.currency ?? ""}`;
 }
 
 async function closeBy(ticket) {

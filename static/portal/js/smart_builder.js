@@ -267,7 +267,7 @@ function showPreview(found) {
     ["Reward", found.reward && gain(found.reward), tone(found.reward)],
     ["Risk", found.risk && money(found.risk)],
     ["Reward : risk", found.risk_reward],
-    ["Worst case", found.worst_case && gain(found.worst_case), tone(found.worst_case)],
+    ["Worst", found.worst_case && gain(found.worst_case), tone(found.worst_case)],
     ["Margin", found.margin && money(found.margin)],
     ["Left to stop", found.remaining_volume && `${volume(found.remaining_volume)} lots`],
   ];
