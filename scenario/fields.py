@@ -16,7 +16,7 @@ Check = Callable[[Any], Any]
 
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?\Z")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z|24:00\Z")
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z\Z")
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)\Z")
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -140,7 +140,9 @@ def time_ms(value: Any) -> int:
 
 
 def expiry(value: Any) -> str | int:
-    """Return "gtc", "day" or a time in milliseconds."""
+    """Return "gtc" (also for null), "day" or a time in milliseconds."""
+    if value is None:
+        return "gtc"
     if value in ("gtc", "day"):
         return str(value)
     return time_ms(value)

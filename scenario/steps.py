@@ -89,10 +89,20 @@ def _callback(value: Any) -> str:
 
 
 def _break_even(value: Any) -> dict[str, int] | None:
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return {"offset": 0} if value else None
     result: dict[str, int] = record({"offset": Field(whole(0), 0)})(value)
     return result
+
+
+def _without_nulls(inner: Check) -> Check:
+    """Return a check of an object in which null stands for a key that is left out."""
+
+    def check(value: Any) -> Any:
+        is_object = isinstance(value, Mapping)
+        return inner({k: v for k, v in value.items() if v is not None} if is_object else value)
+
+    return check
 
 
 OPTIONAL = Field(nullable(decimal), None)
@@ -154,15 +164,17 @@ ACTIONS: dict[str, Check] = {
     "cancel": record({"login": _LOGIN, "order": Field(text)}),
     "smart": record(SMART),
     # What is left out of a modification stays as it is, so nothing is filled in here.
-    "smart_modify": record(
-        {
-            "smart": Field(text),
-            "version": Field(whole()),
-            "stop_loss": Field(decimal),
-            "callback": Field(_callback),
-            "break_even": Field(_break_even),
-        },
-        defaults=False,
+    "smart_modify": _without_nulls(
+        record(
+            {
+                "smart": Field(text),
+                "version": Field(whole()),
+                "stop_loss": Field(decimal),
+                "callback": Field(_callback),
+                "break_even": Field(_break_even),
+            },
+            defaults=False,
+        )
     ),
     "smart_cancel": record({"smart": Field(text)}),
     "balance": record(
@@ -218,11 +230,11 @@ def parse(number: int, names: Names, raw: Any) -> Step:
     within(action, lambda v: _check(action, v, names), value)
     at_ms = within("at", time_ms, raw["at"]) if "at" in raw else None
     error = refused = None
-    if "error" in raw:
+    if raw.get("error") is not None:
         if action not in _REFUSABLE:
             raise FormatError("error", f"does not belong to {action}")
         error = within("error", choice(*(code.value for code in Code)), raw["error"])
-    if "refused" in raw:
+    if raw.get("refused") is not None:
         if action != "tick":
             raise FormatError("refused", f"does not belong to {action}")
         refused = within("refused", choice(*REFUSALS), raw["refused"])

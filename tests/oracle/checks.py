@@ -145,7 +145,7 @@ def open_code(
         return "invalid_volume"
     if is_close:
         return None
-    if order.leverage is not None and order.leverage > leverage_of(book, order.login, None):
+    if order.leverage is not None and not 1 <= order.leverage <= leverage_of(book, order.login, None):
         return "invalid_leverage"
     return _terms_code(book, order, symbol, is_manager=is_manager, open_price=open_price)
 

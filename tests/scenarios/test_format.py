@@ -59,6 +59,29 @@ def test_parse_when_steps_are_given_then_values_are_complete() -> None:
     assert value["take_profits"] == []
 
 
+def test_parse_when_keys_are_null_then_they_count_as_left_out() -> None:
+    smart = {
+        "login": 1,
+        "symbol": "EURUSD",
+        "side": "buy",
+        "volume": "1",
+        "entry": {"type": "market"},
+        "as": "s",
+    }
+    change = {"smart": "s", "version": 0, "callback": None, "stop_loss": "1", "break_even": None}
+    steps = [
+        {"place": {**PLACE, "expires": None}, "error": None, "at": "2024-01-02T00:00:01.250999+00:00"},
+        {"smart": {**smart, "break_even": None}},
+        {"smart_modify": change},
+    ]
+
+    placed, made, changed = parse(scenario(steps), "f").steps
+
+    assert (placed.value["expires"], placed.error, placed.at_ms) == ("gtc", None, START_MS + 1250)
+    assert made.value["break_even"] is None
+    assert changed.value == {"smart": "s", "version": 0, "stop_loss": "1"}
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
