@@ -1,6 +1,6 @@
 """Closing positions, closing them against each other, and modifying their stops."""
 
-from engine import checks
+from engine import checks, refusals
 from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CloseBy, ClosePosition, ModifyPosition
@@ -8,10 +8,11 @@ from engine.core import Core
 from engine.enums import By, OrderStatus, RequestKind, Side
 from engine.events import CommandDone
 from engine.execution import MARKET_OF, Fill, close_deal, complete
-from engine.handlers.orders import reason_of, refusal_text
+from engine.handlers.orders import reason_of
 from engine.plans import nearest_point
 from engine.queue import executes_by_itself, fail_order, queue_order
 from engine.records import Order, Position
+from engine.refusals import Asked
 from engine.settings import Symbol
 
 
@@ -30,8 +31,9 @@ def close(core: Core, command: ClosePosition) -> CommandDone:
     core.save_order(order)
     if code is not None:
         fail_order(core, order, code)
-        what = f"position {command.position}"
-        return CommandDone(code, refusal_text(code, what), order.ticket, command.login)
+        asked = _asked_about(command, position)
+        asked.volume, asked.price = command.volume, command.price
+        return CommandDone(code, refusals.text(core, code, asked), order.ticket, command.login)
     assert position is not None and units is not None and price is not None
     if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
         request = queue_order(core, order, RequestKind.CLOSE, side=position.side.opposite)
@@ -42,6 +44,14 @@ def close(core: Core, command: ClosePosition) -> CommandDone:
         )
         complete(core, order, position.ticket, price)
     return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _asked_about(command: ClosePosition | CloseBy | ModifyPosition, position: Position | None) -> Asked:
+    """Return what a request is about, for its refusal."""
+    asked = Asked(login=command.login, by=command.by, position=command.position)
+    if position is not None:
+        asked.name, asked.side, asked.whole = position.symbol, position.side, position.volume
+    return asked
 
 
 def _close_units(command: ClosePosition, position: Position | None) -> int | None:
@@ -113,8 +123,9 @@ def close_by(core: Core, command: CloseBy) -> CommandDone:
     core.save_order(order)
     if code is not None:
         fail_order(core, order, code)
-        what = f"positions {command.position} and {command.opposite}"
-        return CommandDone(code, refusal_text(code, what), order.ticket, command.login)
+        asked = _asked_about(command, first)
+        asked.opposite = command.opposite
+        return CommandDone(code, refusals.text(core, code, asked), order.ticket, command.login)
     assert first is not None and second is not None
     if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
         queue_order(core, order, RequestKind.CLOSE_BY, side=first.side.opposite, opposite=second.ticket)
@@ -162,9 +173,9 @@ def _close_by_failure(
 def modify(core: Core, command: ModifyPosition) -> CommandDone:
     """Change SL and TP of a position; only the levels given are checked."""
     code = _modify_failure(core, command)
-    what = f"position {command.position}"
     if code is not None:
-        return CommandDone(code, refusal_text(code, what), command.position, command.login)
+        said = refusals.text(core, code, _asked_change(core, command))
+        return CommandDone(code, said, command.position, command.login)
     position = core.state.positions[command.position]
     symbol = core.state.symbols[position.symbol]
     if command.sl is not None:
@@ -174,6 +185,20 @@ def modify(core: Core, command: ModifyPosition) -> CommandDone:
     core.save_position(position)
     core.arm_position(position)
     return CommandDone("", ticket=position.ticket, login=position.login)
+
+
+def _asked_change(core: Core, command: ModifyPosition) -> Asked:
+    """Return what a change of stops asked for, for its refusal."""
+    account = core.state.accounts.get(command.login)
+    position = None if account is None else core.state.book(command.login).positions.get(command.position)
+    asked = _asked_about(command, position)
+    if position is None:
+        return asked
+    asked.base = refusals.exit_base(core, command.login, core.state.symbols[position.symbol], position.side)
+    asked.stops = refusals.exits(command.sl, command.tp)
+    if asked.base is not None:
+        asked.guarded = [("SL", position.sl, asked.base), ("TP", position.tp, asked.base)]
+    return asked
 
 
 def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:

@@ -1,16 +1,16 @@
 """What dealers do: come online, own a request, confirm, requote or reject it."""
 
-from engine import checks
+from engine import checks, refusals
 from engine.codes import Code
 from engine.commands import AnswerRequest, SetDealers, TakeRequest
 from engine.core import Core
-from engine.enums import DealerAnswer, OrderReason, RequestKind, side_of
+from engine.enums import By, DealerAnswer, OrderReason, RequestKind, side_of
 from engine.events import CommandDone, DealersChanged, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers.closing import execute_close_by
-from engine.handlers.orders import refusal_text
 from engine.queue import drop_request, fail_order
 from engine.records import Order, Position, Request
+from engine.refusals import Asked
 from engine.stages import pendings, smart, stopout
 from engine.stages.triggered import trigger_key
 from engine.waiting import leave_queue
@@ -63,8 +63,18 @@ def answer(core: Core, command: AnswerRequest) -> CommandDone:
     if checks.quote_check(core, symbol, fresh=False) is not None:
         return CommandDone(Code.OFF_QUOTES, f"{symbol.name} has no quote", login=request.login)
     code = _confirm(core, request, price, command.dealer)
-    text = refusal_text(code, f"request {request.id}") if code else ""
-    return CommandDone(code or "", text, request.order, request.login)
+    said = refusals.text(core, code, _asked(core, request)) if code else ""
+    return CommandDone(code or "", said, request.order, request.login)
+
+
+def _asked(core: Core, request: Request) -> Asked:
+    """Return what a request of the queue is about, for a refusal."""
+    position = core.state.positions.get(request.position)
+    return Asked(
+        whole=None if position is None else position.volume,
+        login=request.login, name=request.symbol, by=By.MANAGER, side=request.side,
+        volume=checks.lots_text(request.volume), position=request.position, smart=request.smart,
+    )  # fmt: skip
 
 
 def _not_found(number: int) -> CommandDone:

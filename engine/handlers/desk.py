@@ -12,16 +12,20 @@ from engine.commands import (
     SetHalt,
 )
 from engine.core import Core
-from engine.enums import OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind, OrderReason
+from engine.enums import CREDIT_KINDS, OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind, OrderReason
 from engine.events import AccountChanged, CommandDone, DayEnded, HaltChanged, SettingsChanged
 from engine.execution import book_money
 from engine.profit import swap_of_day
 from engine.queue import cancel_order, retime_requests
 from engine.records import Account
-from engine.rounding import on_grid
+from engine.refusals import money
+from engine.rounding import on_grid, to_text
 from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits, read_account
 from engine.state import Book
 from engine.valuation import account_state
+
+#: What an account may hold and one operation may move, in whole units of its currency.
+MAX_MONEY = 10**15
 
 
 def balance(core: Core, command: BalanceOperation) -> CommandDone:
@@ -29,33 +33,49 @@ def balance(core: Core, command: BalanceOperation) -> CommandDone:
     account = core.state.accounts.get(command.login)
     if account is None:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
-    amount = on_grid(command.amount, currency_digits(account.currency))
-    if amount is None or command.kind not in OPERATION_KINDS:
-        text = f"{command.amount} is no amount of {account.currency} for a {command.kind}"
-        return CommandDone(Code.INVALID_AMOUNT, text, login=command.login)
-    if amount <= 0 and (command.kind is not LedgerKind.CORRECTION or amount == 0):
-        return CommandDone(Code.INVALID_AMOUNT, "the amount must be above 0", login=command.login)
+    digits = currency_digits(account.currency)
+    amount = on_grid(command.amount, digits)
+    wrong = _wrong_amount(command, account, amount)
+    if wrong or amount is None:
+        return CommandDone(Code.INVALID_AMOUNT, wrong, login=command.login)
     if command.kind in TAKING_KINDS:
-        code = _taking_failure(core, command, account, amount)
-        if code is not None:
-            return CommandDone(
-                code, f"{command.kind} of {command.amount}: not enough money", login=command.login
-            )
+        lacking = _lacking(core, command, account, amount)
+        if lacking:
+            said = f"{command.kind.replace('_', ' ')} of {command.amount}: {lacking}"
+            return CommandDone(Code.NO_MONEY, said, login=command.login)
         amount = -amount
+    standing = account.credit if command.kind in CREDIT_KINDS else account.balance
+    if abs(standing + amount) > MAX_MONEY * 10**digits:
+        said = f"{to_text(standing + amount, digits)} is more than an account holds, which is {MAX_MONEY}"
+        return CommandDone(Code.INVALID_AMOUNT, said, login=command.login)
     book_money(core, account, command.kind, amount, comment=command.comment, actor=command.actor)
     return CommandDone("", login=command.login)
 
 
-def _taking_failure(core: Core, command: BalanceOperation, account: Account, amount: int) -> Code | None:
+def _wrong_amount(command: BalanceOperation, account: Account, amount: int | None) -> str:
+    """Return why this is no amount of the account's currency for this operation, "" where it is one."""
+    digits = currency_digits(account.currency)
+    if command.kind not in OPERATION_KINDS:
+        return f"{command.kind} is no operation; there are {', '.join(sorted(OPERATION_KINDS))}"
+    if amount is None:
+        return f"{command.amount!a} is no amount of {account.currency}, which has {digits} digits"
+    if amount == 0 or (amount < 0 and command.kind is not LedgerKind.CORRECTION):
+        return f"the amount {command.amount} of a {command.kind.replace('_', ' ')} must be above 0"
+    if abs(amount) > MAX_MONEY * 10**digits:
+        return f"the amount {command.amount} is more than {MAX_MONEY}"
+    return ""
+
+
+def _lacking(core: Core, command: BalanceOperation, account: Account, amount: int) -> str:
+    """Return what is not there to be taken, "" where all of it is."""
     if command.kind is LedgerKind.CREDIT_OUT and account.credit < amount:
-        return Code.NO_MONEY
+        return f"the credit is {money(core, account.login, account.credit)}"
     if command.override:
-        return None
+        return ""
     if command.kind is not LedgerKind.CREDIT_OUT and account.balance < amount:
-        return Code.NO_MONEY
-    if account_state(core.state, account.login).free_margin < amount:
-        return Code.NO_MONEY
-    return None
+        return f"the balance is {money(core, account.login, account.balance)}"
+    free = account_state(core.state, account.login).free_margin
+    return f"the free margin is {money(core, account.login, free)}" if free < amount else ""
 
 
 def agent_commission(core: Core, command: BookAgentCommission) -> CommandDone:

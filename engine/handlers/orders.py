@@ -4,7 +4,7 @@ A refused placement leaves an order with status FAILED and its code; a refused c
 it was.
 """
 
-from engine import checks
+from engine import checks, refusals
 from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CancelOrder, ModifyOrder, PlaceOrder
@@ -21,12 +21,11 @@ from engine.enums import (
 )
 from engine.events import CommandDone
 from engine.execution import Fill, open_deal
-from engine.margin import order_leverage
 from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
 from engine.records import Order
+from engine.refusals import Asked
 from engine.rounding import to_text
-from engine.settings import Symbol, currency_digits
-from engine.valuation import account_state
+from engine.settings import Symbol
 
 
 def reason_of(by: By) -> OrderReason:
@@ -45,7 +44,8 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     core.save_order(order)
     if code is not None:
         fail_order(core, order, code)
-        return CommandDone(code, _found(core, command, code), order.ticket, command.login)
+        said = refusals.text(core, code, _asked(core, command, order))
+        return CommandDone(code, said, order.ticket, command.login)
     assert symbol is not None
     if order.type not in MARKET_TYPES:
         core.arm_order(order)
@@ -60,36 +60,18 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
-def refusal_text(code: str, what: str) -> str:
-    """Return one line for people about a refusal."""
-    return f"{code.replace('_', ' ')}: {what}"
-
-
-def _found(core: Core, command: PlaceOrder, code: Code) -> str:
-    """Return what was found and what would have been right, for a refused placement."""
-    symbol = core.state.symbols.get(command.symbol)
-    if symbol is None:
-        return refusal_text(code, command.symbol)
-    view = checks.view_of(core, command.login, symbol)
-    at = "no quote" if view is None else " / ".join(to_text(price, symbol.digits) for price in view)
-    if code is Code.INVALID_VOLUME:
-        least, most, step = map(checks.lots_text, (symbol.volume_min, symbol.volume_max, symbol.volume_step))
-        return f"volume {command.volume} is not {least} to {most} in steps of {step}"
-    if code is Code.INVALID_LEVERAGE:
-        return f"leverage {command.leverage} is not 1 to {order_leverage(core.state, command.login, None)}"
-    if code is Code.INVALID_PRICE:
-        asked = " with limit ".join(
-            p for p in (command.price or command.open_price, command.limit_price) if p
-        )
-        return f"price {asked or 'missing'} does not fit {at}, {symbol.stops_level} points away"
-    if code is Code.INVALID_STOPS:
-        asked = ", ".join(f"{name} {text}" for name, text in (("SL", command.sl), ("TP", command.tp)) if text)
-        return f"{asked} does not fit {at}, {symbol.stops_level} points away"
-    if code is Code.NO_MONEY:
-        digits = currency_digits(core.state.accounts[command.login].currency)
-        free = to_text(account_state(core.state, command.login).free_margin, digits)
-        return f"free margin {free} does not cover {command.volume} {command.symbol}"
-    return refusal_text(code, command.symbol)
+def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
+    """Return what a placement asked for, for its refusal."""
+    symbol, side, base = core.state.symbols.get(command.symbol), side_of(command.type), None
+    if symbol is not None:
+        market = command.type in MARKET_TYPES
+        base = refusals.exit_base(core, command.login, symbol, side) if market else _base_of(order)
+    return Asked(
+        login=command.login, name=command.symbol, by=command.by, side=side, type=command.type,
+        volume=command.volume, leverage=command.leverage, price=command.price or command.open_price,
+        limit_price=command.limit_price, stops=refusals.exits(command.sl, command.tp), base=base,
+        expires=command.expires,
+    )  # fmt: skip
 
 
 def _new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
@@ -185,9 +167,13 @@ def _stops_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol
 
 def stops_base(order: Order) -> int:
     """Return the price that SL and TP of a pending order are measured from: a stop-limit's is its limit."""
-    price = order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
+    price = _base_of(order)
     assert price is not None
     return price
+
+
+def _base_of(order: Order) -> int | None:
+    return order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
 
 
 def _expiry_failure(core: Core, command: PlaceOrder) -> Code | None:
@@ -213,7 +199,8 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
     """Change price, stops or expiry of a pending order; all of them are checked where the price is given."""
     code = _modify_failure(core, command)
     if code is not None:
-        return CommandDone(code, refusal_text(code, f"order {command.order}"), command.order, command.login)
+        said = refusals.text(core, code, _asked_change(core, command))
+        return CommandDone(code, said, command.order, command.login)
     order = core.state.orders[command.order]
     symbol = core.state.symbols[order.symbol]
     if command.price is not None:
@@ -261,14 +248,53 @@ def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
     )
 
 
-def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
+def _asked_about(core: Core, command: ModifyOrder | CancelOrder) -> Asked:
+    """Return what a change or a deletion is about, for its refusal."""
+    asked = Asked(login=command.login, by=command.by, order=command.order)
+    account = core.state.accounts.get(command.login)
+    order = None if account is None else _pending(core, command.login, command.order)
+    if order is not None:
+        asked.name, asked.type, asked.side = order.symbol, order.type, side_of(order.type)
+        asked.guarded = _guarded(core, order, core.state.symbols[order.symbol])
+    return asked
+
+
+def _asked_change(core: Core, command: ModifyOrder) -> Asked:
+    """Return what a change asked for: what it leaves out is what the order has."""
+    asked = _asked_about(core, command)
+    if not asked.name:
+        return asked
+    order, symbol = core.state.orders[command.order], core.state.symbols[asked.name]
+    asked.price_stands, asked.expires = command.price is None, command.expires
+    asked.price = command.price or points_text(order.price, symbol)
+    asked.limit_price = command.limit_price or points_text(order.limit_price, symbol)
+    base = asked.limit_price if order.type in STOP_LIMIT_TYPES else asked.price
+    asked.base = checks.read_price(symbol, base)
+    moved = command.price is not None or command.limit_price is not None
+    sl, tp = (points_text(order.sl, symbol), points_text(order.tp, symbol)) if moved else (None, None)
+    asked.stops = refusals.exits(
+        command.sl if command.sl is not None else sl, command.tp if command.tp is not None else tp
+    )
+    return asked
+
+
+def _guarded(core: Core, order: Order, symbol: Symbol) -> list[tuple[str, int | None, int]]:
+    """Return the levels that freeze a pending order, each with the market price that it is near to."""
     view = checks.view_of(core, order.login, symbol)
     if view is None:
-        return None
+        return []
     side = side_of(order.type)
     market = checks.market_price(view, side, opening=True)
     exit_at = checks.market_price(view, side, opening=False)
-    levels = [(order.price, market), (order.sl or None, exit_at), (order.tp or None, exit_at)]
+    return [
+        ("price", order.price, market),
+        ("SL", order.sl or None, exit_at),
+        ("TP", order.tp or None, exit_at),
+    ]
+
+
+def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
+    levels = [(level, market) for _, level, market in _guarded(core, order, symbol)]
     return checks.frozen_check(core, order.login, symbol, by, levels)
 
 
@@ -321,7 +347,8 @@ def cancel(core: Core, command: CancelOrder) -> CommandDone:
     """Delete a pending order."""
     code = _cancel_failure(core, command)
     if code is not None:
-        return CommandDone(code, refusal_text(code, f"order {command.order}"), command.order, command.login)
+        said = refusals.text(core, code, _asked_about(core, command))
+        return CommandDone(code, said, command.order, command.login)
     order = core.state.orders[command.order]
     cancel_order(core, order, comment=command.comment)
     core.watch.touch(order.login)

@@ -1,9 +1,10 @@
 """Creating, modifying, cancelling and closing smart orders (rules sections 9 and 11)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from engine import checks, plans, smart_life
+from engine import checks, plans, refusals, smart_life
 from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CancelSmart, ClosePosition, ModifySmart, PlaceSmart
@@ -23,9 +24,9 @@ from engine.enums import (
 from engine.events import CommandDone
 from engine.execution import Fill, netting_position, open_deal
 from engine.handlers import closing
-from engine.handlers.orders import refusal_text
 from engine.queue import cancel_order, executes_by_itself, queue_order
 from engine.records import Level, Order, Position, SmartOrder
+from engine.refusals import Asked
 from engine.rounding import parse_decimal
 from engine.settings import Symbol
 
@@ -79,8 +80,8 @@ def place(core: Core, command: PlaceSmart) -> CommandDone:
     code, draft = _placing_failure(core, command)
     if code is not None or draft is None:
         level = draft.fault if draft is not None and code is Code.INVALID_LEVELS else None
-        text = refusal_text(code or "", command.symbol) + (f", level {level}" if level else "")
-        return CommandDone(code or "", text, login=command.login, level=level or 0)
+        said = refusals.text(core, code or "", _asked(core, command, level or 0))
+        return CommandDone(code or "", said, login=command.login, level=level or 0)
     smart = _new_smart(core, command, draft)
     core.newborn.add(smart.id)
     core.save_smart(smart, "created", {"entry": command.entry.value})
@@ -100,6 +101,34 @@ def place(core: Core, command: PlaceSmart) -> CommandDone:
         price = order.requested_price
         open_deal(core, order, Fill(price=price, requested_price=price, reason=order.reason))
     return _done(smart)
+
+
+def _asked(core: Core, command: PlaceSmart, level: int) -> Asked:
+    """Return what a plan asked for, for its refusal."""
+    symbol, takes_over = core.state.symbols.get(command.symbol), command.entry is EntryType.POSITION
+    asked = Asked(
+        login=command.login, name=command.symbol, by=command.by, side=command.side, volume=command.volume,
+        type=_ENTRY_TYPES.get((command.entry, command.side)), price=command.price, callback=command.callback,
+        offset=command.offset, levels=[(price, percent) for price, percent in command.take_profits],
+        level=level, position=command.position if takes_over else None, takes_over=takes_over,
+    )  # fmt: skip
+    if symbol is not None and command.login in core.state.accounts:
+        if command.entry in (EntryType.LIMIT, EntryType.STOP):
+            asked.base = checks.read_price(symbol, command.price)
+        else:
+            asked.base = refusals.exit_base(core, command.login, symbol, command.side)
+        position = core.state.book(command.login).positions.get(asked.position or 0)
+        asked.whole = None if position is None else position.volume
+    asked.stops = _stops(command.stop_loss, command.take_profits, command.activation)
+    return asked
+
+
+def _stops(
+    stop_loss: str | None, levels: Sequence[Sequence[str]], activation: str | None = None
+) -> list[tuple[str, str | None, bool]]:
+    """Return a plan's exit prices as a refusal names them."""
+    ahead = [(f"take profit {n}", price, True) for n, (price, _) in enumerate(levels, start=1)]
+    return [("stop loss", stop_loss, False), *ahead, ("activation", activation, True)]
 
 
 def _done(smart: SmartOrder) -> CommandDone:
@@ -296,27 +325,45 @@ def _standing_failure(
     return checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=closing_), smart
 
 
-def _refused(code: Code, command: ModifySmart | CancelSmart, level: int = 0) -> CommandDone:
-    text = refusal_text(code, f"smart order {command.smart}") + (f", level {level}" if level else "")
-    return CommandDone(code, text, login=command.login, level=level)
+def _refused(core: Core, code: Code, command: ModifySmart | CancelSmart, level: int = 0) -> CommandDone:
+    said = refusals.text(core, code, _asked_change(core, command, level))
+    return CommandDone(code, said, login=command.login, level=level)
+
+
+def _asked_change(core: Core, command: ModifySmart | CancelSmart, level: int) -> Asked:
+    """Return what a change or an end of a plan asked for, for its refusal."""
+    asked = Asked(
+        login=command.login, by=command.by, smart=command.smart, version=command.version, level=level
+    )
+    account = core.state.accounts.get(command.login)
+    smart = None if account is None else core.state.book(command.login).smarts.get(command.smart)
+    if smart is None:
+        return asked
+    asked.name, asked.side = smart.symbol, smart.side
+    if isinstance(command, ModifySmart):
+        asked.base = _base_price(core, smart, core.state.symbols[smart.symbol])
+        asked.callback, asked.offset = command.callback, command.offset
+        asked.levels = [(price, percent) for price, percent in command.levels or []]
+        asked.stops = _stops(command.stop_loss, asked.levels)
+    return asked
 
 
 def modify(core: Core, command: ModifySmart) -> CommandDone:
     """Change stop, callback, break-even or open levels; an explicit change may loosen the fixed stop only."""
     code, smart = _standing_failure(core, command)
     if code is not None or smart is None:
-        return _refused(code or Code.SMART_NOT_FOUND, command)
+        return _refused(core, code or Code.SMART_NOT_FOUND, command)
     symbol = core.state.symbols[smart.symbol]
     levels = None
     code = _modified_exits_failure(core, command, smart, symbol)
     if code is None and command.levels is not None:
         levels, fault = _modified_levels(command, smart, symbol)
         if fault is not None:
-            return _refused(Code.INVALID_LEVELS, command, fault)
+            return _refused(core, Code.INVALID_LEVELS, command, fault)
     if code is None and not _still_exits(command, smart, levels):
         code = Code.INVALID_LEVELS
     if code is not None:
-        return _refused(code, command)
+        return _refused(core, code, command)
     _apply_modification(core, command, smart, symbol, levels)
     return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})
 
@@ -435,7 +482,7 @@ def cancel(core: Core, command: CancelSmart) -> CommandDone:
     """End a plan by hand: the position stays open, unmanaged, unless `close` is asked for."""
     code, smart = _standing_failure(core, command)
     if code is not None or smart is None:
-        return _refused(code or Code.SMART_NOT_FOUND, command)
+        return _refused(core, code or Code.SMART_NOT_FOUND, command)
     if smart.state is SmartState.PENDING:
         order = core.state.orders.get(smart.order)
         if order is not None:
