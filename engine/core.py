@@ -19,14 +19,21 @@ from engine.triggers import Cross, Ladder
 from engine.watch import Watch
 
 TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
+MAX_SHARDS = TICKETS_PER_STEP - 1
 
 
 class Core:
-    """State plus everything that is armed on it."""
+    """State plus everything that is armed on it.
+
+    Raises:
+        ValueError: there is no such shard, or there are more than tickets can tell apart.
+    """
 
     def __init__(
         self, state: State, plugins: Iterable[Registration | Plugin] = (), *, shard: int = 0, shards: int = 1
     ) -> None:
+        if not 0 <= shard < shards <= MAX_SHARDS:
+            raise ValueError(f"shard {shard} of {shards}: tickets tell {MAX_SHARDS} shards apart, from 0 on")
         self.state = state
         self.out: list[Event] = []
         self.hooks = Hooks.of(plugins, self.out)

@@ -258,8 +258,9 @@ class Refusal(StrEnum):
 
 
 class HookPoint(StrEnum):
-    """Where plugins are asked; rules section 6."""
+    """Where plugins are asked or shown something; rules section 6."""
 
+    ON_TICK = "on_tick"
     PENDINGS_FILTER = "pendings_filter"
     PENDINGS_APPLY = "pendings_apply"
     STOPS_FILTER = "stops_filter"

@@ -110,6 +110,10 @@ class Registration:
         """Return whether the masks ("retail*,vip") cover this group and symbol."""
         return _matches(self.groups, group) and _matches(self.symbols, symbol)
 
+    def watches(self, symbol: str) -> bool:
+        """Return whether the plugin looks at every tick of this symbol."""
+        return type(self.plugin).on_tick is not Plugin.on_tick and _matches(self.symbols, symbol)
+
 
 def _matches(masks: str, name: str) -> bool:
     return masks == "*" or any(fnmatchcase(name, mask.strip()) for mask in masks.split(","))
@@ -169,14 +173,12 @@ class Hooks:
     def on_tick(self, symbol: str, bid: str, ask: str, time_ms: int) -> None:
         """Show a tick to every plugin that looks at ticks."""
         for registration in self.registrations:
-            if type(registration.plugin).on_tick is not Plugin.on_tick and _matches(
-                registration.symbols, symbol
-            ):
+            if registration.watches(symbol):
                 self.asked = True
                 try:
                     registration.plugin.on_tick(symbol, bid, ask, time_ms)
                 except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
-                    self._failed(registration.plugin, HookPoint.COMMAND_FILTER, error)
+                    self._failed(registration.plugin, HookPoint.ON_TICK, error)
 
     def configure(self, name: str, values: dict[str, Any]) -> str:
         """Hand options to the plugin of this name; return what is wrong with them, or ""."""
@@ -202,10 +204,7 @@ class Hooks:
         """Return whether any plugin looks at every tick of this symbol."""
         watched = self.watched.get(symbol)
         if watched is None:
-            watched = self.watched[symbol] = any(
-                type(r.plugin).on_tick is not Plugin.on_tick and _matches(r.symbols, symbol)
-                for r in self.registrations
-            )
+            watched = self.watched[symbol] = any(r.watches(symbol) for r in self.registrations)
         return watched
 
     def flush(self) -> None:

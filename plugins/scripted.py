@@ -9,7 +9,7 @@ from typing import Any
 from engine.enums import Answer, HookPoint
 from engine.hooks import OK, Context, Plugin, Verdict
 
-_POINTS = {point.value for point in HookPoint} - {HookPoint.COMMAND_FILTER.value}
+_POINTS = {point.value for point in HookPoint} - {HookPoint.COMMAND_FILTER.value, HookPoint.ON_TICK.value}
 _ANSWERS = {"ok", "none", "reject", "raise"}
 
 

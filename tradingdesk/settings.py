@@ -18,7 +18,9 @@ from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
+from engine.core import MAX_SHARDS
 from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its side bar
 from tradingdesk.logs import configure_logs
 from tradingdesk.secret import secret_key
@@ -34,6 +36,8 @@ HTTPS = env.bool("HTTPS", default=False)
 
 # ---- what the desk reads ----
 DESK_SHARDS = env.int("DESK_SHARDS", default=1)
+if not 1 <= DESK_SHARDS <= MAX_SHARDS:
+    raise ImproperlyConfigured(f"DESK_SHARDS={DESK_SHARDS}: 1 to {MAX_SHARDS} shards are possible")
 DESK_BATCH = env.int("DESK_BATCH", default=256)
 DESK_CLOCK = env.str("DESK_CLOCK", default="wall")  # "wall" or "events"
 DESK_LINGER_MS = env.int("DESK_LINGER_MS", default=50)  # how long a batch of mere quotes may wait for more

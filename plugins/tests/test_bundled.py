@@ -140,3 +140,22 @@ def test_hooks_when_a_plugin_raises_then_the_close_waits_and_the_failure_is_coun
     assert Side.SELL.value in failures[0].error
     assert engine.core.hooks.failures == {"broken.stops_apply": 1}
     assert len(engine.state.positions) == 1
+
+
+class Blind(Plugin):
+    """A plugin that cannot look at ticks."""
+
+    name = "blind"
+
+    def on_tick(self, symbol: str, bid: str, ask: str, time_ms: int) -> None:
+        raise RuntimeError("too bright")
+
+
+def test_plugin_when_it_raises_on_a_tick_then_the_failure_says_so_and_the_tick_goes_on() -> None:
+    engine = engine_with(Blind())
+
+    events = engine.on_tick("EURUSD", "1.20000", "1.20010", NOON + 1)
+
+    failed = [event for event in events if isinstance(event, HookFailed)]
+    assert [(event.plugin, event.point) for event in failed] == [("blind", "on_tick")]
+    assert engine.state.quotes["EURUSD"].bid == 120_000

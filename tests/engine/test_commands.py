@@ -22,14 +22,22 @@ def of_kind(events: list[Any], kind: type) -> list[Any]:
 # Numbers
 
 
-@pytest.mark.parametrize("shard", [0, 3])
+@pytest.mark.parametrize("shard", [0, 8])
 def test_numbers_when_the_engine_gives_them_then_rise_and_end_in_its_shard(shard: int) -> None:
-    core = Market(shard=shard).engine.core
+    core = Market(shard=shard, shards=9).engine.core
 
     for give in (core.new_order_ticket, core.new_deal_ticket, core.new_request_id):
         first, second = give(), give()
         assert (first % 10, second - first) == (shard + 1, 10)
         assert first > 0
+
+
+@pytest.mark.parametrize(("shard", "shards"), [(0, 10), (9, 10), (1, 1), (-1, 1)])
+def test_engine_when_tickets_could_not_tell_its_shard_then_refuses_to_be_made(
+    shard: int, shards: int
+) -> None:
+    with pytest.raises(ValueError, match="tickets tell 9 shards apart"):
+        Market(shard=shard, shards=shards)
 
 
 # Pending orders
