@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workload import Workload, quotes
+from benchmarks.instruments import quotes
+from benchmarks.workload import Workload
 from dealing.journal import TICKETED
 from engine import commands as cmd
 from engine.engine import Engine

@@ -2,8 +2,9 @@
 
 The day runs through a feed process, the Redis stream, a Celery desk and PostgreSQL of its own (temporary ones,
 durable, unless DATABASE_URL and REDIS_URL are set), and once more through the engine alone; the deals must be the
-same field by field. Prints quotes accepted and refused by cause, deals, seconds, quotes a second, and how long a
-deal takes from its tick to its commit. Exit status 1 where something differs.
+same field by field. Prints how each symbol of the file is traded, quotes accepted and refused by cause, deals, seconds,
+quotes a second, and how long a deal takes from its tick to its commit. Exit status 1 where something differs, 2 where
+the file is not one of quotes.
 
     --features all   pending orders of every kind, plans, three groups of different modes; the audit follows
     --smart N        N smart orders instead of positions
@@ -19,6 +20,8 @@ from typing import Any
 import django
 
 from benchmarks import workload
+from benchmarks.instruments import quotes
+from gateways.quotefile import BadQuoteFile
 from tradingdesk.temporary import temporary_services
 
 LATENCY_TICKS = 20_000
@@ -89,18 +92,23 @@ def different_ends(one: Any, other: Any) -> list[str]:
     return found
 
 
-def measure(asked: argparse.Namespace) -> int:
+def measure(asked: argparse.Namespace, day: workload.Workload) -> int:
     """Run and print; return the exit status."""
     # These need Django's settings, which the caller has made ready.
     from benchmarks import alone, stacked  # noqa: PLC0415
     from scenario.scratch import Scratch  # noqa: PLC0415
 
-    day = work_of(asked)
     commands = sum(len(part.commands) for part in day.parts)
-    print(f"{asked.file.name}: {len(day.accounts)} accounts, {commands} commands")
+    print(f"{asked.file.name}: {day.file.quotes} quotes, {len(day.accounts)} accounts, {commands} commands")
+    for line in [
+        *(symbol.told() for symbol in day.file.symbols),
+        *(f"left out: {why}" for why in day.file.left_out),
+    ]:
+        print(f"  {line}")
     memory = alone.run(day, asked.file)
     total = sum(memory.counts.values())
     print(f"engine alone: {memory.seconds:.1f} s, {total / memory.seconds:,.0f} quotes a second")
+    print(f"commands: {', '.join(f'{code} {n}' for code, n in sorted(memory.codes.items()))}")
     stack = Scratch(
         shards=asked.shards,
         environment={"DESK_BATCH": str(asked.batch), "DESK_LINGER_MS": "5", "DESK_PLUGINS": "[]"},
@@ -108,7 +116,7 @@ def measure(asked: argparse.Namespace) -> int:
     failed: list[str] = []
     try:
         whole = stacked.run(stack, day, asked.file)
-        show(whole)
+        show(whole, len(day.opening))
         failed += differences(whole.deals, memory.deals)
         if {k: v for k, v in whole.counts.items() if v} != memory.counts:
             failed.append(f"ticks: {whole.counts} on the stack, {memory.counts} in the engine")
@@ -120,7 +128,7 @@ def measure(asked: argparse.Namespace) -> int:
         if asked.kill:
             killed = stacked.run(stack, day, asked.file, kills=asked.kill)
             print(f"killed {killed.kills} times:")
-            show(killed)
+            show(killed, len(day.opening))
             failed += different_ends(whole, killed)
             failed += audit()
     finally:
@@ -146,21 +154,23 @@ def audit() -> list[str]:
 def some_ticks(path: Path) -> list[tuple[str, str, str]]:
     """Return the first ticks of the file, for the measurement at a steady pace."""
     found = []
-    for symbol, bid, ask, _ in workload.quotes(path):
+    for symbol, bid, ask, _ in quotes(path):
         found.append((symbol, bid, ask))
         if len(found) == LATENCY_TICKS:
             break
     return found
 
 
-def show(run: Any) -> None:
-    """Print what came of a run of the stack."""
+def show(run: Any, opening: int) -> None:
+    """Print what came of a run of the stack; `opening`: how many quotes stood before those of the file."""
     total = sum(run.counts.values())
     deals = sum(len(deals) for deals in run.deals.values())
     refused = ", ".join(
         f"{cause} {n}" for cause, n in sorted(run.counts.items()) if cause != "accepted" and n
     )
-    print(f"quotes accepted {run.counts.get('accepted', 0)}, refused: {refused or 'none'}")
+    print(
+        f"quotes accepted {run.counts.get('accepted', 0) - opening} and {opening} of the opening, refused: {refused or 'none'}"
+    )
     print(f"deals {deals}, {run.seconds:.1f} s, {total / run.seconds:,.0f} quotes a second, end to end")
 
 
@@ -178,9 +188,14 @@ def main(argv: list[str]) -> int:
     """Make the servers ready, and measure."""
     asked = arguments(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
+    try:
+        day = work_of(asked)  # a file that is none is told before anything is started
+    except BadQuoteFile as error:
+        print(error, file=sys.stderr)
+        return 2
     with temporary_services(durable=True):
         django.setup()
-        return measure(asked)
+        return measure(asked, day)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A workload on the whole stack: rows, journal, a feed process, the stream, Celery desks, the database."""
 
-import gzip
 import random
 import subprocess
 import sys
@@ -8,7 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.db.models import Q, Sum
 
 from accounts.models import LedgerEntry
 from accounts.setup import put_accounts, put_groups
+from benchmarks.instruments import quotes
 from benchmarks.workload import Maker, Workload
 from dealing import bus, services
 from dealing.columns import ms_of, plain
@@ -24,6 +26,7 @@ from dealing.journal import shards as shard_count
 from dealing.models import Command, EngineBatch, PoisonItem, TickCount
 from engine import commands as cmd
 from engine.records import VOLUME_SCALE
+from gateways.quotefile import EPOCH
 from markets.setup import put_symbols
 from orders.models import Order, SmartLevel, SmartOrder
 from positions.models import Deal, Position
@@ -104,19 +107,19 @@ def wait_until_read() -> None:
 
 
 def split(path: Path, sizes: list[int], folder: Path) -> list[Path]:
-    """Cut the file into parts of so many quotes each."""
+    """Cut the file into parts of so many quotes each; a single part is the file itself."""
     if len(sizes) == 1:
         return [path]
-    opener = gzip.open if path.suffix == ".gz" else open
+    lines = quotes(path)
     files = []
-    with opener(path, "rt", encoding="ascii") as lines:
-        head = next(lines)
-        for place, size in enumerate(sizes):
-            file = folder / f"part{place}.csv"
-            with file.open("w", encoding="ascii") as out:
-                out.write(head)
-                out.writelines(next(lines) for _ in range(size))
-            files.append(file)
+    for place, size in enumerate(sizes):
+        file = folder / f"part{place}.csv"
+        with file.open("w", encoding="utf-8") as out:
+            out.write("time,symbol,bid,ask\n")
+            for symbol, bid, ask, time_ms in islice(lines, size):
+                moment = EPOCH + timedelta(milliseconds=time_ms)
+                out.write(f"{moment.isoformat(timespec='milliseconds')},{symbol},{bid},{ask}\n")
+        files.append(file)
     return files
 
 
@@ -224,7 +227,7 @@ def latencies(stack: Scratch, day: Workload, ticks: list[tuple[str, str, str]], 
     for symbol, bid, ask, _ in day.opening:
         bus.client().xadd(bus.TICKS, {"d": f"{symbol},{bid},{ask},{clock_ms}"})
     wait_until_read()
-    maker = Maker(day.seen)
+    maker = Maker(day.file.symbols)
     logins = [account["login"] for account in day.accounts]
     orders = [maker.near_order(logins[n % len(logins)], n) for n in range(LATENCY_ORDERS)]
     submit(list(orders), at_ms=None)

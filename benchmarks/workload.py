@@ -4,20 +4,17 @@ Everything follows from the file's first quotes and from fixed numbers, so that 
 exactly the same. It trades nothing itself.
 """
 
-import gzip
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks.instruments import Day, Seen, look_at
 from engine import commands as cmd
 from engine.enums import By, EntryType, LedgerKind, OrderType, Side
 
 MINUTE_MS = 60_000
 PENDING = [t for t in OrderType if t not in (OrderType.BUY, OrderType.SELL)]
-METALS = ("XAU", "XAG", "XPT", "XPD")
 GROUPS: dict[str, dict[str, Any]] = {
     "retail": {"name": "retail", "leverage": 100},
     "net": {
@@ -32,34 +29,6 @@ GROUPS: dict[str, dict[str, Any]] = {
         "securities": {"metals": {"execution": "manual_unless_no_dealers", "spread_diff": 10}},
     },
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a file tells of a symbol: its first price that is not crossed, and the decimals of its prices."""
-
-    name: str
-    bid: Decimal
-    ask: Decimal
-    digits: int
-
-    def settings(self) -> dict[str, Any]:
-        """Return the symbol as scenarios write it: a pair of currencies, a metal, or an index in dollars."""
-        values: dict[str, Any] = {"name": self.name, "digits": self.digits}
-        pair = len(self.name) == 6 and self.name.isalpha()
-        if self.name[:3] in METALS:
-            values |= {"contract_size": "100", "calc_mode": "cfd_leverage", "security": "metals"}
-        elif not pair:
-            values |= {"contract_size": "1", "calc_mode": "cfd_leverage", "security": "indices"}
-        if not pair:
-            values |= {"base_currency": "USD", "profit_currency": "USD"}
-        return values
-
-    @property
-    def step(self) -> Decimal:
-        """Return the smallest distance of a level from the market: about 0.014 % of the price, on its grid."""
-        point = Decimal(1).scaleb(-self.digits)
-        return max(10 * point, (self.bid / 7000).quantize(point))
 
 
 @dataclass
@@ -80,37 +49,12 @@ class Workload:
     accounts: list[dict[str, Any]]
     opening: list[tuple[str, str, str, int]]  # a tick of each symbol before everything
     parts: list[Part]
-    seen: list[Seen]
+    file: Day
 
 
-def quotes(path: Path) -> Iterator[tuple[str, str, str, int]]:
-    """Yield (symbol, bid, ask, time in ms) of every line of the file."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="ascii") as lines:
-        next(lines)
-        for line in lines:
-            time, symbol, bid, ask = line.rstrip("\n").split(",")
-            moment = datetime.fromisoformat(time)
-            yield symbol, bid, ask, int(moment.timestamp()) * 1000 + moment.microsecond // 1000
-
-
-def symbols_of(path: Path) -> tuple[list[Seen], int]:
-    """Return the symbols of a file by name, and the time in ms of its first quote."""
-    first: dict[str, tuple[str, str]] = {}
-    digits: dict[str, int] = {}
-    begin = 0
-    for symbol, bid, ask, time_ms in quotes(path):
-        begin = begin or time_ms
-        digits[symbol] = max(digits.get(symbol, 0), len(bid.partition(".")[2]), len(ask.partition(".")[2]))
-        if symbol not in first and 0 < Decimal(bid) <= Decimal(ask):
-            first[symbol] = (bid, ask)
-    seen = [Seen(name, *map(Decimal, first[name]), digits=digits[name]) for name in sorted(first)]
-    return seen, begin
-
-
-def lines_of(path: Path) -> int:
-    """Return how many quotes the file holds."""
-    return sum(1 for _ in quotes(path))
+def plain(price: Decimal) -> str:
+    """Return a price without an exponent, however small it is."""
+    return format(price, "f")
 
 
 class Maker:
@@ -120,6 +64,7 @@ class Maker:
         self.names = [symbol.name for symbol in symbols]
         self.market = {symbol.name: (symbol.bid, symbol.ask) for symbol in symbols}
         self.step = {symbol.name: symbol.step for symbol in symbols}
+        self.point = {symbol.name: symbol.point for symbol in symbols}
 
     def deposit(self, login: int, amount: str) -> cmd.Command:
         """Return a deposit."""
@@ -129,7 +74,7 @@ class Maker:
         """Return stop loss and take profit, so many steps away."""
         sign = 1 if side is Side.BUY else -1
         step = self.step[symbol]
-        return str(price - sign * step * near), str(price + sign * step * far)
+        return plain(price - sign * step * near), plain(price + sign * step * far)
 
     def market_order(self, login: int, number: int, volume: str = "0.10") -> cmd.PlaceOrder:
         """Return a market order with stop loss and take profit, its symbol, side and distances by number."""
@@ -143,13 +88,11 @@ class Maker:
         """Return a market order whose levels are near and almost nobody else's, so that they go one by one."""
         symbol, side, price = self._side_of(number)
         sign = 1 if side is Side.BUY else -1
-        point = Decimal(1).scaleb(price.as_tuple().exponent)
-        away = 2 * self.step[symbol] + number // 6 % 200 * max(
-            point, (self.step[symbol] / 10).quantize(point)
-        )
+        point, step = self.point[symbol], self.step[symbol]
+        away = 2 * step + number // 6 % 200 * max(point, (step / 10).quantize(point))
         return cmd.PlaceOrder(
             login=login, symbol=symbol, type=OrderType(side.value), volume="0.10",
-            sl=str(price - sign * away), tp=str(price + sign * away),
+            sl=plain(price - sign * away), tp=plain(price + sign * away),
         )  # fmt: skip
 
     def _side_of(self, number: int) -> tuple[str, Side, Decimal]:
@@ -170,11 +113,11 @@ class Maker:
         price = (ask if buy else bid) + (away if rises else -away)
         limit = None
         if "stop_limit" in kind.value:
-            limit = str(price - self.step[symbol] if buy else price + self.step[symbol])
+            limit = plain(price - self.step[symbol] if buy else price + self.step[symbol])
         base = Decimal(limit) if limit else price
         sl, tp = self._levels(symbol, Side.BUY if buy else Side.SELL, base, 10 + number % 20, 4 + number % 9)
         return cmd.PlaceOrder(
-            login=login, symbol=symbol, type=kind, volume="0.05", price=str(price), limit_price=limit, sl=sl,
+            login=login, symbol=symbol, type=kind, volume="0.05", price=plain(price), limit_price=limit, sl=sl,
             tp=tp, expires=expires,
         )  # fmt: skip
 
@@ -189,10 +132,10 @@ class Maker:
         rungs = 1 + number % 3
         percents = {1: ["100"], 2: ["40", "60"], 3: ["30", "30", "40"]}[rungs]
         levels = [
-            [str(entry + sign * step * (4 + number * 3 % 11) * (rung + 1)), percents[rung]]
+            [plain(entry + sign * step * (4 + number * 3 % 11) * (rung + 1)), percents[rung]]
             for rung in range(rungs)
         ]
-        stop = None if number % 5 == 0 else str(entry - sign * step * (6 + number * 7 % 30))
+        stop = None if number % 5 == 0 else plain(entry - sign * step * (6 + number * 7 % 30))
         callback = ["0.05", "0.2", "0.5", None][number % 4] if stop else "0.3"
         return cmd.PlaceSmart(
             login=login, smart=0, symbol=symbol, side=side, volume="0.10", entry=EntryType.MARKET,
@@ -201,36 +144,37 @@ class Maker:
         )  # fmt: skip
 
 
-def _opening(symbols: list[Seen], begin_ms: int) -> list[tuple[str, str, str, int]]:
+def _opening(file: Day) -> list[tuple[str, str, str, int]]:
     """Return a tick of every symbol a minute before the day begins, at its first price."""
-    return [(s.name, str(s.bid), str(s.ask), begin_ms - MINUTE_MS) for s in symbols]
+    start_ms = max(file.begin_ms - MINUTE_MS, 0)
+    return [(s.name, plain(s.bid), plain(s.ask), start_ms) for s in file.symbols]
 
 
 def basic(path: Path, *, accounts: int, positions: int) -> Workload:
     """Return a day with that many positions with SL and TP, opened a moment before it begins."""
-    symbols, begin = symbols_of(path)
-    maker = Maker(symbols)
-    opening = _opening(symbols, begin)
+    file = look_at(path)
+    maker = Maker(file.symbols)
+    opening = _opening(file)
     logins = range(1001, 1001 + accounts)
     first = Part(opening[0][3])
     first.commands += [maker.deposit(login, "100000") for login in logins]
     for number in range(positions):
         first.commands.append(maker.market_order(logins[number % accounts], number))
-    first.quotes = lines_of(path)
+    first.quotes = file.quotes
     return Workload(
-        [symbol.settings() for symbol in symbols],
+        [symbol.settings() for symbol in file.symbols],
         [GROUPS["retail"]],
         [{"login": n, "group": "retail"} for n in logins],
         opening,
         [first],
-        symbols,
+        file,
     )
 
 
 def smart(path: Path, *, accounts: int, plans: int) -> Workload:
     """Return a day with that many smart orders, opened a moment before it begins."""
     day = basic(path, accounts=accounts, positions=0)
-    maker = Maker(day.seen)
+    maker = Maker(day.file.symbols)
     for number in range(plans):
         day.parts[0].commands.append(maker.smart_order(1001 + number % accounts, number))
     return day
@@ -241,9 +185,9 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
 
     The day has four parts; between them there are closes, changes, cancellations, money and a day end.
     """
-    symbols, begin = symbols_of(path)
-    maker = Maker(symbols)
-    opening = _opening(symbols, begin)
+    file = look_at(path)
+    maker = Maker(file.symbols)
+    opening = _opening(file)
     names = list(GROUPS)
     rows = [{"login": 1000, "group": "pro"}]
     for index in range(accounts):
@@ -252,7 +196,7 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
             row["agent"] = 1000
         rows.append(row)
     logins = [row["login"] for row in rows[1:]]
-    total = lines_of(path)
+    total = file.quotes
     start = opening[0][3]
     parts = [Part(start, quotes=total // 4) for _ in range(4)]
     parts[3].quotes = total - 3 * (total // 4)
@@ -278,5 +222,5 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
             )
             part.commands.append(maker.market_order(login, index + place * 17))
             part.commands.append(maker.pending_order(login, index + place * 31))
-    settings = [symbol.settings() for symbol in symbols]
-    return Workload(settings, list(GROUPS.values()), rows, opening, parts, symbols)
+    settings = [symbol.settings() for symbol in file.symbols]
+    return Workload(settings, list(GROUPS.values()), rows, opening, parts, file)
