@@ -90,7 +90,7 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
         "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table.smarts').parentElement)"
     )
     assert "1/3" in trader.cell("smarts", "levels")
-    assert trader.cell("smarts", "volume") == "0.60 / 1.00"
+    assert trader.cell("smarts", "volume") == "0.6 / 1"
     wait_cell(trader, "realised", "▲ +40.00")
 
     # Level 2 fills; the trailing stop has overtaken the entry.

@@ -31,7 +31,7 @@ const COLUMNS = [
   { name: "symbol", label: "Symbol", node: (plan) => el("button", { type: "button", class: "link", text: plan.symbol, on: { click: () => store.select(plan.symbol) } }), sort: (plan) => plan.symbol },
   { name: "side", label: "Side", value: (plan) => (plan.side === "buy" ? "▲ Buy" : "▼ Sell"), tone: (plan) => plan.side, sort: (plan) => plan.side },
   { name: "state", label: "State", value: (plan) => stateWords(plan.state), sort: (plan) => stateWords(plan.state) },
-  { name: "volume", label: "Left / volume", number: true, value: (plan) => `${store.lots(plan.symbol, plan.remaining)} / ${store.lots(plan.symbol, plan.volume)}`, sort: (plan) => plan.remaining },
+  { name: "volume", label: "Left / volume", number: true, value: (plan) => `${volume(plan.remaining)} / ${volume(plan.volume)}`, sort: (plan) => plan.remaining },
   { name: "entry", label: "Entry", number: true, className: "minor", value: entryWords },
   { name: "levels", label: "Levels", node: makeDots, refresh: refreshDots },
   { name: "stop", label: "Stop", number: true, value: (plan) => price(plan.effective_stop, digitsOf(plan)) },

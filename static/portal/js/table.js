@@ -7,7 +7,7 @@ import { el, keyed, recall, remember, setAttribute, setText } from "./dom.js";
 
 const RESORT_MS = 1_000;
 const DIGIT_PX = 7;
-const CELL_PX = 18;
+const CELL_PX = 12;
 
 /**
  * Return {box, render(items)}. `columns` are {name, label, number?, value(item) -> text, tone?(item), node?(item)};
@@ -106,7 +106,7 @@ function isHeld(body) {
 }
 
 function headOf(column, choose) {
-  const head = el("th", { scope: "col", class: classOf(column), title: column.title, "aria-label": column.label ? null : column.title });
+  const head = el("th", { scope: "col", class: classOf(column), data: { column: column.name }, title: column.title, "aria-label": column.label ? null : column.title });
   if (!column.sort) head.textContent = column.label;
   else head.append(el("button", { type: "button", class: "sort", title: `Sort by ${(column.title ?? column.label).toLowerCase()}`, text: column.label, on: { click: choose } }));
   return head;
