@@ -41,6 +41,7 @@ LEVEL_LIFE = {
 }
 
 LIVE_SMART = frozenset({SmartState.PENDING, SmartState.ACTIVE, SmartState.PARTIALLY_CLOSED})
+OPEN_LEVEL = frozenset({LevelStatus.PENDING, LevelStatus.TRIGGERED})
 
 _LIVES: dict[type, dict[Any, set[Any]]] = {
     OrderStatus: ORDER_LIFE,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from engine.enums import LevelStatus, Side
+from engine.lifecycle import OPEN_LEVEL, advance
 from engine.records import Level, Position, SmartOrder
 from engine.rounding import round_half_up
 from engine.settings import Symbol
@@ -57,7 +58,7 @@ def faulty_level(
 def next_level(smart: SmartOrder) -> Level | None:
     """Return the nearest level that is still open."""
     for level in smart.levels:
-        if level.status in (LevelStatus.PENDING, LevelStatus.TRIGGERED):
+        if level.status in OPEN_LEVEL:
             return level
     return None
 
@@ -125,9 +126,7 @@ def level_one_filled(smart: SmartOrder) -> bool:
 
 def open_levels_volume(smart: SmartOrder) -> int:
     """Return the volume, in units, that the open levels have still to close."""
-    return sum(
-        level.volume for level in smart.levels if level.status in (LevelStatus.PENDING, LevelStatus.TRIGGERED)
-    )
+    return sum(level.volume for level in smart.levels if level.status in OPEN_LEVEL)
 
 
 def cut_levels(smart: SmartOrder) -> None:
@@ -136,13 +135,13 @@ def cut_levels(smart: SmartOrder) -> None:
     for level in reversed(smart.levels):
         if excess <= 0:
             return
-        if level.status not in (LevelStatus.PENDING, LevelStatus.TRIGGERED):
+        if level.status not in OPEN_LEVEL:
             continue
         cut = min(excess, level.volume)
         level.volume -= cut
         excess -= cut
         if level.volume == 0:
-            level.status = LevelStatus.CANCELLED
+            advance(level, "status", LevelStatus.CANCELLED)
 
 
 def shown_stop(position: Position, smart: SmartOrder | None) -> int | None:

@@ -9,12 +9,10 @@ from fractions import Fraction
 from engine import plans
 from engine.core import Core
 from engine.enums import LevelStatus, SmartState
-from engine.lifecycle import LIVE_SMART, advance
+from engine.lifecycle import LIVE_SMART, OPEN_LEVEL, advance
 from engine.records import Deal, Level, Position, SmartOrder
 from engine.rounding import to_text
 from engine.waiting import withdraw_cut_levels, withdraw_plan
-
-_OPEN_LEVELS = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
 
 
 def start_plan(core: Core, smart: SmartOrder, position: Position, entry_price: Fraction) -> None:
@@ -98,7 +96,7 @@ def end_plan(core: Core, smart: SmartOrder, state: SmartState, what: str, data: 
     """End a smart order in a final state: open levels are cancelled, its position is let go."""
     core.sync_mark(smart)
     for level in smart.levels:
-        if level.status in _OPEN_LEVELS:
+        if level.status in OPEN_LEVEL:
             advance(level, "status", LevelStatus.CANCELLED)
             level.time_ms = core.state.now_ms
     advance(smart, "state", state)

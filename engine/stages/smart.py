@@ -6,14 +6,12 @@ tested from the next tick on.
 
 from engine import checks, plans, smart_life
 from engine.core import Core
-from engine.enums import Answer, By, HookPoint, LevelStatus, OrderReason, RequestKind, Side
+from engine.enums import OrderReason, RequestKind, Side
 from engine.execution import Fill, close_deal, closing_order, complete
-from engine.lifecycle import LIVE_SMART
-from engine.queue import drop_trigger, executes_by_itself, queue_trigger
+from engine.lifecycle import LIVE_SMART, OPEN_LEVEL
+from engine.queue import drop_trigger
 from engine.records import Deal, Level, Position, Request, SmartOrder
-from engine.stages.triggered import Tick, context, evidence
-
-_OPEN = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
+from engine.stages.triggered import Exit, Tick, let_out
 
 
 def trailed(core: Core, tick: Tick) -> list[SmartOrder]:
@@ -36,7 +34,7 @@ def visit(core: Core, tick: Tick, position: Position) -> None:
     for level in list(smart.levels):
         if smart.state not in LIVE_SMART or not (market >= level.price if buy else market <= level.price):
             break
-        if level.status in _OPEN:
+        if level.status in OPEN_LEVEL:
             _fill_level(core, tick, smart, position, level, market if slips else level.price)
     if smart.state in LIVE_SMART and stop is not None and (market <= stop if buy else market >= stop):
         _execute_stop(core, tick, smart, position, stop, market)
@@ -76,7 +74,7 @@ def confirm(core: Core, request: Request, position: Position, price: int, found:
         return
     if request.kind is RequestKind.SMART_LEVEL:
         level = smart.levels[request.level - 1]
-        if level.status in _OPEN:
+        if level.status in OPEN_LEVEL:
             _deal_level(core, smart, position, level, price, found)
             core.arm_position(position)
     else:
@@ -87,50 +85,25 @@ def confirm(core: Core, request: Request, position: Position, price: int, found:
 def _fill_level(
     core: Core, tick: Tick, smart: SmartOrder, position: Position, level: Level, price: int
 ) -> None:
-    volume = min(level.volume, position.volume)
-    allowed = _allowed(
-        core, tick, position, RequestKind.SMART_LEVEL, level.price, price, volume=volume, number=level.number
-    )
-    if allowed is not None:
-        _deal_level(core, smart, position, level, allowed[0], allowed[1])
+    exit_ = Exit(
+        kind=RequestKind.SMART_LEVEL, reason=OrderReason.SMART_ORDER, trigger=f"level {level.number}",
+        level=level.price, price=price, volume=min(level.volume, position.volume), number=level.number,
+    )  # fmt: skip
+    execution = let_out(core, tick, position, exit_)
+    if execution is not None:
+        _deal_level(core, smart, position, level, *execution)
 
 
 def _execute_stop(
     core: Core, tick: Tick, smart: SmartOrder, position: Position, stop: int, price: int
 ) -> None:
-    volume = min(smart.remaining, position.volume)
-    allowed = _allowed(core, tick, position, RequestKind.SMART_STOP, stop, price, volume=volume, number=0)
-    if allowed is not None:
-        _deal_stop(core, smart, position, stop, allowed[0], allowed[1])
-
-
-def _allowed(
-    core: Core, tick: Tick, position: Position, kind: RequestKind, level: int, price: int, *, volume: int,
-    number: int,
-) -> tuple[int, dict[str, object]] | None:  # fmt: skip
-    """Ask hooks, mode and FIFO; return (price, evidence) if the exit may execute, None if it waits."""
-    view = tick.view(core, position.login)
-    hooks: dict[str, str] = {}
-    trigger = f"level {number}" if number else "stop"
-    told = context(
-        core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
-        volume=volume, reason=OrderReason.SMART_ORDER, trigger=trigger, level=level,
-        price=price,
+    exit_ = Exit(
+        kind=RequestKind.SMART_STOP, reason=OrderReason.SMART_ORDER, trigger="stop", level=stop, price=price,
+        volume=min(smart.remaining, position.volume),
     )  # fmt: skip
-    answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
-    found = evidence(tick.symbol, view, tick.quote.time_ms, trigger=trigger, level=level, hooks=hooks)
-    if answer is not Answer.OK and not executes_by_itself(core, position.login, position.symbol):
-        queue_trigger(core, position, kind, volume=volume, price=level, level=number, context=found)
-        return None
-    if checks.fifo_check(core, position, By.SYSTEM) is not None:
-        return None
-    verdict = core.hooks.apply(HookPoint.STOPS_APPLY, told, hooks)
-    if verdict.answer is not Answer.OK:
-        return None
-    if verdict.price is not None:
-        price = checks.hook_price(tick.symbol, verdict.price, price)
-    found["hooks"] = hooks
-    return price, found
+    execution = let_out(core, tick, position, exit_)
+    if execution is not None:
+        _deal_stop(core, smart, position, stop, *execution)
 
 
 def _deal_level(

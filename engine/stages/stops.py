@@ -6,12 +6,12 @@ positions, trailing marks move.
 
 from engine import checks
 from engine.core import Core
-from engine.enums import Answer, By, HaltLevel, HookPoint, OrderReason, PositionStatus, RequestKind, Side
+from engine.enums import HaltLevel, OrderReason, PositionStatus, RequestKind, Side
 from engine.execution import Fill, close_deal, closing_order, complete
-from engine.queue import drop_trigger, executes_by_itself, queue_trigger
+from engine.queue import drop_trigger
 from engine.records import Position, SmartOrder
 from engine.stages import smart
-from engine.stages.triggered import Tick, context, evidence, trigger_key
+from engine.stages.triggered import Exit, Tick, let_out, trigger_key
 
 _KINDS = {
     OrderReason.TAKE_PROFIT: RequestKind.TAKE_PROFIT,
@@ -62,26 +62,14 @@ def _visit(core: Core, tick: Tick, position: Position) -> None:
 
 def _close(core: Core, tick: Tick, position: Position, reason: OrderReason, level: int, price: int) -> bool:
     """Close a position at a reached level if hooks, mode and FIFO let it; return whether it was closed."""
-    view = tick.view(core, position.login)
-    hooks: dict[str, str] = {}
-    told = context(
-        core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
-        volume=position.volume, reason=reason, trigger=reason.value, level=level, price=price,
+    exit_ = Exit(
+        kind=_KINDS[reason], reason=reason, trigger=reason.value, level=level, price=price, volume=position.volume
     )  # fmt: skip
-    answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
-    found = evidence(tick.symbol, view, tick.quote.time_ms, trigger=reason.value, level=level, hooks=hooks)
-    if answer is not Answer.OK and not executes_by_itself(core, position.login, position.symbol):
-        queue_trigger(core, position, _KINDS[reason], volume=position.volume, price=level, context=found)
+    execution = let_out(core, tick, position, exit_)
+    if execution is None:
         return False
-    if checks.fifo_check(core, position, By.SYSTEM) is not None:
-        return False
-    verdict = core.hooks.apply(HookPoint.STOPS_APPLY, told, hooks)
-    if verdict.answer is not Answer.OK:
-        return False
-    if verdict.price is not None:
-        price = checks.hook_price(tick.symbol, verdict.price, price)
-    found["hooks"] = hooks
-    drop_trigger(core, position, _KINDS[reason])
+    price, found = execution
+    drop_trigger(core, position, exit_.kind)
     order = closing_order(core, position, position.volume, reason, level)
     fill = Fill(
         price=price,

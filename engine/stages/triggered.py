@@ -1,12 +1,13 @@
-"""What all triggered executions share: the tick, the hook context, the evidence, the trigger keys."""
+"""What all triggered executions share: the tick, the hook context, the evidence, the trigger keys; of exits, who lets them."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from engine.checks import lots_text
+from engine import checks
 from engine.core import Core
-from engine.enums import OrderReason, Side
+from engine.enums import Answer, By, HookPoint, OrderReason, RequestKind, Side
 from engine.hooks import Context
+from engine.queue import executes_by_itself, queue_trigger
 from engine.rates import widen
 from engine.records import Position, Quote
 from engine.rounding import to_text
@@ -74,9 +75,50 @@ def context(
     return Context(
         symbol=symbol.name, group=core.state.accounts[login].group, login=login,
         bid=to_text(view[0], digits), ask=to_text(view[1], digits), time_ms=core.state.now_ms, ticket=ticket,
-        side=side, volume=lots_text(volume), reason=reason, trigger=trigger,
+        side=side, volume=checks.lots_text(volume), reason=reason, trigger=trigger,
         level="" if level is None else to_text(level, digits), price=to_text(price, digits),
     )  # fmt: skip
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Exit:
+    """A close of a position at a level that a tick has reached; prices in points, volume in units."""
+
+    kind: RequestKind  # what it is in the dealers' queue
+    reason: OrderReason
+    trigger: str
+    level: int
+    price: int  # at which it would fill
+    volume: int
+    number: int = 0  # of a smart order's level
+
+
+def let_out(core: Core, tick: Tick, position: Position, exit_: Exit) -> tuple[int, dict[str, Any]] | None:
+    """Ask hooks, execution mode and FIFO; return (price, evidence) if the exit executes now, None if it waits."""
+    view = tick.view(core, position.login)
+    hooks: dict[str, str] = {}
+    told = context(
+        core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
+        volume=exit_.volume, reason=exit_.reason, trigger=exit_.trigger, level=exit_.level, price=exit_.price,
+    )  # fmt: skip
+    answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
+    found = evidence(
+        tick.symbol, view, tick.quote.time_ms, trigger=exit_.trigger, level=exit_.level, hooks=hooks
+    )
+    if answer is not Answer.OK and not executes_by_itself(core, position.login, position.symbol):
+        queue_trigger(
+            core, position, exit_.kind, volume=exit_.volume, price=exit_.level, level=exit_.number, context=found
+        )  # fmt: skip
+        return None
+    if checks.fifo_check(core, position, By.SYSTEM) is not None:
+        return None
+    verdict = core.hooks.apply(HookPoint.STOPS_APPLY, told, hooks)
+    if verdict.answer is not Answer.OK:
+        return None
+    found["hooks"] = hooks
+    if verdict.price is None:
+        return exit_.price, found
+    return checks.hook_price(tick.symbol, verdict.price, exit_.price), found
 
 
 def trigger_key(position: Position, reason: OrderReason) -> str:
