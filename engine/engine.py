@@ -19,7 +19,7 @@ from engine.codes import Code
 from engine.core import Core
 from engine.enums import By, OrderReason, OrderStatus, PositionStatus, Refusal
 from engine.events import CommandDone, Event, TickAccepted, TickRefused
-from engine.handlers import closing, dealers, desk, orders, smart
+from engine.handlers import back_office, closing, dealers, orders, smart
 from engine.hooks import Plugin, Registration
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_request
@@ -41,12 +41,12 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.PlaceSmart: smart.place,
     c.ModifySmart: smart.modify,
     c.CancelSmart: smart.cancel,
-    c.BalanceOperation: desk.balance,
-    c.BookAgentCommission: desk.agent_commission,
-    c.ChangeSettings: desk.change_settings,
-    c.SetHalt: desk.set_halt,
-    c.EndDay: desk.end_day,
-    c.ConfigurePlugin: desk.configure_plugin,
+    c.BalanceOperation: back_office.balance,
+    c.BookAgentCommission: back_office.agent_commission,
+    c.ChangeSettings: back_office.change_settings,
+    c.SetHalt: back_office.set_halt,
+    c.EndDay: back_office.end_day,
+    c.ConfigurePlugin: back_office.configure_plugin,
     c.SetDealers: dealers.set_dealers,
     c.TakeRequest: dealers.take,
     c.AnswerRequest: dealers.answer,

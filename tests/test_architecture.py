@@ -42,3 +42,10 @@ def test_architecture_when_read_then_names_every_room() -> None:
     rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
     assert {room for room in rooms if f"`{room}/`" not in text} == set()
+
+
+def test_architecture_when_read_then_names_every_file_of_the_engine() -> None:
+    named = {place for place, _ in NAMED}
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("engine/*.py")} - {"engine/__init__.py"}
+
+    assert files - named == set()

@@ -24,6 +24,7 @@ from engine.enums import (
 from engine.events import CommandDone
 from engine.execution import Fill, netting_position, open_deal
 from engine.handlers import closing
+from engine.lifecycle import OPEN_LEVEL
 from engine.queue import cancel_order, executes_by_itself, queue_order
 from engine.records import Level, Order, Position, SmartOrder
 from engine.refusals import Asked
@@ -39,7 +40,6 @@ _ENTRY_TYPES = {
     (EntryType.STOP, Side.SELL): OrderType.SELL_STOP,
 }
 _TIERS = {tier: rank for rank, tier in enumerate(Tier)}
-_OPEN = (LevelStatus.PENDING, LevelStatus.TRIGGERED)
 
 
 @dataclass(slots=True)
@@ -396,7 +396,7 @@ def _modified_levels(
     command: ModifySmart, smart: SmartOrder, symbol: Symbol
 ) -> tuple[list[Level], int | None]:
     """Return the levels after the change (those done are kept) and the number of a faulty one."""
-    kept = [level for level in smart.levels if level.status not in _OPEN]
+    kept = [level for level in smart.levels if level.status not in OPEN_LEVEL]
     percents = [level.percent for level in kept if level.status is LevelStatus.FILLED]
     prices = [level.price for level in kept if level.status is LevelStatus.FILLED]
     new_prices, new_percents = [], []
@@ -432,7 +432,7 @@ def _still_exits(command: ModifySmart, smart: SmartOrder, levels: list[Level] | 
         return True
     standing = smart.levels if levels is None else levels
     # By volume, not by percent: levels that a close by hand has cut away leave nothing uncovered.
-    covered = sum(level.volume for level in standing if level.status in _OPEN)
+    covered = sum(level.volume for level in standing if level.status in OPEN_LEVEL)
     return covered >= smart.remaining
 
 
