@@ -235,7 +235,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
         ):
             outlet.finish(CLOSE_RIGHTS)
             return
-        for login in list(outlet.feeds):
+        # An account that was subscribed while the rows were read was judged by its subscription.
+        for login in [one for one in outlet.feeds if one in standing.logins]:
             if standing.owners.get(login) != caller.user.pk:
                 self._drop_account(outlet, login)
                 outlet.push(

@@ -44,10 +44,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the rows say now about users and accounts that are looked at."""
+    """What the rows say now about users and accounts that are looked at.
+
+    `logins` are the accounts that were asked about: of any other it says nothing.
+    """
 
     users: frozenset[int]
     sessions: frozenset[str]
+    logins: frozenset[int]
     owners: dict[int, int]  # enabled accounts only
     groups: dict[int, str]
 
@@ -125,13 +129,15 @@ def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[
     """Return what the rows say about these users, sessions and accounts."""
     account = apps.get_model("accounts", "Account")
     active = get_user_model().objects.filter(pk__in=list(users), is_active=True)
-    rows = account.objects.filter(login__in=list(logins), enabled=True).values_list(
+    asked = frozenset(logins)
+    rows = account.objects.filter(login__in=list(asked), enabled=True).values_list(
         "login", "user_id", "group_id"
     )
     found = list(rows)
     return Standing(
         users=frozenset(active.values_list("pk", flat=True)),
         sessions=living_sessions(sessions),
+        logins=asked,
         owners={login: user for login, user, _ in found if user is not None},
         groups={login: group for login, _, group in found},
     )

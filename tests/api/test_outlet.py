@@ -3,14 +3,17 @@
 import asyncio
 import json
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from realtime import outlet as outlet_module
+from realtime.consumer import ClientConsumer
 from realtime.hub import Hub
 from realtime.outlet import CALM_BYTES, MAX_QUEUE_BYTES, AccountFeed, Outlet, widened
+from realtime.rights import Caller, Standing
 
 pytestmark = pytest.mark.asyncio
 
@@ -191,6 +194,20 @@ async def test_events_of_another_account_when_they_come_then_not_sent(rig):
     rig.outlet.live_changed(8, {"equity": "1"})
 
     assert await rig.pulse() == []
+
+
+async def test_account_when_subscribed_while_the_rows_were_read_then_it_is_not_cut_off(rig):
+    consumer = ClientConsumer()
+    consumer.outlet, consumer.groups_of = rig.outlet, {}
+    consumer.caller = Caller(SimpleNamespace(pk=1))
+    rig.outlet.feeds[7], rig.outlet.feeds[8] = AccountFeed(7), AccountFeed(8)
+    standing = Standing(
+        users=frozenset({1}), sessions=frozenset(), logins=frozenset({7}), owners={7: 2}, groups={7: "retail"}
+    )
+
+    consumer._judged(standing, {})
+
+    assert list(rig.outlet.feeds) == [8]
 
 
 async def test_live_values_when_several_come_then_the_newest_goes(rig):

@@ -212,6 +212,28 @@ def test_connection_when_no_price_comes_then_the_sign_says_so(at_market: Trader)
     assert at_market.page.locator("#connection").get_attribute("data-state") == "quiet"
 
 
+def test_account_when_the_socket_is_cut_off_from_it_then_it_is_asked_for_again(
+    open_page: Callable[..., Trader],
+) -> None:
+    trader = open_page()
+    sides: list[Any] = []
+
+    def between(page_side: Any) -> None:
+        page_side.connect_to_server()
+        sides.append(page_side)
+
+    trader.page.route_web_socket("**/ws/", between)
+    trader.log_in()
+    socket = "(await import('/static/portal/js/socket.js')).socket"
+
+    sides[0].send('{"type": "error", "code": "not_found", "message": "It is gone.", "account": 1001}')
+    trader.page.locator("#connection[data-state=connecting]").wait_for()
+    trader.page.evaluate(f"async () => {{ {socket}.askedMs = 0; }}")
+
+    trader.wait_live()
+    assert "It is gone. [not_found]" in trader.text(".toast.bad")
+
+
 def test_session_when_it_ended_in_another_tab_then_the_terminal_asks_to_log_in_again(
     trader: Trader,
 ) -> None:

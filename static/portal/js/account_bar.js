@@ -3,7 +3,6 @@
 import { compare } from "./decimal.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { gain, money, tone } from "./format.js";
-import { socket } from "./socket.js";
 import { store } from "./store.js";
 
 const FIGURES = [
@@ -36,7 +35,6 @@ export function startAccountBar(onChoose) {
   store.on("account live", showFigures);
   store.on("connection quotes", showConnection);
   setInterval(showConnection, 1_000);
-  socket.addEventListener("refused", () => showConnection());
   showConnection();
 }
 

@@ -28,6 +28,7 @@ const VIEWS = [
   ["trade", "Trade"],
   ["book", "Account"],
 ];
+const REFUSAL_AGAIN_MS = 60_000;
 const CLOSED_BY_RIGHTS = 4003; // what the server closes a socket with when its session has ended
 const QUIET = new Set(["client", "manager"]);
 
@@ -227,6 +228,16 @@ async function onLost({ detail }) {
   }
 }
 
+let lastRefusal = { text: "", ms: -Infinity };
+
+/** Tell what the socket was refused; what is asked again every few seconds is told once a minute. */
+function tellRefused(text) {
+  const now = Date.now();
+  if (text === lastRefusal.text && now - lastRefusal.ms < REFUSAL_AGAIN_MS) return;
+  lastRefusal = { text, ms: now };
+  failed(text);
+}
+
 function onSessionEnded() {
   leave();
   socket.stop();
@@ -271,7 +282,7 @@ function start() {
   document.getElementById("logout-form").addEventListener("submit", onLogout);
   document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order"), showView("book")));
   socket.addEventListener("event", ({ detail }) => tell(detail));
-  socket.addEventListener("refused", ({ detail }) => failed(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));
+  socket.addEventListener("refused", ({ detail }) => tellRefused(`${codeWords(detail.code)} ${detail.message ?? ""} [${detail.code}]`));
   socket.addEventListener("lost", onLost);
   document.addEventListener("td-session-ended", onSessionEnded, { once: true });
   store.on("connection", () => {

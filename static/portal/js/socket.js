@@ -131,6 +131,8 @@ class Socket extends EventTarget {
         if (message.account === store.login) store.applyLive(message.data);
         break;
       case "error":
+        // Cut off from the account: what is shown is no longer kept up, so it is asked for again.
+        if (message.account === store.login) store.setConnection("connecting");
         this.dispatchEvent(new CustomEvent("refused", { detail: message }));
         break;
     }
