@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -45,7 +46,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-@extend_schema_field(OpenApiTypes.DECIMAL)
+@extend_schema_field(
+    {"oneOf": [{"type": "string", "format": "decimal", "pattern": "^-?[0-9]{1,25}([.][0-9]{1,25})?$"},
+               {"type": "number"}]}
+)  # fmt: skip
 class DecimalText(serializers.Field[Any, Any, Any, Any]):
     """A price, volume, rate or amount: decimal text or a JSON number, kept digit by digit."""
 
@@ -111,7 +115,7 @@ class Expires(serializers.Field[Any, Any, Any, Any]):
         return str(value)
 
 
-@extend_schema_field(OpenApiTypes.INT64)
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1})
 class Number(serializers.Field[Any, Any, Any, Any]):
     """A login, ticket or id: a whole number above 0, or its digits."""
 
@@ -180,6 +184,26 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             raise serializers.ValidationError("a text is needed")
         return str(super().to_internal_value(data))
+
+
+class Word(Text):
+    """One of some words."""
+
+    def __init__(self, words: type[StrEnum], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.words = [str(one) for one in words]
+        self._spectacular_annotation = {"field": {"type": "string", "enum": self.words}}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the word.
+
+        Raises:
+            ValidationError: it is another.
+        """
+        text = super().to_internal_value(data)
+        if text not in self.words:
+            raise serializers.ValidationError(f"{text!a} is none of {', '.join(self.words)}")
+        return text
 
 
 def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:

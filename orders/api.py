@@ -20,7 +20,8 @@ from doors.jsonio import iso
 from doors.lists import page
 from doors.scope import account_of, number_of
 from engine.codes import Code
-from engine.enums import OrderStatus, OrderType
+from engine.enums import MARKET_TYPES, STOP_LIMIT_TYPES, OrderStatus, OrderType
+from engine.rounding import parse_decimal
 from orders.models import Order
 from orders.selectors import order_history
 
@@ -32,10 +33,14 @@ class NewOrder(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     symbol = fields.Text(max_length=32)
-    type = fields.Text(help_text=", ".join(OrderType))
+    type = fields.Word(OrderType)
     volume = fields.DecimalText(help_text="Lots.")
-    price = fields.DecimalText(required=False, allow_null=True)
-    limit_price = fields.DecimalText(required=False, allow_null=True)
+    price = fields.DecimalText(
+        required=False, allow_null=True, help_text="Of a pending order; a market order takes none."
+    )
+    limit_price = fields.DecimalText(
+        required=False, allow_null=True, help_text="Of a stop-limit order; others take none."
+    )
     sl = fields.DecimalText(required=False, allow_null=True)
     tp = fields.DecimalText(required=False, allow_null=True)
     expires = fields.Expires(required=False, allow_null=True)
@@ -140,10 +145,9 @@ class Orders(APIView):
         outcome = services.place_order(
             account.login,
             symbol=body["symbol"],
-            type=fields.word(body["type"], OrderType, "type"),
+            type=body["type"],
             volume=body["volume"],
-            price=body.get("price"),
-            limit_price=body.get("limit_price"),
+            **entry_prices(body),
             sl=body.get("sl"),
             tp=body.get("tp"),
             expires=body.get("expires"),
@@ -154,6 +158,27 @@ class Orders(APIView):
         )
         ticket = done(outcome).ticket
         return Response(show_order(order_of(account.login, ticket)), status=201)
+
+
+def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a new order's price and limit price; 0 is none.
+
+    Raises:
+        Refused: one is given that its type has no use for: left unsaid, its sender would believe in it.
+    """
+    kind = OrderType(body["type"])
+    given = {name: body.get(name) for name in ("price", "limit_price")}
+    given = {name: text for name, text in given.items() if text is not None and parse_decimal(text) != 0}
+    if kind in MARKET_TYPES and given:
+        name, text = next(iter(given.items()))
+        raise Refused(
+            Code.INVALID_PRICE,
+            f"{name} {text}: a {kind} order is filled at the market and takes no price; "
+            f"{kind}_limit and {kind}_stop wait for one",
+        )
+    if "limit_price" in given and kind not in STOP_LIMIT_TYPES:
+        raise Refused(Code.INVALID_PRICE, f"limit_price {given['limit_price']}: a {kind} order has none")
+    return given
 
 
 class OneOrder(APIView):

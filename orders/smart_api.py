@@ -24,6 +24,7 @@ from doors.lists import take_page
 from doors.scope import account_of, number_of
 from engine.codes import Code
 from engine.enums import EntryType, LevelStatus, Side, SmartState
+from engine.rounding import parse_decimal
 from orders.api import ACCOUNT
 from orders.models import SmartEvent, SmartLevel, SmartOrder
 from orders.selectors import smart_order, smart_orders
@@ -37,8 +38,8 @@ NO_LIVE = {"effective_stop": None, "stop_source": None, "high_water_mark": None,
 class Entry(fields.StrictSerializer):
     """How the plan gets its position."""
 
-    type = fields.Text(help_text=", ".join(EntryType))
-    price = fields.DecimalText(required=False, allow_null=True)
+    type = fields.Word(EntryType)
+    price = fields.DecimalText(required=False, allow_null=True, help_text="Of a limit or stop entry.")
     position = fields.Number(required=False, allow_null=True)
 
 
@@ -86,7 +87,7 @@ class NewSmart(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     symbol = fields.Text(max_length=32)
-    side = fields.Text(help_text=", ".join(Side))
+    side = fields.Word(Side)
     volume = fields.DecimalText(help_text="Lots.")
     entry = Entry()
     take_profits = serializers.ListField(child=LevelOf(), required=False, max_length=MAX_LEVELS_SENT)
@@ -123,11 +124,12 @@ def smart_values(body: dict[str, Any]) -> dict[str, Any]:
     """Return a new plan's body as `services.place_smart` takes it, account and keys left out."""
     trailing = body.get("trailing") or {}
     even = body.get("break_even") or {"break_even": False, "offset": None}
+    _judge_entry(body["entry"])
     return {
         "symbol": body["symbol"],
-        "side": fields.word(body["side"], Side, "side"),
+        "side": body["side"],
         "volume": body["volume"],
-        "entry": fields.word(body["entry"]["type"], EntryType, "entry.type"),
+        "entry": body["entry"]["type"],
         "price": body["entry"].get("price"),
         "position": body["entry"].get("position"),
         "take_profits": [[level["price"], level["percent"]] for level in body.get("take_profits", [])],
@@ -137,6 +139,18 @@ def smart_values(body: dict[str, Any]) -> dict[str, Any]:
         "break_even": even["break_even"],
         "offset": even["offset"] or 0,
     }
+
+
+def _judge_entry(entry: dict[str, Any]) -> None:
+    """Refuse what an entry of this type has no use for: left unsaid, its sender would believe in it."""
+    kind, price = EntryType(entry["type"]), entry.get("price")
+    if price is not None and parse_decimal(price) != 0 and kind in (EntryType.MARKET, EntryType.POSITION):
+        raise Refused(
+            Code.INVALID_PRICE,
+            f"entry.price {price}: a {kind} entry takes no price; limit and stop wait for one",
+        )
+    if entry.get("position") is not None and kind is not EntryType.POSITION:
+        raise invalid(f'entry.position: a {kind} entry opens its own; "type": "position" takes one over')
 
 
 LEVEL = thing(

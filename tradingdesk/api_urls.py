@@ -1,6 +1,11 @@
-"""The addresses below /api/v1/."""
+"""The addresses below /api/v1/; each is answered with and without a slash at its end."""
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, URLPattern, URLResolver, path, re_path, resolve
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 
@@ -22,6 +27,18 @@ from tradingdesk.rest.live import (
     SmartOrders,
 )
 from tradingdesk.rest.preview import MarginPreview, SmartPreview
+
+
+@csrf_exempt  # the view that is found judges, as it does with its slash
+def with_a_slash(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    """Answer an address that lacks its slash like the one that has it: a redirect would lose a body."""
+    try:
+        found = resolve(request.path_info + "/")
+    except Resolver404:
+        return missing_address(request)
+    request.resolver_match = found
+    return found.func(request, *found.args, **found.kwargs)
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/token/", Token.as_view(), name="api-token"),
@@ -59,5 +76,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[AllowAny]),
         name="api-docs",
     ),
+    re_path(r".*[^/]$", with_a_slash),
     re_path("", missing_address),
 ]

@@ -1,4 +1,4 @@
-"""The content security policy of each face.
+"""The content security policy of each face, and that nobody keeps the API's answers.
 
 The portal and the API get the strict policy of the settings. The admin's theme evaluates
 expressions and sets inline styles, so /admin/ gets a policy of its own; the pages of the API
@@ -11,12 +11,18 @@ from django.http import HttpRequest, HttpResponseBase
 
 LOOSER: dict[str, dict[str, list[str]]] = {
     "/admin/": {"script-src": [SELF, UNSAFE_EVAL, UNSAFE_INLINE], "style-src": [SELF, UNSAFE_INLINE]},
-    "/api/v1/docs/": {"script-src": [SELF, UNSAFE_INLINE], "style-src": [SELF, UNSAFE_INLINE]},
+    "/api/v1/docs": {"script-src": [SELF, UNSAFE_INLINE], "style-src": [SELF, UNSAFE_INLINE]},
 }
 
 
 class FacePolicyMiddleware(CSPMiddleware):
     """Set the policy by the beginning of the path."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response with its policy; what the API tells is of one caller and one moment."""
+        if request.path_info.startswith("/api/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return super().process_response(request, response)
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

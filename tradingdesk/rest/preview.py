@@ -19,7 +19,7 @@ class MarginQuestion(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     symbol = fields.Text(max_length=32)
-    side = fields.Text(help_text=", ".join(Side))
+    side = fields.Word(Side)
     volume = fields.DecimalText(help_text="Lots.")
     leverage = fields.Whole(required=False, allow_null=True)
 
@@ -44,7 +44,6 @@ class MarginPreview(APIView):
         """Return what the order would take."""
         body = fields.read(MarginQuestion, request.data)
         account = account_of(request, body.get("account"))
-        fields.word(body["side"], Side, "side")
         return Response(preview_margin(read_book(account.login), body))
 
 

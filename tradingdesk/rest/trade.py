@@ -8,6 +8,7 @@ ticket as text, errors are `{"error": text}`. Promises: a desk that is silent fo
 ticket), never an empty list; prices are those of the position's own side.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -39,6 +40,7 @@ from tradingdesk.rest.liveness import require_desk
 
 USUAL_CLOSED = 500
 MAX_CLOSED = 1_000
+MAX_LEVERAGE = 1_000_000  # of what can be asked for; an account's own is the engine's word
 NOT_FOUND = "Order not found"
 SILENT = "The engine did not answer within 5 seconds"
 
@@ -112,6 +114,8 @@ class CreateTrade(TradeView):
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
         )
+        if outcome.code == Code.INVALID_VOLUME:  # the engine speaks of lots, the caller of units
+            outcome = replace(outcome, message=quantities(body["quantity"], symbol))
         refusal = _refusal(outcome)
         if refusal is not None:
             return refusal
@@ -288,8 +292,15 @@ def lots_of(quantity: str, symbol: Symbol) -> str:
     except Inexact:
         text = None
     if text is None or len(text.partition(".")[2]) > 8:
-        raise invalid(f"quantity: {quantity} is not a whole number of volume steps of {symbol.name}")
+        raise invalid(quantities(quantity, symbol))
     return text
+
+
+def quantities(asked: str, symbol: Symbol) -> str:
+    """Return what is wrong with a quantity, in units of the base currency."""
+    limits = (symbol.volume_min, symbol.volume_max, symbol.volume_step)
+    least, most, step = (f"{number(lots * symbol.contract_size):f}" for lots in limits)
+    return f"quantity {asked} of {short_name(symbol.name)} is not {least} to {most} in steps of {step}"
 
 
 def contract_sizes() -> dict[str, Decimal]:
@@ -306,8 +317,8 @@ def _leverage(text: str | None) -> int | None:
     if text is None:
         return None
     asked = fraction_of(text) if parse_decimal(text) is not None else None
-    if asked is None or asked.denominator != 1 or not 0 < asked <= 10**6:
-        raise invalid(f"leverage: {text!a} is not a whole number above 0")
+    if asked is None or asked.denominator != 1 or not 0 < asked <= MAX_LEVERAGE:
+        raise invalid(f"leverage: {text!a} is not a whole number from 1 to {MAX_LEVERAGE}")
     return asked.numerator
 
 
