@@ -28,7 +28,7 @@ from dealing.choices import ItemKind
 from dealing.failpoints import failpoint
 from dealing.lease import Lease, LeaseLost
 from dealing.publisher import Publisher
-from dealing.ticks import Tick, TickReader
+from dealing.ticks import Tick, TickReader, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
 from engine.enums import MARKET_TYPES, By, EntryType, HaltLevel, HaltScope
@@ -116,6 +116,7 @@ class Desk:
     due: dict[str, float] = field(default_factory=dict)
     committed_at: float = 0.0
     poll_commands: bool = True
+    seen: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
 
     @classmethod
@@ -232,6 +233,7 @@ class Desk:
         self.reader = TickReader(self.shard, *place)
         self.listeners = [p for p in self.book.plugins if type(p).after_commit is not Plugin.after_commit]
         self._new_batch(*place)
+        self.seen = place[0]
         self.committed_at = self.busy_at = time.monotonic()
         self.poll_commands = True
         self._obey_before_trading()
@@ -494,15 +496,23 @@ class Desk:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""
         if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
             self._beat()
-        idle = not self.reader.buffer and self.batch.is_empty and not self.reader.is_down
-        if idle and self._is_due("look", LOOK_EVERY_S):
-            try:
-                lost = gaps.lost_data(self.batch.cursor)
-            except redis.RedisError:
-                return  # it is away; the reader says so and tries again
-            if lost:
-                log.warning("the stream is behind our place: Redis has lost its data", shard=self.shard)
-                self._load()
+        if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
+            self._look_at_stream()
+
+    def _look_at_stream(self) -> None:
+        """See whether Redis lost its data since the last look."""
+        try:
+            told = newest_entry()
+        except redis.RedisError:
+            return  # it is away; the reader says so and tries again
+        if told is None:
+            return
+        if not gaps.is_behind(told, self.batch.cursor):
+            gaps.note_loss(self.lease, told, self.seen)
+            self.seen = self.batch.cursor
+        elif not self.reader.buffer and self.batch.is_empty:
+            log.warning("the stream is behind our place: Redis has lost its data", shard=self.shard)
+            self._load()
 
     def _beat(self, *, ahead_s: int = 0) -> None:
         """Ask the row whether the shard is still ours, and obey what it says.

@@ -2,7 +2,8 @@
 
 A short absence was latency: its ticks are traded on one by one at their own prices. After a longer one the missed
 ticks are not traded on: a gap row says so, the first fresh tick of each symbol decides at its own price, and what
-was touched only inside the gap is listed for the dealer. A stream that lost its data makes a gap row as well.
+was touched only inside the gap is listed for the dealer. A stream that lost its data makes a gap row as well, also
+when it lost them under a desk that runs.
 It moves the place in the stream; it trades nothing.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+import psycopg
 import structlog
 
 from dealing import bus
@@ -78,14 +80,32 @@ def find(lease: Lease, row: dict[str, Any], state: State, *, limit_s: int) -> tu
     return _pass_over(lease, GapCause.LAG, cursor, missed.last_entry, missed, state)
 
 
-def lost_data(cursor: str) -> bool:
-    """Return whether the stream is older than our place in it: Redis has lost what it had.
+def is_behind(told: dict[str, Any], cursor: str) -> bool:
+    """Return whether the stream is older than our place in it: Redis lost what it had, and counts anew."""
+    return id_key(cursor) > id_key(str(told["last-generated-id"]))
+
+
+def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
+    """Write a gap row where the stream does not reach back to a place that we had read a moment ago.
+
+    Redis has lost what it had and took new entries already; what it had and we had not read is gone, how much of it
+    nobody can tell. Reading goes on where it is.
 
     Raises:
-        redis.RedisError: Redis does not answer.
+        LeaseLost: somebody else has the shard.
     """
-    told = newest_entry()
-    return told is not None and id_key(cursor) > id_key(str(told["last-generated-id"]))
+    first = told["first-entry"]
+    if first is None or id_key(seen) == (0, 0) or id_key(str(first[0])) <= id_key(seen):
+        return
+    with lease.conn.transaction():
+        cur = lease.conn.cursor()
+        cur.execute(
+            "UPDATE dealing_engineshard SET heartbeat_at = clock_timestamp() WHERE shard = %s AND epoch = %s"
+            " RETURNING seq",
+            (lease.shard, lease.epoch),
+        )
+        _write_row(cur, lease, GapCause.LOST, seen, str(first[0]), Missed(), [])
+    log.warning("ticks may have been lost", shard=lease.shard, since=seen, until=str(first[0]))
 
 
 def _sweep(client: Any, cursor: str, offset: int) -> Missed:
@@ -129,18 +149,24 @@ def _pass_over(
             " WHERE shard = %s AND epoch = %s RETURNING seq",
             (to, lease.shard, lease.epoch),
         )
-        if cur.fetchone() is None:
-            raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
-        cur.execute(
-            "INSERT INTO dealing_gap (shard, cause, from_cursor, to_cursor, from_ms, to_ms, missed, report,"
-            " seen_by, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', clock_timestamp())",
-            (
-                lease.shard, cause.value, cursor, to, id_ms(cursor), id_ms(to), missed.ticks, json.dumps(report),
-            ),
-        )  # fmt: skip
+        _write_row(cur, lease, cause, cursor, to, missed, report)
     log.warning("ticks were passed over", shard=lease.shard, cause=cause.value, missed=missed.ticks,
                 touched=len(report))  # fmt: skip
     return to, 0
+
+
+def _write_row(
+    cur: "psycopg.Cursor[Any]", lease: Lease, cause: GapCause, since: str, to: str, missed: Missed,
+    report: list[dict[str, Any]],
+) -> None:  # fmt: skip
+    """Write a gap behind the fence, whose answer is waiting in the cursor."""
+    if cur.fetchone() is None:
+        raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
+    cur.execute(
+        "INSERT INTO dealing_gap (shard, cause, from_cursor, to_cursor, from_ms, to_ms, missed, report,"
+        " seen_by, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '', clock_timestamp())",
+        (lease.shard, cause.value, since, to, id_ms(since), id_ms(to), missed.ticks, json.dumps(report)),
+    )
 
 
 def touched_only_inside(prices: dict[str, Swept], state: State) -> list[dict[str, Any]]:

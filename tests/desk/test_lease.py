@@ -130,6 +130,28 @@ def test_redis_when_it_loses_everything_then_commands_and_new_ticks_go_on(world:
     assert_clean()
 
 
+def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: World) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    time.sleep(1.5)  # the desk has looked at the stream since
+    place = EngineShard.objects.get(shard=0).tick_cursor
+    os.kill(desk.pid, signal.SIGSTOP)
+    world.tick("1.15000", "1.15010")
+    world.redis.flushall()
+    after = world.tick("1.20000", "1.20010")
+    os.kill(desk.pid, signal.SIGCONT)
+
+    gap = until(lambda: Gap.objects.filter(cause="lost").first(), "the gap")
+
+    assert (gap.from_cursor, gap.to_cursor) == (place, after)
+    assert buy().ok
+    assert [str(d.price) for d in Deal.objects.all()] == ["1.20010"]
+    assert Gap.objects.count() == 1
+    world.drain(desk)
+    assert_clean()
+
+
 def test_redis_when_it_stands_still_then_orders_go_on_and_the_lease_is_kept(
     world: World, services_of_session: Services
 ) -> None:

@@ -48,7 +48,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         ("pg-stops", "immediate stops of PostgreSQL"),
         ("lost-commits", "commits whose answer, or which themselves, are lost"),
         ("full-disk", "times that the disk of PostgreSQL is full (needs the right to mount a tmpfs)"),
-        ("redis-flushes", "times that Redis loses everything"),
+        ("redis-flushes", "times that Redis loses everything, or stands still"),
     ):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
     parser.add_argument("--seed", type=int, default=1)

@@ -174,7 +174,8 @@ def history_of(log: Log) -> tuple[History, list[str]]:
                     found.missed += begin - expected
                 else:
                     told.append(
-                        f"batch {seq} begins at tick {begin}, {expected} was the next; gaps {gaps[-3:]}"
+                        f"batch {seq} begins at tick {begin}, {expected} was the next: missing are"
+                        f" {log.ticks[min(begin, expected)].place} to {log.ticks[max(begin - 1, 0)].place}, gaps {gaps}"
                     )
             if end - begin != ticks:
                 told.append(f"batch {seq} says {ticks} ticks, its places say {end - begin}")
@@ -191,16 +192,18 @@ def history_of(log: Log) -> tuple[History, list[str]]:
 
 
 def _covered(gaps: list[tuple], before: str, first: str, last: str) -> bool:
-    """Return whether a gap row tells of the entries from first to last; `before` is the last one processed.
+    """Return whether gap rows tell of the entries from first to last; `before` is the last one processed.
 
-    After a lag the row names both ends; what Redis lost begins behind the place that the desk had.
+    Rows follow each other where a fault came again before anything was read. A row names both ends, unless Redis lost
+    everything and began to count anew.
     """
-    return any(
-        _key(begin) <= _key(first) and _key(last) <= _key(end)
-        if cause == "lag"
-        else _key(before) <= _key(begin) <= _key(first)
-        for cause, begin, end in gaps
-    )
+    reach = _key(first)
+    for begin, end in sorted((_key(begin), _key(end)) for _, begin, end in gaps):
+        if end == (0, 0) and _key(before) <= begin <= reach:
+            return True
+        if begin <= reach:
+            reach = max(reach, end)
+    return reach >= _key(last)
 
 
 def _key(entry: str) -> tuple[int, int]:

@@ -138,30 +138,33 @@ def fill_disk(round_: Round) -> None:
             except OSError:
                 world.rest(0.05)  # it is full, and is kept so
     ballast.unlink()
-    epoch_before = world.epoch()
     if world.postgres.process is None or world.postgres.process.poll() is not None:
         world.start_postgres()
     world.until(lambda: world.sql("SELECT 1"), "PostgreSQL", LIMIT_S)
     round_.committing()
-    round_.log.retried() if epoch_before != world.epoch() else None
     round_.did()
 
 
-def flush_redis(round_: Round) -> None:
-    """Empty Redis, or kill it and start it anew with nothing."""
+def lose_redis(round_: Round) -> None:
+    """Empty Redis, kill it and start it anew with nothing, or let it stand still for some seconds."""
     world, chance = round_.world, round_.chance
+    process = world.redis.process
+    assert process is not None
     world.rest(chance.uniform(0.1, 0.8))
-    if chance.random() < 0.7:
+    how = chance.choices(("empty", "kill", "pause"), weights=(60, 25, 15))[0]
+    if how == "empty":
         with redis.Redis.from_url(world.redis.url) as client:
             client.flushall()
-    else:
-        assert world.redis.process is not None
-        world.redis.process.kill()
-        world.redis.process.wait()
-        for name in ("dump.rdb",):
-            (world.redis.folder / name).unlink(missing_ok=True)
+    elif how == "kill":
+        process.kill()
+        process.wait()
+        (world.redis.folder / "dump.rdb").unlink(missing_ok=True)
         world.rest(chance.uniform(0.0, 1.0))
         world.redis.start()
+    else:
+        process.send_signal(signal.SIGSTOP)
+        world.rest(chance.uniform(1.0, 4.0))
+        process.send_signal(signal.SIGCONT)
     round_.committing()
     round_.did()
 
@@ -196,5 +199,5 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "pg_stops": (Kind("PostgreSQL stopped at once", stop_postgres, 50),),
     "lost_commits": (Kind("COMMIT answer lost", lose_commit, 40, proxies=True),),
     "full_disk": (Kind("disk full", fill_disk, 3, small_disk=True),),
-    "redis_flushes": (Kind("Redis emptied", flush_redis, 25),),
+    "redis_flushes": (Kind("Redis lost or paused", lose_redis, 25),),
 }

@@ -218,6 +218,7 @@ def play(
     round_.unavailable = sum(getattr(client, "unavailable", 0) for client in clients)
     settle(round_)
     found = hashes(world)
+    connection.close()  # it may be older than the last stop of PostgreSQL
     try:
         breaches = check(round_)
     except DatabaseError as error:
