@@ -154,20 +154,6 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class Flag(serializers.BooleanField):
-    """true or false, no words for them."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        """Return the flag.
-
-        Raises:
-            ValidationError: it is none.
-        """
-        if not isinstance(data, bool):
-            raise serializers.ValidationError("true or false is needed")
-        return data
-
-
 class Text(serializers.CharField):
     """A short text; numbers are not taken for one."""
 

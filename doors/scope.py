@@ -43,15 +43,6 @@ def account_of(request: Request, login: Any = None) -> Any:
     return _open_account(own_accounts(request.user), named)
 
 
-def account_of_user(user: Any, login: Any) -> Any:
-    """Return the user's account of this login, for doors without a request.
-
-    Raises:
-        Refused: the user has no such account, or it is disabled.
-    """
-    return _open_account(own_accounts(user), login)
-
-
 def _open_account(rows: QuerySet[Any], named: Any) -> Any:
     if named is None:
         account = rows.first()

@@ -34,7 +34,6 @@ class OrderType(StrEnum):
 
 MARKET_TYPES = frozenset({OrderType.BUY, OrderType.SELL})
 LIMIT_TYPES = frozenset({OrderType.BUY_LIMIT, OrderType.SELL_LIMIT})
-STOP_TYPES = frozenset({OrderType.BUY_STOP, OrderType.SELL_STOP})
 STOP_LIMIT_TYPES = frozenset({OrderType.BUY_STOP_LIMIT, OrderType.SELL_STOP_LIMIT})
 BUY_TYPES = frozenset(
     {OrderType.BUY, OrderType.BUY_LIMIT, OrderType.BUY_STOP, OrderType.BUY_STOP_LIMIT},

@@ -20,11 +20,6 @@ def order_history(login: int) -> "QuerySet[Order]":
     return Order.objects.filter(login=login).order_by("-ticket")
 
 
-def orders_of_position(position: int) -> "QuerySet[Order]":
-    """Return the orders that opened, changed or closed a position, by ticket."""
-    return Order.objects.filter(position=position).order_by("ticket")
-
-
 def smart_orders(login: int, *, live: bool | None = None) -> "QuerySet[SmartOrder]":
     """Return an account's smart orders with their levels, newest first.
 

@@ -30,11 +30,6 @@ def deals(login: int, *, since: datetime | None = None, until: datetime | None =
     return found
 
 
-def deals_of_position(position: int) -> "QuerySet[Deal]":
-    """Return a position's deals in the order of execution."""
-    return Deal.objects.filter(position=position).order_by("time", "ticket")
-
-
 def deals_of_order(order: int) -> "QuerySet[Deal]":
     """Return an order's deals in the order of execution."""
     return Deal.objects.filter(order=order).order_by("time", "ticket")
