@@ -26,7 +26,7 @@ from engine.execution import has_rates, netting_position
 from engine.margin import Leg, account_margin, lot_margin, order_leverage, position_leg, reservation
 from engine.rates import close_price, group_quote, margin_conversion, open_price
 from engine.records import VOLUME_SCALE, Account, Order, Position
-from engine.rounding import on_grid, parse_decimal
+from engine.rounding import on_grid, parse_decimal, round_half_up
 from engine.settings import Group, Symbol
 from engine.valuation import account_state
 
@@ -373,6 +373,6 @@ def lots_text(units: int) -> str:
 
 
 def hook_price(symbol: Symbol, text: str, otherwise: int) -> int:
-    """Return the price that an apply hook gave, in points; one that is no price leaves the other."""
-    price = on_grid(text, symbol.digits)
-    return otherwise if price is None else price
+    """Return the price that an apply hook gave, rounded to points; text that is no number leaves the other."""
+    price = parse_decimal(text)
+    return otherwise if price is None else round_half_up(price * 10**symbol.digits)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.numbers import digits_of, money_digits
+from tests.oracle.numbers import digits_of, money_digits, rounded
 
 SYMBOL_NUMBERS = (
     *("contract_size", "volume_min", "volume_max", "volume_step", "margin_initial", "margin_maintenance"),
@@ -253,9 +253,11 @@ class Book:
         answer, _ = self._hook(name)
         return answer == "ok"
 
-    def apply_hook(self, name: str) -> tuple[bool, Fraction | None]:
-        """Return whether an apply hook says OK, which is its default, and the price it gives."""
+    def apply_hook(self, name: str, symbol: Symbol) -> tuple[bool, Fraction | None]:
+        """Return whether an apply hook says OK, which is its default, and the price it gives, rounded."""
         answer, price = self._hook(name)
+        if price is not None:
+            price = rounded(price, symbol.digits)
         return answer in (None, "ok"), price if answer == "ok" else None
 
     def _hook(self, name: str) -> tuple[str | None, Fraction | None]:

@@ -50,7 +50,7 @@ def run(book: Book, login: int) -> None:
                 market = book.close_price(login, symbol, victim.side)
                 dealing.queue_exit(book, "so", victim, market)
             break
-        is_ok, price = book.apply_hook("stopouts_apply")
+        is_ok, price = book.apply_hook("stopouts_apply", symbol)
         if not is_ok:
             refused.append(victim)
             continue

@@ -109,7 +109,7 @@ def _activate(book: Book, symbol: Symbol, order: Order) -> None:
     if is_hedge(book, order):
         trading.cancel(book, order, comment="deleted [hedge is prohibited]")
         return
-    is_ok, changed = book.apply_hook("pendings_apply")
+    is_ok, changed = book.apply_hook("pendings_apply", symbol)
     if not is_ok:
         return
     dealing.drop(book, "pending", order)
@@ -150,7 +150,7 @@ def _exit(
         dealing.queue_exit(book, kind, position, level)
     if not may:
         return False
-    is_ok, changed = book.apply_hook("stops_apply")
+    is_ok, changed = book.apply_hook("stops_apply", symbol)
     if not is_ok:
         return False
     order = trading.system_order(book, position, position.volume, dealing.EXITS[kind], level)
@@ -173,7 +173,7 @@ def _check_plan(book: Book, symbol: Symbol, position: Position) -> None:
             dealing.queue_plan_exit(book, "level", (plan, index), position, level.price)
         if not may:
             continue
-        is_ok, changed = book.apply_hook("stops_apply")
+        is_ok, changed = book.apply_hook("stops_apply", symbol)
         if is_ok:
             price = market if slips else level.price
             dealing.close_level(book, plan, index, price if changed is None else changed)
@@ -184,7 +184,7 @@ def _check_plan(book: Book, symbol: Symbol, position: Position) -> None:
         if may is None:
             dealing.queue_plan_exit(book, "stop", (plan, "stop"), position, stop)
         if may:
-            is_ok, changed = book.apply_hook("stops_apply")
+            is_ok, changed = book.apply_hook("stops_apply", symbol)
             if is_ok:
                 dealing.close_by_stop(book, plan, market if changed is None else changed, stop)
                 return
