@@ -95,8 +95,8 @@ class Trader:
         self.wait_live()
 
     def wait_live(self) -> None:
-        """Wait for the first snapshot."""
-        self.page.locator("#connection[data-state=live]").wait_for()
+        """Wait for the first snapshot; a market without ticks may have fallen silent since."""
+        self.page.locator("#connection:is([data-state=live], [data-state=quiet])").wait_for()
 
     def text(self, selector: str) -> str:
         """Return the visible text of the first element."""

@@ -43,7 +43,9 @@ def build_plan(trader: Trader) -> None:
     form.get_by_label("Break-even after level 1").set_checked(True)
     trader.until("document.querySelectorAll('.level-money.up').length === 3")
     assert "Sum 100 %" in trader.text(".level-sum")
-    assert "0.4 lots" in trader.text(".levels li:nth-child(1) .level-note")
+    trader.until(
+        "document.querySelector('.levels li:nth-child(1) .level-note').innerText.includes('0.4 lots')"
+    )
     page.get_by_role("button", name="Start plan: buy 1 EURUSD").click()
     trader.row("smarts").wait_for()
 

@@ -173,7 +173,8 @@ export class LevelRows {
         setText(row.money, profit ? gain(profit) : "");
         setAttribute(row.money, "class", `level-money number ${tone(profit)}`);
       }
-      setText(row.note, error ? `${this.fault(index, found, error)} [${error.code}]` : [distance, found?.volume && `${volume(found.volume)} lots`].filter(Boolean).join(" · "));
+      row.lots = found?.volume ?? row.lots; // until the next answer the last one stands
+      setText(row.note, error ? `${this.fault(index, found, error)} [${error.code}]` : [distance, row.lots && `${volume(row.lots)} lots`].filter(Boolean).join(" · "));
       setAttribute(row.row, "data-error", error ? "true" : null);
       setAttribute(row.price, "aria-invalid", error ? "true" : null);
     });

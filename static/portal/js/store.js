@@ -93,6 +93,7 @@ class Store {
   setConnection(state) {
     if (this.connection === state) return;
     this.connection = state;
+    if (state === "live") this.quotedMs = Date.now(); // silence counts from here
     this.changed("connection");
   }
 
