@@ -106,11 +106,6 @@ class Group(models.Model):
         values["securities"] = {row.security: row.values() for row in own}
         return values
 
-    def spread_on(self, security: str) -> int:
-        """Return the points by which this group's quotes of a security are widened."""
-        own = self.securities.filter(security=security, spread_diff__isnull=False).first()
-        return self.spread_diff if own is None else own.spread_diff or 0
-
     def to_engine(self, own: Iterable["GroupSecurity"] | None = None) -> EngineGroup:
         """Return the engine's group; `own` as in `values`.
 

@@ -122,24 +122,10 @@ def _position_cards(logins: Any) -> list[Card]:
 
 def _deal_cards(logins: Any) -> list[Card]:
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    counts = dict(
-        Deal.objects.filter(time__gte=today, login__in=logins)
-        .order_by()
-        .values_list("reason")
-        .annotate(Count("pk"))
-    )
-    forced = counts.get("forced_close", 0)
-    note = f"of {sum(counts.values()):,} deals; {counts.get('stop_loss', 0):,} stop losses"
-    return [
-        _card(
-            "Stop-outs today",
-            [f"{forced:,}"],
-            note,
-            "positions_deal",
-            "?reason__exact=forced_close",
-            is_bad=forced > 0,
-        )
-    ]
+    forced = Deal.objects.filter(reason="forced_close", time__gte=today, login__in=logins).count()
+    query = "?reason__exact=forced_close&since=today"
+    note = "deals by which the desk reduced risk"
+    return [_card("Stop-outs today", [f"{forced:,}"], note, "positions_deal", query, is_bad=forced > 0)]
 
 
 def _queue_cards(logins: Any) -> list[Card]:

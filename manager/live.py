@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 from structlog import get_logger
 
-from accounts.models import Account
+from accounts.models import Account, GroupSecurity
 from dealing import bus, services
 from dealing.columns import optional_text
 from engine import plans
@@ -146,12 +146,17 @@ def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | 
         account.login: account.group
         for account in Account.objects.filter(login__in={r.login for r in records}).select_related("group")
     }
+    own = {
+        (row.group_id, row.security): int(row.spread_diff or 0)
+        for row in GroupSecurity.objects.filter(spread_diff__isnull=False)
+    }
     shown = {}
     for record in records:
         seen = extremes.get((record.login % settings.DESK_SHARDS, record.symbol))
         waits = record.activation is not None and not record.activated
         if seen is not None and record.mark is not None and not waits:
-            diff = groups[record.login].spread_on(securities[record.symbol])
+            group = groups[record.login]
+            diff = own.get((group.pk, securities[record.symbol]), group.spread_diff)
             if record.side is Side.BUY:
                 best = seen.highest_bid_since(record.mark_seq)
                 record.mark = record.mark if best is None else max(record.mark, best - diff // 2)

@@ -106,6 +106,7 @@ class Deal(models.Model):
             models.Index(fields=("position",), name="deal_position"),
             models.Index(fields=("order",), name="deal_order"),
             models.Index(fields=("time",), name="deal_time"),
+            models.Index(fields=("time",), name="deal_forced", condition=models.Q(reason="forced_close")),
         ]
         constraints = [
             one_of("side", enums.Side, name="deal_side"),

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.contrib.admin import display
+from django.contrib import messages
+from django.contrib.admin import display, helpers
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
@@ -20,12 +22,18 @@ from manager.admin.record import Section
 COUNTED = 10_000
 ESTIMATE_ABOVE = 50_000
 BIGINT_DIGITS = 18
+BIGINT_END = 2**63
 SEARCHED_WORDS = 5
 
 
 def _renewed(request: HttpRequest) -> dict[str, Any]:
     """Return what a page leaves out when it merely renews itself: messages are for who looks at it."""
     return {"messages": ()} if "X-Renew" in request.headers else {}
+
+
+def _readable(request: HttpRequest) -> bool:
+    """Return whether the database can be asked for what the address names: text without NUL."""
+    return not any("\x00" in value for values in request.GET.lists() for value in values[1])
 
 
 class QuickPaginator(Paginator):
@@ -102,15 +110,17 @@ class DeskAdmin(Exporting, ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> "tuple[QuerySet[Any], bool]":
-        """Return the rows in which every word is found: a number as a number, by index, a word as a word."""
+        """Return the rows in which every word is found: a number by its index, other words as words."""
         for word in search_term.replace("\x00", "").split()[:SEARCHED_WORDS]:
-            found = Q(pk__in=())
             bare = word.lstrip("#")
-            if bare.isascii() and bare.isdecimal() and len(bare) <= BIGINT_DIGITS:
-                for column in self.search_numbers:
-                    found |= Q(**{column: int(bare)})
-            for column in self.search_words:
-                found |= Q(**{column: word})
+            is_number = bare.isascii() and bare.isdecimal() and len(bare) <= BIGINT_DIGITS
+            asked: list[tuple[str, Any]] = (
+                [(column, int(bare)) for column in self.search_numbers] if is_number else []
+            )
+            asked = asked or [(column, word) for column in self.search_words]
+            found = Q(pk__in=())
+            for pair in asked:
+                found |= Q(pair)
             queryset = queryset.filter(found)
         return queryset, False
 
@@ -124,8 +134,30 @@ class DeskAdmin(Exporting, ModelAdmin):
         self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list under its heading."""
+        if not _readable(request):
+            messages.error(request, "The address names a filter that does not exist.")
+            return HttpResponseRedirect(request.path)
         more = {**(extra_context or {}), **_renewed(request), "heading": self.heading_of(request)}
         return super().changelist_view(request, more)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return a row, None where the key is none."""
+        return None if "\x00" in str(object_id) else super().get_object(request, object_id, from_field)
+
+    def response_action(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse | None:
+        """Run an action on the chosen rows, unless what was sent names rows that cannot be."""
+        chosen = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        if not all(self._is_key(key) for key in chosen):
+            messages.error(request, "A chosen row does not exist; nothing was done.")
+            return None
+        return super().response_action(request, queryset)
+
+    def _is_key(self, key: str) -> bool:
+        try:
+            value = self.opts.pk.to_python(key)
+        except ValidationError:
+            return False
+        return abs(value) < BIGINT_END if isinstance(value, int) else "\x00" not in key
 
     def heading_of(self, request: HttpRequest) -> str:
         """Return the name of the list as it is filtered."""

@@ -18,7 +18,7 @@ from dealing.models import Command, Gap, Halt, HookFailure, PluginState, PoisonI
 from manager.admin import show, tables
 from manager.admin.acting import act, found
 from manager.admin.base import ReadOnlyAdmin, ScopedAdmin
-from manager.admin.filters import CodeFilter
+from manager.admin.filters import CodeFilter, CreatedFilter
 from manager.admin.record import Section, facts
 from manager.forms import HALT_WORDS, ConfirmForm, HaltAnyForm, OptionsForm
 
@@ -157,7 +157,7 @@ class CommandAdmin(ScopedAdmin):
         "actor",
         "shown_took",
     )
-    list_filter = ("status", CodeFilter)
+    list_filter = ("status", CreatedFilter, CodeFilter)
     search_numbers = ("id", "login", "ticket", "smart")
     search_words = ("actor", "client_key", "name__istartswith")
     search_help_text = "Number, login, ticket, command, who asked, or client id"

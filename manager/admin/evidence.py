@@ -10,7 +10,9 @@ from django.utils.safestring import SafeString
 
 from manager.admin import show
 
-_KNOWN = {"tick", "trigger", "level", "hooks", "before", "after"}
+_KNOWN = {"tick", "trigger", "level", "source", "hooks", "before", "after", "dealer"}
+
+_MADE = (("source", "Made by"), ("dealer", "Dealer"))
 
 
 def shown(value: Any) -> SafeString | str:
@@ -25,6 +27,7 @@ def shown(value: Any) -> SafeString | str:
         pairs.append(("Trigger", show.words(str(value["trigger"]))))
     if value.get("level") is not None:
         pairs.append(("Level", value["level"]))
+    pairs += [(words, show.words(str(value[key]))) for key, words in _MADE if value.get(key)]
     if tick:
         pairs += [
             ("Symbol", tick.get("symbol", show.EMPTY)),

@@ -67,6 +67,8 @@ class Exporting:
             raise PermissionDenied
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         try:
+            if any("\x00" in value for _, values in request.GET.lists() for value in values):
+                raise IncorrectLookupParameters
             rows = self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             messages.error(request, "The address names a filter that does not exist.")

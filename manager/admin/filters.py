@@ -1,10 +1,12 @@
 """Filters whose choices come from small tables and closed sets, never from a scan of the rows they filter."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Account
 from accounts.selectors import groups_visible_to
@@ -68,3 +70,42 @@ class ErrorFilter(CodeFilter):
 
     title = "why it failed"
     column = "error"
+
+
+class SinceFilter(SimpleListFilter):
+    """Rows of the last days, which end at midnight UTC."""
+
+    title = "time"
+    parameter_name = "since"
+    column = "time"
+    DAYS = (
+        ("today", "Today", 0),
+        ("yesterday", "Since yesterday", 1),
+        ("week", "7 days", 7),
+        ("month", "31 days", 31),
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the spans."""
+        return [(word, label) for word, label, _ in self.DAYS]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """Return the rows since then."""
+        days = {word: number for word, _, number in self.DAYS}.get(self.value() or "")
+        if days is None:
+            return queryset
+        midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return queryset.filter(**{f"{self.column}__gte": midnight - timedelta(days=days)})
+
+
+class CreatedFilter(SinceFilter):
+    """The same of rows that are made."""
+
+    column = "created_at"
+
+
+class OpenedFilter(SinceFilter):
+    """The same of positions, by their opening."""
+
+    title = "opened"
+    column = "opened_at"

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from accounts.models import LedgerEntry
 from manager.admin import show
 from manager.admin.base import ScopedAdmin
-from manager.admin.filters import LoginGroupFilter
+from manager.admin.filters import LoginGroupFilter, SinceFilter
 from manager.admin.record import Section, facts
 from manager.admin.tables import login
 
@@ -24,7 +24,7 @@ class LedgerAdmin(ScopedAdmin):
         "shown_deal", "comment", "actor",
     )  # fmt: skip
     list_display_links = ("shown_seq",)
-    list_filter = ("kind", LoginGroupFilter)
+    list_filter = ("kind", SinceFilter, LoginGroupFilter)
     search_numbers = ("login", "deal")
     search_words = ("comment__icontains", "actor")
     search_help_text = "Login, deal, a word of the comment, or who"

@@ -13,7 +13,7 @@ from dealing import services
 from engine.enums import By
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
-from manager.admin.filters import ErrorFilter, LoginGroupFilter, SymbolFilter
+from manager.admin.filters import CreatedFilter, ErrorFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts
 from manager.forms import CommentForm, ModifyForm
@@ -32,7 +32,7 @@ class OrderAdmin(TradingAdmin):
         "ticket", "shown_time", "shown_login", "symbol", "shown_type", "shown_volume", "shown_price", "shown_sl",
         "shown_tp", "status", "shown_why", "shown_position",
     )  # fmt: skip
-    list_filter = ("status", "type", "reason", ErrorFilter, SymbolFilter, LoginGroupFilter)
+    list_filter = ("status", CreatedFilter, "type", "reason", ErrorFilter, SymbolFilter, LoginGroupFilter)
     search_numbers = ("ticket", "login", "position")
     search_words = ("symbol__iexact", "client_id", "comment__icontains")
     search_help_text = "Ticket, login, position, symbol, client id or a word of the comment"

@@ -16,7 +16,7 @@ from manager import live
 from manager.admin import show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList
-from manager.admin.filters import LoginGroupFilter, SymbolFilter
+from manager.admin.filters import CreatedFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts, table_section
 from manager.forms import CancelSmartForm
@@ -38,7 +38,7 @@ class SmartOrderAdmin(TradingAdmin):
         "shown_id", "shown_time", "shown_login", "symbol", "shown_side", "shown_volume", "shown_remaining", "shown_state",
         "shown_levels", "shown_stop", "shown_trailing", "shown_position",
     )  # fmt: skip
-    list_filter = ("state", "side", "entry", SymbolFilter, LoginGroupFilter)
+    list_filter = ("state", CreatedFilter, "side", "entry", SymbolFilter, LoginGroupFilter)
     search_numbers = ("id", "login", "position")
     search_words = ("symbol__iexact", "client_id")
     search_help_text = "Number, login, position, symbol or client id"

@@ -18,7 +18,7 @@ from manager import live
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList, ScopedAdmin
-from manager.admin.filters import LoginGroupFilter, SymbolFilter
+from manager.admin.filters import LoginGroupFilter, OpenedFilter, SinceFilter, SymbolFilter
 from manager.admin.record import Section, facts
 from manager.forms import CloseForm, CommentForm, StopsForm
 from orders.models import Order
@@ -55,7 +55,7 @@ class PositionAdmin(TradingAdmin):
         "ticket", "shown_login", "symbol", "shown_side", "shown_volume", "shown_open", "shown_now", "shown_sl",
         "shown_tp", "shown_swap", "shown_profit", "shown_opened", "status",
     )  # fmt: skip
-    list_filter = ("status", "side", SymbolFilter, LoginGroupFilter)
+    list_filter = ("status", OpenedFilter, "side", SymbolFilter, LoginGroupFilter)
     search_numbers = ("ticket", "login")
     search_words = ("symbol__iexact",)
     search_help_text = "Ticket, login or symbol"
@@ -287,7 +287,7 @@ class DealAdmin(TradingAdmin):
         "ticket", "shown_time", "shown_login", "symbol", "shown_side", "direction", "shown_volume",
         "shown_price", "shown_profit", "shown_reason", "shown_position", "shown_order",
     )  # fmt: skip
-    list_filter = ("reason", "direction", "side", SymbolFilter, LoginGroupFilter)
+    list_filter = ("reason", SinceFilter, "direction", "side", SymbolFilter, LoginGroupFilter)
     search_numbers = ("ticket", "login", "order", "position")
     search_words = ("symbol__iexact", "trigger_key")
     search_help_text = "Deal, login, order, position or symbol"
