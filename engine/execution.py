@@ -317,9 +317,9 @@ def withdraw_requests(core: Core, position: Position) -> None:
 
     A client's close or close by fails, because there is nothing left to close; triggers just leave.
     """
-    if position.status is PositionStatus.OPEN or not core.state.requests:
+    if position.status is PositionStatus.OPEN:
         return
-    for request in list(core.state.requests.values()):
+    for request in list(core.state.book(position.login).requests.values()):
         if position.ticket not in (request.position, request.opposite):
             continue
         leave_queue(core, request, "withdrawn")

@@ -78,7 +78,7 @@ def queue_trigger(
 
 def standing_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> Request | None:
     """Return the request by which this trigger of the position waits for a dealer."""
-    for request in core.state.requests.values():
+    for request in core.state.book(position.login).requests.values():
         if request.position == position.ticket and request.kind is kind and request.level == level:
             return request
     return None
@@ -101,7 +101,7 @@ def _enqueue(
         id=core.new_request_id(), kind=kind, login=login, symbol=symbol, side=side, volume=volume, price=price,
         created_ms=now, expires_ms=expires, order=order, position=position, requested_price=price, digits=digits,
     )  # fmt: skip
-    core.state.requests[request.id] = request
+    core.state.requests[request.id] = core.state.book(login).requests[request.id] = request
     heappush(core.expiries, (expires + 1, 1, request.id))  # unanswered for more than the timeout
     core.emit(RequestChanged(request, open=True))
     return request

@@ -21,6 +21,7 @@ class Book:
     positions: dict[int, Position] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)
     margin: int | None = None  # cached margin of positions, minor units; None: compute afresh
     watch_gen: int = 0  # price bounds of an older generation are dead
     watch_shift: int = 8  # last good width of the price bounds: 2^-shift of the price
@@ -126,6 +127,8 @@ class State:
             self.book(position.login).positions[position.ticket] = position
         for smart in sorted(self.smarts.values(), key=lambda s: s.id):
             self.book(smart.login).smarts[smart.id] = smart
+        for request in sorted(self.requests.values(), key=lambda r: r.id):
+            self.book(request.login).requests[request.id] = request
         self.index_settings()
 
     def index_settings(self) -> None:

@@ -165,7 +165,7 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
         "before": _figures(core, victim.login, figures),
     }
     if answer is not Answer.OK and not executes_by_itself(core, victim.login, victim.symbol):
-        if any(r.kind is RequestKind.STOP_OUT and r.login == victim.login for r in state.requests.values()):
+        if any(r.kind is RequestKind.STOP_OUT for r in state.book(victim.login).requests.values()):
             return None
         queue_trigger(core, victim, RequestKind.STOP_OUT, volume=volume, price=price, context=found)
         return None

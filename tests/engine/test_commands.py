@@ -6,7 +6,7 @@ import pytest
 
 from engine import commands as c
 from engine.codes import Code
-from engine.enums import DealerAnswer, EntryType, LevelStatus, OrderType, Side
+from engine.enums import By, DealerAnswer, EntryType, LevelStatus, OrderType, Side
 from engine.events import AgentCommissionDue, DealMade, LedgerBooked, MarginCallChanged, SettingsChanged
 from engine.settings import Group
 from engine.valuation import is_margin_called
@@ -205,6 +205,25 @@ def test_request_when_a_dealer_owns_it_then_another_may_neither_take_nor_answer_
     assert market.state.positions == {}
     assert market.ask(c.AnswerRequest(request=number, answer=DealerAnswer.CONFIRM, dealer="anna")).code == ""
     assert len(market.state.positions) == 1
+
+
+def test_queue_when_requests_come_and_go_then_each_account_knows_its_own() -> None:
+    market = Market(group={"execution": "manual"})
+
+    def known() -> dict[int, list[int]]:
+        return {login: list(market.state.book(login).requests) for login in (CLIENT, OTHER)}
+
+    ticket = market.place(by=By.MANAGER, sl="1.09000").ticket
+    market.place(login=OTHER)
+    market.tick("1.08990", "1.09000")
+    waiting = known()
+    market.ask(c.ClosePosition(login=CLIENT, position=ticket, by=By.MANAGER))
+
+    assert [len(waiting[login]) for login in (CLIENT, OTHER)] == [1, 1]
+    assert known() == {CLIENT: [], OTHER: waiting[OTHER]}
+    assert list(market.state.requests) == waiting[OTHER]
+    market.state.index()
+    assert known()[OTHER] == waiting[OTHER]
 
 
 # The back office
