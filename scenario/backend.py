@@ -19,6 +19,10 @@ class Unsupported(Exception):
     """A step, setting or rule that the backend does not have; its text names it."""
 
 
+class NotOpened(Exception):
+    """An account cannot be given the money that the file says; the text is `where: why`."""
+
+
 class Backend(Protocol):
     """Something that trades: made from a Scenario (its symbols, groups and accounts), then driven."""
 

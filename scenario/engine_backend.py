@@ -18,7 +18,7 @@ from engine.rounding import fraction_text, to_text
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import State as EngineState
 from plugins.scripted import Scripted
-from scenario.backend import State, Value
+from scenario.backend import NotOpened, State, Value
 from scenario.format import START_MS, Scenario
 from scenario.memory import Rows
 
@@ -65,7 +65,9 @@ class EngineBackend:
             if Fraction(amount):
                 booked = LedgerKind.CORRECTION if Fraction(amount) < 0 else kind
                 command = c.BalanceOperation(login=login, kind=booked, amount=amount, by=By.MANAGER)
-                self._do(command, START_MS)
+                done = self._do(command, START_MS)
+                if done.code:
+                    raise NotOpened(f"account {login}: {amount} cannot be booked: {done.code}")
 
     def _do(self, command: c.Command, time_ms: int) -> CommandDone:
         events = self.engine.on_command(command, time_ms)

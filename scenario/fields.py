@@ -18,6 +18,7 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?\Z")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z|24:00\Z")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)\Z")
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -46,7 +47,20 @@ def text(value: Any) -> str:
     """Return a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected a text, got {value!r}")
+    if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError(f"expected a text that can be stored, got {value!r}")
     return value
+
+
+def name_of(longest: int) -> Check:
+    """Return a check of a text of so many signs at most."""
+
+    def check(value: Any) -> str:
+        if len(text(value)) > longest:
+            raise ValueError(f"expected a text of at most {longest} signs, got {len(value)}")
+        return str(value)
+
+    return check
 
 
 def decimal(value: Any) -> str:
@@ -84,7 +98,8 @@ def whole(low: int | None = None, high: int | None = None) -> Check:
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"expected a whole number, got {value!r}")
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"expected a whole number between {low} and {high}, got {value!r}")
+            allowed = f"of {low} or above" if high is None else f"between {low} and {high}"
+            raise ValueError(f"expected a whole number {allowed}, got {value!r}")
         return value
 
     return check
@@ -136,6 +151,8 @@ def time_ms(value: Any) -> int:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError(f"expected a time like 2024-01-02T00:00:00Z, got {value!r}") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"expected a time from {FIRST_YEAR} to {LAST_YEAR}, got {value!r}")
     return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
 
 

@@ -44,13 +44,17 @@ def load(path: Path) -> Scenario:
         ScenarioError: the file cannot be read, is not JSON, or is not a valid scenario.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except OSError as error:
         raise ScenarioError(f"{path}: file: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: file: not JSON: {error}") from error
     except FormatError as error:
         raise ScenarioError(f"{path}: {error.where}: {error.why}") from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: file: not UTF-8 (byte {error.start}: {error.reason})") from error
+    except RecursionError as error:
+        raise ScenarioError(f"{path}: file: nested too deeply") from error
+    except ValueError as error:  # of JSON, or a number of thousands of digits
+        raise ScenarioError(f"{path}: file: not JSON: {error}") from error
     return parse(raw, str(path))
 
 
@@ -78,6 +82,9 @@ def _parse(raw: Any, file: str) -> Scenario:
     symbols = within("symbols", list_of(tables.symbol), raw["symbols"])
     groups = within("groups", list_of(tables.group), raw["groups"])
     accounts = within("accounts", list_of(tables.account), raw["accounts"])
+    for kind, items in (("symbols", symbols), ("groups", groups)):
+        for i, item in enumerate(items):
+            within(f"{kind}[{i}]", partial(tables.check_settings, kind), item)
     names = steps.Names(
         tables.named(symbols, "name", "symbols"),
         tables.named(groups, "name", "groups"),

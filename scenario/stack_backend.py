@@ -23,12 +23,12 @@ from engine import commands as cmd
 from engine.codes import Code
 from engine.engine import Engine
 from engine.enums import By, RequestKind
-from engine.settings import currency_digits
+from engine.settings import SettingError, currency_digits
 from engine.state import State as EngineState
 from markets.setup import put_symbols
 from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Deal, Position
-from scenario.backend import State, Value
+from scenario.backend import NotOpened, State, Value
 from scenario.format import START_MS, Scenario
 from scenario.scratch import ScratchError, scratch
 
@@ -57,11 +57,12 @@ class StackBackend:
                 if is_zero(account[key]):
                     continue
                 kind = "correction" if account[key].startswith("-") else kind
-                self._must(
-                    services.balance_operation(
-                        account["login"], kind, account[key], wait_s=WAIT_S, at_ms=START_MS
-                    )
+                outcome = services.balance_operation(
+                    account["login"], kind, account[key], wait_s=WAIT_S, at_ms=START_MS
                 )
+                code = self._code(outcome)
+                if code is not None:
+                    raise NotOpened(f"account {account['login']}: {account[key]} cannot be booked: {code}")
 
     # Answers
 
@@ -70,11 +71,6 @@ class StackBackend:
         if outcome.state == services.ACCEPTED:
             raise ScratchError("the desk does not answer")
         return str(outcome.code) or None
-
-    def _must(self, outcome: Outcome) -> None:
-        code = self._code(outcome)
-        if code is not None:
-            raise ScratchError(f"{code}: {outcome.message}")
 
     def _ask(self, ask: Callable[..., Outcome], *args: Any, time_ms: int, **values: Any) -> Outcome:
         return ask(*args, wait_s=WAIT_S, at_ms=time_ms, **values)
@@ -226,21 +222,45 @@ class StackBackend:
         )  # fmt: skip
 
     def set(self, value: Value, time_ms: int) -> str | None:
-        """Edit a row and hand it to the engine, as a manager's edit does."""
+        """Edit a row and hand it to the engine, as a manager's edit does; a refused edit leaves the row as it was."""
         kind = next(kind for kind in ("symbol", "group", "account") if kind in value)
         key, changed = value[kind], value["values"]
-        if kind == "symbol":
-            self.symbols[key].update(changed)
-            put_symbols(self.symbols.values())
-        elif kind == "group":
-            self.groups[key].update(changed)
-            put_groups([self.groups[key]])
-        else:
+        try:
+            with transaction.atomic():
+                old = self._write_settings(kind, key, changed)
+        except SettingError:
+            return Code.INVALID_SETTING.value
+        code = self._code(self._ask(services.reload_settings, kind, key, time_ms=time_ms))
+        if code is not None:
+            self._write_settings(kind, key, old)
+        return code
+
+    def _write_settings(self, kind: str, key: Any, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the changed settings into the row, and return what they were.
+
+        Raises:
+            SettingError: the engine could not take them; then nothing is changed.
+        """
+        if kind == "account":
             fields = {("group_id" if name == "group" else name): given for name, given in changed.items()}
             if "leverage" in fields:
                 fields["leverage"] = fields["leverage"] or 0
-            Account.objects.filter(login=key).update(**fields)
-        return self._code(self._ask(services.reload_settings, kind, key, time_ms=time_ms))
+            rows = Account.objects.filter(login=key)
+            old = dict(rows.values(*fields)[0]) if fields else {}
+            rows.update(**fields)
+            return old
+        known = self.symbols if kind == "symbol" else self.groups
+        before = known[key]
+        known[key] = {**before, **changed}
+        try:
+            if kind == "symbol":
+                put_symbols(self.symbols.values())
+            else:
+                put_groups([self.groups[key]])
+        except SettingError:
+            known[key] = before
+            raise
+        return {name: before[name] for name in changed}
 
     def dealers(self, value: list[str], time_ms: int) -> str | None:
         """Say which dealers are online."""

@@ -42,6 +42,7 @@ HOOKS = (
     "stopouts_filter",
     "stopouts_apply",
 )
+LONGEST_WAIT_S = 10**9  # some thirty years
 REFUSALS = ("invalid", "crossed", "stale", "filtered")
 
 
@@ -202,7 +203,7 @@ ACTIONS: dict[str, Check] = {
         }
     ),
     "day_end": record({}),
-    "wait": whole(0),
+    "wait": whole(0, LONGEST_WAIT_S),
     "restart": record({}),
 }
 _REFUSABLE = {
@@ -272,11 +273,9 @@ def _check(action: str, value: Any, names: Names) -> None:
 
 def _check_place(value: Mapping[str, Any], names: Names) -> None:
     del names
-    needs = {"price": value["type"] in PENDING_TYPES, "limit_price": value["type"].endswith("stop_limit")}
-    for key, is_needed in needs.items():
-        if is_needed and value[key] is None:
-            raise FormatError(key, f"is required for {value['type']}")
-        if not is_needed and value[key] is not None:
+    takes = {"price": value["type"] in PENDING_TYPES, "limit_price": value["type"].endswith("stop_limit")}
+    for key, is_taken in takes.items():  # one that is missing is for the engine to refuse
+        if not is_taken and value[key] is not None:
             raise FormatError(key, f"does not belong to {value['type']}")
     if value["open_price"] is not None and (value["by"] != "manager" or value["price"] is not None):
         raise FormatError("open_price", "belongs to a manager's market order")
@@ -295,8 +294,10 @@ def _check_modify(value: Mapping[str, Any], names: Names) -> None:
 def _check_smart(value: Mapping[str, Any], names: Names) -> None:
     entry = value["entry"]
     for key, kinds in (("price", ("limit", "stop")), ("position", ("position",))):
-        if (entry[key] is not None) != (entry["type"] in kinds):
+        if entry[key] is not None and entry["type"] not in kinds:
             raise FormatError(f"entry.{key}", f"belongs to an entry of type {' or '.join(kinds)}")
+    if entry["type"] == "position" and entry["position"] is None:
+        raise FormatError("entry.position", "is required")
     _known("entry.position", entry["position"], names.orders)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine import settings as engine
 from scenario.fields import (
     Check,
     Field,
@@ -17,6 +18,7 @@ from scenario.fields import (
     decimal,
     flag,
     list_of,
+    name_of,
     not_negative,
     nullable,
     positive,
@@ -28,6 +30,7 @@ from scenario.fields import (
 )
 
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}\Z")
+MOST = 10**9  # of whole numbers: what an engine and a row take
 FOREX_MODES = ("forex", "forex_no_leverage")
 
 
@@ -50,7 +53,7 @@ COMMISSION = record({"kind": Field(choice("per_lot", "per_deal", "percent")), "a
 
 SECURITY_SETTINGS: dict[str, Field] = {
     "execution": Field(choice("auto", "manual", "manual_unless_no_dealers"), "auto"),
-    "spread_diff": Field(whole(0), 0),
+    "spread_diff": Field(whole(0, MOST), 0),
     "commission": Field(nullable(COMMISSION), None),
     "agent_commission": Field(nullable(COMMISSION), None),
 }
@@ -64,7 +67,7 @@ def _securities(value: Any) -> dict[str, Any]:
 
 
 SYMBOL: dict[str, Field] = {
-    "name": Field(text),
+    "name": Field(name_of(32)),
     "digits": Field(whole(0, 8), 5),
     "contract_size": Field(positive, "100000"),
     "base_currency": Field(currency, None),
@@ -76,11 +79,11 @@ SYMBOL: dict[str, Field] = {
     "volume_max": Field(positive, "1000"),
     "volume_step": Field(positive, "0.01"),
     "trade_mode": Field(choice("full", "disabled", "close_only", "long_only", "short_only"), "full"),
-    "stops_level": Field(whole(0), 0),
-    "freeze_level": Field(whole(0), 0),
-    "filter_points": Field(whole(0), 0),
-    "filter_ticks": Field(whole(1), 3),
-    "quotes_timeout": Field(whole(0), 0),
+    "stops_level": Field(whole(0, MOST), 0),
+    "freeze_level": Field(whole(0, MOST), 0),
+    "filter_points": Field(whole(0, MOST), 0),
+    "filter_ticks": Field(whole(1, MOST), 3),
+    "quotes_timeout": Field(whole(0, MOST), 0),
     "margin_initial": Field(nullable(not_negative), None),
     "margin_maintenance": Field(nullable(not_negative), None),
     "margin_hedged": Field(not_negative, None),
@@ -93,17 +96,17 @@ SYMBOL: dict[str, Field] = {
     "swap_long": Field(decimal, "0"),
     "swap_short": Field(decimal, "0"),
     "swap_multipliers": Field(week, lambda: [1, 1, 3, 1, 1, 0, 0]),
-    "security": Field(text, "default"),
+    "security": Field(name_of(32), "default"),
     "gateway": Field(flag, False),
     "sessions": Field(nullable(sessions), None),
     "allow_negative": Field(flag, False),
 }
 
 GROUP: dict[str, Field] = {
-    "name": Field(text),
+    "name": Field(name_of(48)),
     "currency": Field(currency, "USD"),
     "margin_mode": Field(choice("hedging", "netting"), "hedging"),
-    "leverage": Field(whole(1), 100),
+    "leverage": Field(whole(1, MOST), 100),
     "margin_call": Field(not_negative, "100"),
     "stop_out": Field(not_negative, "50"),
     "stop_out_unit": Field(choice("percent", "money"), "percent"),
@@ -116,20 +119,20 @@ GROUP: dict[str, Field] = {
     "positive_slippage": Field(flag, False),
     "negative_balance_protection": Field(flag, False),
     "swap_free": Field(flag, False),
-    "timeout": Field(whole(1), 180),
-    "max_orders": Field(whole(0), 0),
+    "timeout": Field(whole(1, MOST), 180),
+    "max_orders": Field(whole(0, MOST), 0),
     **SECURITY_SETTINGS,
     "securities": Field(_securities, dict),
 }
 
 ACCOUNT: dict[str, Field] = {
-    "login": Field(whole(1)),
+    "login": Field(whole(1, MOST)),
     "group": Field(text),
     "balance": Field(decimal, "10000"),
     "credit": Field(not_negative, "0"),
-    "leverage": Field(nullable(whole(1)), None),
+    "leverage": Field(nullable(whole(1, MOST)), None),
     "tier": Field(choice("FREE", "PRO", "ENTERPRISE"), "PRO"),
-    "agent": Field(nullable(whole(1)), None),
+    "agent": Field(nullable(whole(1, MOST)), None),
     "enabled": Field(flag, True),
     "read_only": Field(flag, False),
     "close_only": Field(flag, False),
@@ -169,6 +172,18 @@ def _from_name(letters: str, key: str) -> str:
 
 group: Check = record(GROUP)
 account: Check = record(ACCOUNT)
+
+
+def check_settings(kind: str, values: Mapping[str, Any]) -> None:
+    """Check that an engine takes a complete symbol or group.
+
+    Raises:
+        SettingError: it does not.
+    """
+    if kind == "symbols":
+        engine.Symbol.from_values(values, index=0)
+    else:
+        engine.Group.from_values(values)
 
 
 def named(items: list[dict[str, Any]], key: str, where: str) -> dict[Any, dict[str, Any]]:

@@ -91,9 +91,11 @@ def is_beyond(symbol: Symbol, side: str, level: Fraction, reference: Fraction, p
 
 
 def pending_price_is_valid(
-    book: Book, order: Order, price: Fraction, limit_price: Fraction | None, points: int
+    book: Book, order: Order, price: Fraction | None, limit_price: Fraction | None, points: int
 ) -> bool:
-    """Return whether a pending order's price (and limit price) is on its proper side, far enough."""
+    """Return whether a pending order's price (and limit price) is there, on its proper side, far enough."""
+    if price is None or (order.type.endswith("stop_limit") and limit_price is None):
+        return False
     symbol = book.symbols[order.symbol]
     market = book.open_price(order.login, symbol, order.side)
     is_buy = order.side == "buy"

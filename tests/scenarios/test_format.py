@@ -101,7 +101,7 @@ def test_parse_when_keys_are_null_then_they_count_as_left_out() -> None:
         (scenario([{"tick": {"symbol": "EURUSD", "bid": 1.1, "ask": "1"}}]), "f: step 1.tick.bid: expected a string"),
         (scenario([TICK, {"place": {**PLACE, "login": 2}}]), "f: step 2.place.login: 2 is not defined"),
         (scenario([{"place": {**PLACE, "as": "o"}}, {"place": {**PLACE, "as": "o"}}]), "f: step 2.place.as: 'o' is there twice"),
-        (scenario([{"place": {**PLACE, "type": "buy_stop"}}]), "f: step 1.place.price: is required for buy_stop"),
+        (scenario([{"place": {**PLACE, "price": "1"}}]), "f: step 1.place.price: does not belong to buy"),
         (scenario([{"place": PLACE, "error": "nope"}]), "f: step 1.error: expected one of"),
         (scenario([{**TICK, "error": "no_money"}]), "f: step 1.error: does not belong to tick"),
         (scenario([{**TICK, "refused": "late"}]), "f: step 1.refused: expected one of"),

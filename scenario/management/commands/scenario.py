@@ -1,24 +1,29 @@
 """`manage.py scenario`: plays scenario files, on the engine alone or through the whole stack.
 
-Exit status 0: all expectations hold; 1: some do not; 2: a file is not a valid scenario; 3: a
-file needs something that is not there yet. The worst of the files counts, in the order
-2, 1, 3, 0. It goes on with the next file after a failure.
+Exit status 0: all expectations hold; 1: some do not, or the stack failed; 2: a file is not a
+valid scenario; 3: a file needs something that is not there yet. The worst of the files counts, in
+the order 2, 1, 3, 0. It goes on with the next file after a failure. Ctrl-C or SIGTERM ends it with
+status 130 or 143, and nothing that was started is left behind.
 """
 
 import json
+import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import redis
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
-from scenario.backend import Backend
+from scenario.backend import Backend, NotOpened
 from scenario.engine_backend import EngineBackend
 from scenario.format import Scenario, ScenarioError, load
 from scenario.runner import Outcome, run
-from scenario.scratch import close_scratch
+from scenario.scratch import ScratchError, close_scratch
 from scenario.stack_backend import StackBackend
 
 
@@ -45,11 +50,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Play every file and exit with the status that the worst of them has."""
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             statuses = [
                 self._one(path, stack=options["stack"], as_json=options["json"])
                 for path in files_of(options["paths"])
             ]
+        except KeyboardInterrupt:
+            self.stderr.write("stopped")
+            sys.exit(130)
         finally:
             close_scratch()
         counts = {status: statuses.count(status) for status in (0, 1, 2, 3)}
@@ -69,7 +78,16 @@ class Command(BaseCommand):
         except ScenarioError as error:
             self.stderr.write(str(error))
             return 2
-        outcome = self._played(scenario, stack=stack)
+        try:
+            outcome = self._played(scenario, stack=stack)
+        except NotOpened as error:
+            self.stderr.write(f"{path}: {error}")
+            return 2
+        except (ScratchError, psycopg.Error, DatabaseError, redis.RedisError) as error:
+            # Without a stack nothing holds; the next file gets one of its own.
+            self.stderr.write(f"{path}: the stack failed: {error}")
+            close_scratch()
+            return 1
         if outcome.unsupported is not None:
             self.stderr.write(f"{path}: unsupported: {outcome.unsupported}")
             return 3
