@@ -5,9 +5,11 @@ import pytest
 from engine import commands as c
 from engine.engine import Engine
 from engine.enums import OrderType
+from engine.events import MarginCallChanged
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State
+from tests.engine.market import Market
 
 ACCOUNTS = 30
 SWAP = {"digits": 5, "swap_mode": "points", "swap_long": "-3"}
@@ -64,3 +66,20 @@ def test_account_when_a_change_brought_it_to_its_limit_then_it_is_left_to_the_ne
     assert len(engine.core.watch.due["EURUSD"]) == ACCOUNTS
     engine.on_tick("EURUSD", "1.10000", "1.10010", 4)
     assert not engine.state.positions
+
+
+def test_margin_call_when_the_price_comes_and_goes_by_points_then_is_told_at_the_same_tick_both_ways() -> (
+    None
+):
+    market = Market(group={"margin_call": "200", "stop_out": "50"})
+    market.place(volume="4")  # bought at 1.10010 for a margin of 4400.40: called at an equity of 8800.80
+    told: list[tuple[int, bool]] = []
+
+    for points in [*range(110_000, 109_600, -1), *range(109_600, 110_000)]:
+        bid, ask = f"1.{points - 100_000:05d}", f"1.{points - 99_990:05d}"
+        events = market.tick(bid, ask)
+        told += [
+            (points, event.account.margin_call) for event in events if isinstance(event, MarginCallChanged)
+        ]
+
+    assert told == [(109_710, True), (109_711, False)]
