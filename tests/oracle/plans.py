@@ -33,7 +33,7 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
         plan.offset = value["break_even"]["offset"]
     entry_type = value["side"] if kind in ("market", "position") else f"{value['side']}_{kind}"
     order = Order(0, login, symbol_name, entry_type, value["side"], volume, value["as"], price)
-    order.is_resting, order.smart, order.reason = price is not None, plan, "smart_order"
+    order.is_resting, order.smart, order.reason = kind in ("limit", "stop"), plan, "smart_order"
     position = book.position_named(value["entry"]["position"]) if kind == "position" else None
     if kind == "position":
         code = _takeover_code(book, plan, position, value["take_profits"])
