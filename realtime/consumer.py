@@ -161,7 +161,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
             case "ping", _:
                 outlet.push(frame("pong"))
             case "subscribe", "quotes":
-                outlet.show_quotes(_symbols(message, outlet))
+                await self._subscribe_quotes(outlet, _symbols(message, outlet))
             case "unsubscribe", "quotes":
                 outlet.hide_quotes(_symbols(message, None))
             case "subscribe", "account":
@@ -170,6 +170,13 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 self._drop_account(outlet, _login(message))
             case _:
                 raise BadMessage("invalid_request", "op: subscribe, unsubscribe or ping on quotes or account")
+
+    async def _subscribe_quotes(self, outlet: Outlet, symbols: set[str] | None) -> None:
+        """Show these symbols; a name that no symbol has is told, and shown should one come to have it."""
+        outlet.show_quotes(symbols)
+        doubtful = (symbols or set()).difference(outlet.hub.quotes)
+        for name in await _in_thread(rights.unknown_symbols, doubtful) if doubtful else ():
+            outlet.push(frame("error", code="symbol_not_found", message=f"there is no symbol {name!a}"))
 
     async def _subscribe_account(self, outlet: Outlet, message: dict[str, Any]) -> None:
         login = _login(message)
@@ -277,7 +284,7 @@ def _symbols(message: dict[str, Any], outlet: Outlet | None) -> set[str] | None:
         return None
     if not isinstance(named, list) or not all(isinstance(name, str) and len(name) <= 32 for name in named):
         raise BadMessage("invalid_request", 'symbols: a list of names or "*" is needed')
-    kept = len(outlet.symbols or ()) if outlet is not None else 0
-    if len(named) + kept > MAX_SYMBOLS:
+    kept = outlet.symbols or set() if outlet is not None else set()
+    if len(kept.union(named)) > MAX_SYMBOLS:
         raise BadMessage("limit_reached", f"at most {MAX_SYMBOLS} symbols on one socket")
     return set(named)

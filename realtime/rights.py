@@ -160,6 +160,13 @@ def living_sessions(keys: Iterable[str]) -> frozenset[str]:
     )
 
 
+def unknown_symbols(names: Iterable[str]) -> list[str]:
+    """Return those of these names that no symbol has."""
+    wanted = set(names)
+    known = apps.get_model("markets", "Symbol").objects.filter(name__in=wanted)
+    return sorted(wanted.difference(known.values_list("name", flat=True)))
+
+
 def account_group(user: Any, login: int) -> str | None:
     """Return the group of the user's own, enabled account; None where he has none of that login."""
     account = own_accounts(user).filter(login=login, enabled=True).first()

@@ -209,6 +209,7 @@ SIMPLE_JWT = {
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
     "ALGORITHM": "HS256",
+    "AUTH_HEADER_TYPES": ("Bearer", "bearer"),  # the word of a scheme has no case
     "UPDATE_LAST_LOGIN": True,
 }
 SPECTACULAR_SETTINGS = {

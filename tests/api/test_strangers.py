@@ -139,6 +139,12 @@ def test_document_when_read_then_every_address_describes_its_refusals(world):
     assert set(refused) == set(document["components"]["schemas"]["Error"]["required"])
 
 
+def test_token_when_its_scheme_is_written_small_then_taken(world):
+    client = world.client_of(world.logins["hedging"][0])
+
+    assert client.get("/api/v1/accounts/", Authorization=f"bearer {client.token}").status == 200
+
+
 def test_favicon_when_asked_for_then_the_icon(world):
     answer = world.client_of(world.logins["hedging"][0]).get("/favicon.ico")
 

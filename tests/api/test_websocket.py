@@ -103,6 +103,8 @@ def test_quotes_when_subscribed_then_the_last_ones_at_once_and_changes_coalesced
         opened.send(op="subscribe", channel="quotes", symbols=["EURUSD", "NOSUCH"])
         first = opened.next("quotes")
         assert first["quotes"]["EURUSD"][:2] == ["1.10000", "1.10010"]
+        unknown = opened.next("error")
+        assert (unknown["code"], unknown["message"]) == ("symbol_not_found", "there is no symbol 'NOSUCH'")
         world.tick("BTCUSDT", "43000.00", "43000.00")
         world.tick("EURUSD", "1.10050", "1.10060")
         changed = opened.next("quotes")
