@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.models import Account, LedgerEntry
 from accounts.selectors import ledger_of
 from doors import fields
-from doors.describe import page_of, thing
+from doors.describe import CURSOR, LIMIT, page_of, thing
 from doors.jsonio import iso
 from doors.lists import page
 from doors.scope import account_of
@@ -90,8 +90,8 @@ class Ledger(APIView):
             OpenApiParameter("kind", str, enum=list(LedgerKind)),
             OpenApiParameter("since", str, description="Booked at or after this time, ISO 8601 or ms."),
             OpenApiParameter("until", str, description="Booked before this time."),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            LIMIT,
+            CURSOR,
         ],
         responses={200: page_of(ENTRY)},
     )

@@ -1,6 +1,6 @@
-"""What the OpenAPI document says of errors: every address may answer with one, in its own form.
+"""What the OpenAPI document says that no view says: refusals, and that bodies have no other fields.
 
-A hook of drf-spectacular, named in the settings. The statuses of codes stand in docs/codes.md; a client that was
+A hook of drf-spectacular, named in the settings. Every address may answer with an error, in its own form. The statuses of codes stand in docs/codes.md; a client that was
 made from the document meets none that it cannot read.
 """
 
@@ -32,9 +32,13 @@ PLAIN_ERROR["properties"] = {
 _PARAMETER = re.compile(r"{[^}]*}")
 
 
-def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return the document with the answer to a refusal at every address."""
+def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Return the document with closed bodies and with the answer to a refusal at every address."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in schemas.items():
+        # Those of the login are the token library's, which takes what it does not know.
+        if name.endswith("Request") and not name.startswith("Token"):
+            schema["additionalProperties"] = False
     schemas["Error"], schemas["PlainError"] = ERROR, PLAIN_ERROR
     for path, operations in result["paths"].items():
         view = resolve(_PARAMETER.sub("1", path)).func

@@ -127,9 +127,14 @@ class Candles(APIView):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("symbol", str, required=True, description="btc, BTC or BTCUSDT."),
+            OpenApiParameter(
+                "symbol",
+                {"type": "string", "minLength": 1},
+                required=True,
+                description="btc, BTC or BTCUSDT.",
+            ),
             OpenApiParameter("interval", str, enum=Interval.values, default="1m"),
-            OpenApiParameter("limit", int, description=f"At most {MAX_CANDLES}."),
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_CANDLES}),
             OpenApiParameter(
                 "before", str, description="Time, ISO 8601 or ms: only candles that began earlier."
             ),

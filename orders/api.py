@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
-from doors.describe import page_of, thing
+from doors.describe import CURSOR, LIMIT, page_of, thing
 from doors.errors import Refused, not_found
 from doors.jsonio import iso
 from doors.lists import page
@@ -120,8 +120,8 @@ class Orders(APIView):
             ACCOUNT,
             OpenApiParameter("status", str, enum=list(OrderStatus)),
             OpenApiParameter("symbol", str),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            LIMIT,
+            CURSOR,
         ],
         responses={200: page_of(ORDER)},
         operation_id="orders_list",

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
-from doors.describe import extended, page_of, thing
+from doors.describe import CURSOR, LIMIT, extended, page_of, thing
 from doors.errors import Refused, invalid
 from doors.jsonio import iso
 from doors.lists import take_page
@@ -282,8 +282,8 @@ class SmartOrders(SmartView):
             ACCOUNT,
             OpenApiParameter("state", str, enum=list(SmartState)),
             OpenApiParameter("symbol", str),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            LIMIT,
+            CURSOR,
         ],
         responses={200: page_of(SMART)},
         operation_id="smart_orders_list",

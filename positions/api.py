@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from dealing import services
 from doors import fields
 from doors.answers import done
-from doors.describe import extended, page_of, thing
+from doors.describe import CURSOR, LIMIT, extended, page_of, thing
 from doors.errors import Refused, not_found
 from doors.jsonio import iso
 from doors.lists import page, take_page
@@ -186,8 +186,8 @@ class Positions(PositionView):
             ACCOUNT,
             OpenApiParameter("status", str, enum=[*PositionStatus, "all"]),
             OpenApiParameter("symbol", str),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            LIMIT,
+            CURSOR,
         ],
         responses={200: page_of(POSITION)},
         operation_id="positions_list",
@@ -282,8 +282,8 @@ class Deals(APIView):
             OpenApiParameter("position", int),
             OpenApiParameter("since", str, description="Executed at or after this time, ISO 8601 or ms."),
             OpenApiParameter("until", str, description="Executed before this time."),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            LIMIT,
+            CURSOR,
         ],
         responses={200: page_of(DEAL)},
         operation_id="deals_list",

@@ -114,7 +114,15 @@ DATABASES = {
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 if env.bool("DATABASE_POOL", default=False):
     # Kept connections of daphne's many threads would never come back; a pool lends and takes back.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 12, "timeout": 5}
+    # While PostgreSQL is away the pool tries less and less often: an attempt must end before those who wait for it do,
+    # so that the next request begins a new one. What broke meanwhile is not lent out.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": 12,
+        "timeout": 5,
+        "reconnect_timeout": 4,
+    }
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
@@ -190,7 +198,7 @@ API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of on
 API_LOGIN_RATE = env.int("API_LOGIN_RATE", default=60)  # attempts to log in a minute from one address
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "doors.bearer.Bearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -209,7 +217,6 @@ SIMPLE_JWT = {
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
     "ALGORITHM": "HS256",
-    "AUTH_HEADER_TYPES": ("Bearer", "bearer"),  # the word of a scheme has no case
     "UPDATE_LAST_LOGIN": True,
 }
 SPECTACULAR_SETTINGS = {
@@ -221,9 +228,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "doors.openapi.describe_errors",
+        "doors.openapi.complete",
     ],
 }
 

@@ -135,6 +135,7 @@ def test_document_when_read_then_every_address_describes_its_refusals(world):
     }
     assert {"Error", "PlainError"} <= set(document["components"]["schemas"])
     assert document["components"]["schemas"]["SideEnum"]["enum"] == ["buy", "sell"]
+    assert document["components"]["schemas"]["NewOrderRequest"]["additionalProperties"] is False
     refused = client.get("/api/v1/orders/1/").body
     assert set(refused) == set(document["components"]["schemas"]["Error"]["required"])
 
