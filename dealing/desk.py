@@ -11,7 +11,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -26,12 +26,13 @@ from dealing.book import Book
 from dealing.changes import Changes
 from dealing.choices import ItemKind
 from dealing.failpoints import failpoint
+from dealing.items import Asked, Item, command_of, key_of
 from dealing.lease import Lease, LeaseLost
 from dealing.publisher import Publisher
 from dealing.ticks import Tick, TickReader, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
-from engine.enums import MARKET_TYPES, By, EntryType, HaltLevel, HaltScope
+from engine.enums import By, HaltLevel, HaltScope
 from engine.events import CommandDone, Event
 from engine.hooks import Plugin
 
@@ -53,22 +54,6 @@ AHEAD_LIMIT_MS = 60_000
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One journal row as the desk takes it."""
-
-    id: int
-    name: str
-    payload: dict[str, Any]
-    ticket: int
-    smart: int
-    at_ms: int | None
-    age_ms: int
-
-
-Item = Tick | Asked
-
-
 class BatchFailed(Exception):
     """A batch could not be written, for a reason that lies in what it holds."""
 
@@ -79,11 +64,6 @@ class EngineFailed(Exception):
     def __init__(self, item: Item) -> None:
         super().__init__(key_of(item))
         self.item = item
-
-
-def key_of(item: Item) -> str:
-    """Return what tells an item from all others, for rows and for the list of suspects."""
-    return f"tick {item.place}" if isinstance(item, Tick) else f"command {item.id}"
 
 
 @dataclass(slots=True)
@@ -368,8 +348,9 @@ class Desk:
     def _do(self, asked: Asked) -> None:
         self.batch.items.append(asked)
         now_ms = self._now_ms() if self.clock == "wall" else max(self.book.state.now_ms, asked.at_ms or 0)
+        asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
         try:
-            command = self._read(asked, now_ms)
+            command = command_of(asked, self.book.state, asked_ms=asked_ms)
             done = self._collect(self.book.engine.on_command(command, now_ms), now_ms)
             if done is None:
                 raise AssertionError("the engine gave no answer")
@@ -377,25 +358,6 @@ class Desk:
             self._failed(asked, error)
             return
         self.batch.answers.append(Answer(asked.id, done))
-
-    def _read(self, asked: Asked, now_ms: int) -> cmd.Command:
-        """Return the command of a row, with its reserved numbers and the end of its patience."""
-        payload = asked.payload
-        if asked.name == cmd.PlaceSmart.__name__:
-            payload = {**payload, "smart": asked.smart}  # its number is reserved by the row, not asked for
-        command = cmd.from_json(asked.name, payload)
-        if asked.ticket:
-            command = replace(command, ticket=asked.ticket)
-        opens = (isinstance(command, cmd.PlaceOrder) and command.type in MARKET_TYPES) or (
-            isinstance(command, cmd.PlaceSmart) and command.entry is EntryType.MARKET
-        )
-        if opens and isinstance(command, (cmd.PlaceOrder, cmd.PlaceSmart)):
-            account = self.book.state.accounts.get(command.login)
-            group = self.book.state.groups.get(account.group) if account else None
-            asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
-            if group is not None and asked_ms is not None:
-                command = replace(command, valid_until_ms=asked_ms + group.ttl_s * 1000)
-        return command
 
     def _failed(self, item: Item, error: Exception) -> None:
         """Put an item aside that failed alone; else throw the memory away and find out."""

@@ -1,0 +1,58 @@
+"""What a desk takes: ticks of the stream and rows of the journal, and how a row becomes a command.
+
+It reads nothing and judges nothing; ticks are read by ticks.py, rows by batch.py.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dealing.ticks import Tick
+from engine import commands as cmd
+from engine.enums import MARKET_TYPES, EntryType
+from engine.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One journal row as the desk takes it; `age_ms` by the database's clock."""
+
+    id: int
+    name: str
+    payload: dict[str, Any]
+    ticket: int
+    smart: int
+    at_ms: int | None
+    age_ms: int
+
+
+Item = Tick | Asked
+
+
+def key_of(item: Item) -> str:
+    """Return what tells an item from all others, for rows and for the list of suspects."""
+    return f"tick {item.place}" if isinstance(item, Tick) else f"command {item.id}"
+
+
+def command_of(asked: Asked, state: State, *, asked_ms: int | None) -> cmd.Command:
+    """Return the command of a row, with its reserved numbers and the end of its patience.
+
+    A market opening waits for its group's `ttl` from `asked_ms` on, where that is known.
+
+    Raises:
+        KeyError, TypeError, ValueError: the row holds no command.
+    """
+    payload = asked.payload
+    if asked.name == cmd.PlaceSmart.__name__:
+        payload = {**payload, "smart": asked.smart}  # its number is reserved by the row, not asked for
+    command = cmd.from_json(asked.name, payload)
+    if asked.ticket:
+        command = replace(command, ticket=asked.ticket)
+    opens = (isinstance(command, cmd.PlaceOrder) and command.type in MARKET_TYPES) or (
+        isinstance(command, cmd.PlaceSmart) and command.entry is EntryType.MARKET
+    )
+    if opens and asked_ms is not None and isinstance(command, (cmd.PlaceOrder, cmd.PlaceSmart)):
+        account = state.accounts.get(command.login)
+        group = state.groups.get(account.group) if account else None
+        if group is not None:
+            command = replace(command, valid_until_ms=asked_ms + group.ttl_s * 1000)
+    return command
