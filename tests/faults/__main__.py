@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BAR = 24
+WITH_PAGES = 5  # faults in a round from which on a client of REST takes part
 
 
 @dataclass
@@ -53,7 +54,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=7200.0, help="begin no round after so long")
-    return parser.parse_args(argv)
+    asked = parser.parse_args(argv)
+    if not any(value for name, value in vars(asked).items() if name not in ("seed", "seconds")):
+        parser.error("name at least one fault and how often, such as --kills 20")
+    return asked
 
 
 def main(argv: list[str]) -> int:
@@ -124,7 +128,7 @@ def series(kind, number: int, seed: int, deadline: float, data: Path) -> Line:
                 try:
                     found = play(
                         round_, kind.inject, host=kind.hosts[turn % len(kind.hosts)], variables=variables,
-                        web=kind.web, seed=seed * 1000 + turn,
+                        web=kind.web and wanted >= WITH_PAGES, seed=seed * 1000 + turn,
                     )  # fmt: skip
                 except Stuck as stuck:
                     found = [*log.breaches, str(stuck)]

@@ -18,14 +18,14 @@ STALL_S = 4.0
 class Proxy:
     """Passes connections on to a port of the loopback address."""
 
-    def __init__(self, port: int) -> None:
-        """Listen at once, on a free port."""
-        self.target = port
+    def __init__(self, target: int, *, port: int = 0) -> None:
+        """Listen at once, on a free port unless one is named."""
+        self.target = target
         self.cuts = 0
         self._word = b""
         self._way: Way = "answer"
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

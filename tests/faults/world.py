@@ -122,12 +122,9 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment of the world's processes."""
-        url = urlsplit(self.postgres.url)
-        if self.desk_proxy:
-            url = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{self.desk_proxy.port}")
         env = {
             **os.environ,
-            "DATABASE_URL": urlunsplit(url),
+            "DATABASE_URL": self._address(self.desk_proxy),
             "REDIS_URL": self.redis.url,
             "DESK_DATA": str(self.folder),
             "DESK_SHARDS": "1",
@@ -140,6 +137,13 @@ class World:
         }
         env.pop("DATABASE_POOL", None)
         return env
+
+    def _address(self, proxy: Proxy | None) -> str:
+        """Return the database's address, by way of a proxy where there is one."""
+        url = urlsplit(self.postgres.url)
+        if proxy:
+            url = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{proxy.port}")
+        return urlunsplit(url)
 
     def stop_postgres_at_once(self) -> None:
         """Do to the server what `pg_ctl stop -m immediate` does: SIGQUIT to the postmaster."""
@@ -185,7 +189,7 @@ class World:
     def start_web(self) -> None:
         """Start daphne, without waiting for it."""
         words = ["-b", "127.0.0.1", "-p", str(self.web_port), "-v", "0", "tradingdesk.asgi:application"]
-        self.start("daphne", ["-m", "daphne", *words])
+        self.start("daphne", ["-m", "daphne", *words], DATABASE_URL=self._address(self.client_proxy))
 
     def keep(self) -> None:
         """Start again what has died, after a moment."""
@@ -250,7 +254,17 @@ class World:
             for path in (*sorted(self.logs.glob("*.log")), self.postgres.log_path)
             if path.exists() and path.name not in ("beat.log", "daphne.log")
         ]
-        return "\n--\n".join(texts)
+        sessions = self.sql(
+            "SELECT pid, state, wait_event, backend_start::time(0), state_change::time(0), left(query, 60)"
+            " FROM pg_stat_activity WHERE application_name = 'tradingdesk-desk'"
+        )
+        shard = self.sql(
+            "SELECT epoch, seq, owner, backend_pid, heartbeat_at, now() FROM dealing_engineshard"
+        )
+        locks = self.sql("SELECT pid, classid, objid, granted FROM pg_locks WHERE locktype = 'advisory'")
+        return "\n--\n".join(
+            [*texts, f"shard {shard}", f"desk sessions {sessions}", f"advisory locks {locks}"]
+        )
 
     # ---- looking ----
 
