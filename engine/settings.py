@@ -5,6 +5,7 @@ with decimal text, and are the only place that checks and converts them, so that
 manager's edit mean the same thing. Promises: a Symbol or Group that exists is consistent.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -381,7 +382,10 @@ class _Reader:
         week = []
         for day in WEEKDAYS:
             spans = []
-            for span in value.get(day, []):
+            listed = value.get(day, [])
+            if not isinstance(listed, (list, tuple)):
+                raise self.fail(key, f"{day} needs a list of [from, to]")
+            for span in listed:
                 start, end = (_minute(self, key, part) for part in _pair(self, key, span))
                 if start >= end:
                     raise self.fail(key, f"session {span} ends before it starts")
@@ -391,7 +395,10 @@ class _Reader:
 
     def holidays(self, key: str) -> frozenset[int]:
         from_text = []
-        for text in self._get(key, None) or []:
+        listed = self._get(key, None) or []
+        if not isinstance(listed, (list, tuple)):
+            raise self.fail(key, 'a list of days such as ["2026-12-25"] is needed')
+        for text in listed:
             from_text.append(_day_number(self, key, text))
         return frozenset(from_text)
 
@@ -440,7 +447,7 @@ def _pair(reader: _Reader, key: str, span: Any) -> tuple[str, str]:
 
 def _minute(reader: _Reader, key: str, text: Any) -> int:
     hours, _, minutes = str(text).partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and len(minutes) == 2):
+    if not (re.fullmatch(r"[0-9]{1,2}", hours) and re.fullmatch(r"[0-9]{2}", minutes)):
         raise reader.fail(key, f"HH:MM is needed, not {text!r}")
     total = int(hours) * 60 + int(minutes)
     if total > 24 * 60 or int(minutes) > 59:

@@ -1,7 +1,13 @@
 """How settings are called in the admin: labels, help texts and choices in the words of the trade."""
 
+from decimal import Decimal
 from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
+
+MOST = 10**15
+DECIMALS = 18
 Words = dict[str, tuple[str, str]]  # column: label, help
 
 ACCOUNT: Words = {
@@ -161,9 +167,18 @@ def kwargs(words: Words) -> dict[str, dict[str, str]]:
     }
 
 
+def _of_a_size(value: Decimal) -> None:
+    """Refuse numbers that no column of the trade can hold."""
+    exponent = value.as_tuple().exponent
+    if abs(value) >= MOST or (isinstance(exponent, int) and -exponent > DECIMALS):
+        raise ValidationError(f"Write a number below {MOST:,} with at most {DECIMALS} decimals.")
+
+
 def dress(form: Any) -> None:
-    """Give the choices of a form their own words."""
+    """Give the choices of a form their own words, and its numbers a size."""
     for name, field in form.base_fields.items():
+        if isinstance(field, forms.DecimalField):
+            field.validators = [*field.validators, _of_a_size]
         own = CHOICES.get(name)
         choices = getattr(field, "choices", None)
         if own and choices:

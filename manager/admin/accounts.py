@@ -19,7 +19,7 @@ from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
 from manager import live, words
 from manager.admin import account_page, show
 from manager.admin.acting import act, act_on_each, found
-from manager.admin.base import LiveChangeList
+from manager.admin.base import BIGINT_DIGITS, LiveChangeList
 from manager.admin.export import CHUNK
 from manager.admin.record import Section
 from manager.admin.reloading import ReloadingAdmin
@@ -40,6 +40,15 @@ class AccountForm(forms.ModelForm):
         fields = (
             "login", "user", "name", "group", "leverage", "tier", "agent", "enabled", "read_only", "close_only",
         )  # fmt: skip
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Take what was sent; a user that is no number is a wrong choice, which the widget cannot show."""
+        if data is not None and data.get("user"):
+            sent = str(data["user"])
+            if not (sent.isascii() and sent.isdecimal() and len(sent) <= BIGINT_DIGITS):
+                data = data.copy()
+                data["user"] = "0"
+        super().__init__(data, *args, **kwargs)
 
     def clean_group(self) -> Group:
         """Refuse a move that would falsify what the account holds."""

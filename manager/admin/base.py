@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin import display, helpers
+from django.contrib.admin import ShowFacets, display, helpers
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection
@@ -98,6 +98,7 @@ class DeskAdmin(Exporting, ModelAdmin):
     show_full_result_count = False
     paginator = QuickPaginator
     list_filter_submit = False
+    show_facets = ShowFacets.NEVER  # a count of every choice is a scan of the table for each
     compressed_fields = False
     list_fullwidth = True
     change_list_template = "manager/list.html"

@@ -1,5 +1,6 @@
 """Symbols and securities: settings with the engine's own validation."""
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,10 @@ from orders.models import Order
 from positions.models import Deal, Position
 
 
+def _is_span(span: Any) -> bool:
+    return isinstance(span, list) and len(span) == 2 and all(isinstance(part, str) for part in span)
+
+
 class SymbolForm(forms.ModelForm):
     """Settings of a symbol; the engine judges them, and what would falsify its deals is refused."""
 
@@ -37,6 +42,18 @@ class SymbolForm(forms.ModelForm):
             if field in self.fields:
                 self.fields[field].required = False
                 self.fields[field].help_text = "Empty: from the name."  # EURUSD: EUR and USD
+
+    def clean_sessions(self) -> Any:
+        """Refuse sessions of a day that overlap: the engine would take them, a typing error it is."""
+        sessions = self.cleaned_data["sessions"]
+        for day, spans in sessions.items() if isinstance(sessions, dict) else ():
+            in_order = sorted(span for span in spans if _is_span(span)) if isinstance(spans, list) else []
+            for (_, end), (start, _) in itertools.pairwise(in_order):
+                if start < end:
+                    raise forms.ValidationError(
+                        f"{day}: the session from {start} begins before the one before it ends, at {end}"
+                    )
+        return sessions
 
     def clean(self) -> dict[str, Any]:
         """Fill in currencies and refuse what open positions, pending orders or past deals rest on.

@@ -282,6 +282,18 @@ def test_symbol_when_saved_is_handed_to_the_desk(manager: Client, committed: Any
         ("profit_currency", "GBP", "while the symbol has open positions"),
         ("volume_min", "2000", "volume_min"),
         ("sessions", '{"monday": []}', "mon..sun"),
+        ("sessions", '{"mon": 5}', "needs a list"),
+        ("sessions", '{"mon": [["\u00b2:00", "9:00"]]}', "HH:MM is needed"),
+        (
+            "sessions",
+            '{"mon": [["00:00", "12:00"], ["11:00", "20:00"]]}',
+            "begins before the one before it ends",
+        ),
+        ("sessions", '{"mon": [["12:00", "11:00"]]}', "ends before it starts"),
+        ("holidays", "5", "a list of days"),
+        ("holidays", '["25.12.2026"]', "holidays"),
+        ("margin_initial", "1e999999", "Write a number below"),
+        ("swap_long", "1e-999999", "Write a number below"),
         ("calc_mode", "futures", "tick_size"),
     ],
 )
@@ -310,6 +322,23 @@ def test_group_of_accounts_with_positions_keeps_currency_and_mode(manager: Clien
 
     assert b"cannot change while accounts of the group exist" in page.content
     assert b"cannot change while its accounts hold something" in page.content
+
+
+def test_account_when_the_user_is_no_number_then_refused(manager: Client) -> None:
+    where = url("accounts_account_change", 1001)
+
+    for odd in ("1e999999", "9" * 400, "x"):
+        page = manager.post(where, form_of(manager.get(where)) | {"user": odd})
+
+        assert "Select a valid choice" in page.content.decode()
+
+
+def test_group_when_an_amount_is_too_large_then_refused(manager: Client) -> None:
+    where = url("accounts_group_change", "retail")
+
+    page = manager.post(where, form_of(manager.get(where)) | {"commission_amount": "1e999999"})
+
+    assert "Write a number below" in page.content.decode()
 
 
 def test_setting_that_the_desk_refuses_is_put_back(
