@@ -92,7 +92,7 @@ def _callback(value: Any) -> str:
 def _break_even(value: Any) -> dict[str, int] | None:
     if value is None or isinstance(value, bool):
         return {"offset": 0} if value else None
-    result: dict[str, int] = record({"offset": Field(whole(0), 0)})(value)
+    result: dict[str, int] = record({"offset": Field(whole(0, tables.MOST), 0)})(value)
     return result
 
 
@@ -121,7 +121,7 @@ PLACE = {
     "sl": OPTIONAL,
     "tp": OPTIONAL,
     "expires": Field(expiry, "gtc"),
-    "leverage": Field(nullable(whole()), None),
+    "leverage": Field(nullable(whole(-tables.MOST, tables.MOST)), None),
     "by": _BY,
     "open_price": OPTIONAL,
     "client_id": Field(nullable(text), None),
@@ -169,7 +169,7 @@ ACTIONS: dict[str, Check] = {
         record(
             {
                 "smart": Field(text),
-                "version": Field(whole()),
+                "version": Field(whole(-tables.MOST, tables.MOST)),
                 "stop_loss": Field(decimal),
                 "callback": Field(_callback),
                 "break_even": Field(_break_even),
@@ -199,7 +199,7 @@ ACTIONS: dict[str, Check] = {
             "name": Field(choice(*HOOKS)),
             "answer": Field(choice("ok", "none", "reject", "raise")),
             "price": OPTIONAL,
-            "times": Field(nullable(whole(1)), None),
+            "times": Field(nullable(whole(1, tables.MOST)), None),
         }
     ),
     "day_end": record({}),

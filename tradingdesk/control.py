@@ -119,7 +119,7 @@ def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
             told = without_password(environment[variable])
             print(f"{variable}={told} cannot be used: {fault}", file=sys.stderr)
             return 1
-    if not missing:
+    if not missing or not needs_servers(command(environment)):
         return _run(command, environment)
     try:
         run = runfile.RunFile(data)
@@ -143,15 +143,25 @@ def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
         run.release()
 
 
+def needs_servers(words: list[str]) -> bool:
+    """Return whether a command needs PostgreSQL and Redis to be there before it starts.
+
+    Scenarios are played in memory, or with --stack on temporary servers that manage.py starts.
+    """
+    return words[1:2] != ["manage.py"] or words[2:3] not in (["scenario"], ["codes"], ["help"], [])
+
+
 def _run(make: Callable[[dict[str, str]], list[str]], environment: dict[str, str]) -> int:
-    command = make(environment)
-    program = {"python": sys.executable}.get(command[0], command[0])
+    program, *words = make(environment)
+    if program == "python":
+        program = sys.executable
+        words = [str(ROOT / word) if word == "manage.py" else word for word in words]
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command; we wait for it
     try:
         ended = subprocess.Popen(
-            [program, *command[1:]],
+            [program, *words],
             env=environment,
-            cwd=ROOT,
+            cwd=os.environ.get("DESK_CALLED_FROM") or ROOT,
             preexec_fn=_heed_ctrl_c,
         )
         return ended.wait()

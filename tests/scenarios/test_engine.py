@@ -57,6 +57,17 @@ def test_command_when_an_expectation_fails_then_names_step_path_and_goes_on(tmp_
     assert "0 hold, 1 fail, 1 invalid" in out
 
 
+def test_command_when_an_opening_balance_cannot_be_booked_then_the_file_is_invalid(tmp_path: Path) -> None:
+    raw = json.loads((FOLDER / "ticks" / "rounded-to-digits.json").read_text(encoding="utf-8"))
+    raw["accounts"][0]["balance"] = "100.001"
+    (tmp_path / "a.json").write_text(json.dumps(raw), encoding="utf-8")
+
+    status, _, err = play(str(tmp_path / "a.json"))
+
+    assert status == 2
+    assert f"{tmp_path / 'a.json'}: account 1001: 100.001 cannot be booked: invalid_amount" in err
+
+
 def test_command_when_asked_for_json_then_prints_the_final_state() -> None:
     status, out, _ = play("--json", str(FOLDER / "ticks" / "rounded-to-digits.json"))
 

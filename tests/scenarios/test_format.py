@@ -143,3 +143,63 @@ def test_clock_when_at_lies_in_the_past_then_the_step_is_old_and_the_clock_stand
         (30000, 60000),
         (61000, 61000),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"login": ' + "9" * 5_000 + "}", "not JSON: Exceeds the limit"),
+        (b"\xe9", "not UTF-8 (byte 0"),
+        ("", "not JSON"),
+    ],
+)
+def test_load_when_it_is_not_readable_then_said_in_one_line(
+    tmp_path: Path, text: str | bytes, told: str
+) -> None:
+    path = tmp_path / "odd.json"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    with pytest.raises(ScenarioError) as refusal:
+        load(path)
+
+    assert str(refusal.value).startswith(f"{path}: file: {told}")
+
+
+def test_load_when_the_file_has_a_byte_order_mark_then_read(tmp_path: Path) -> None:
+    path = tmp_path / "bom.json"
+    path.write_text("\ufeff" + json.dumps(scenario()), encoding="utf-8")
+
+    assert load(path).name == "n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"symbols": [{"name": "EURUSD", "contract_size": "1" + "0" * 60}]}, "symbols[0]: contract_size:"),
+        ({"symbols": [{"name": "E" * 33}]}, "symbols[0].name: expected a text of at most 32 signs, got 33"),
+        (
+            {"groups": [{"name": "std", "leverage": 10**40}]},
+            "groups[0].leverage: expected a whole number between 1 and",
+        ),
+        ({"groups": [{"name": "s\0"}]}, "groups[0].name: expected a text that can be stored"),
+        ({"name": "\ud800"}, "name: expected a text that can be stored"),
+        (
+            {"accounts": [{"login": 0, "group": "std"}]},
+            "accounts[0].login: expected a whole number between 1 and",
+        ),
+        ({"steps": [{"wait": 10**18}]}, "step 1.wait: expected a whole number between 0 and"),
+        ({"steps": [{"at": "9999-12-31T23:59:59Z", **TICK}]}, "step 1.at: expected a time from 1970 to 2200"),
+        (
+            {"steps": [{"place": {**PLACE, "leverage": 10**30}}]},
+            "step 1.place.leverage: expected a whole number",
+        ),
+    ],
+)
+def test_parse_when_a_value_is_beyond_what_rows_hold_then_it_says_where(
+    changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        parse(scenario(**changes), "f")
+
+    assert told in str(refusal.value)

@@ -74,6 +74,25 @@ def test_logs_when_so_many_lines_are_not_a_number_of_lines_then_status_2(tmp_pat
     assert "--lines -5 is below 0" in told.stderr
 
 
+def test_manage_when_called_from_another_folder_then_paths_begin_there_and_scenarios_start_no_servers(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "here.json").write_text("{}")
+
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+    }
+    told = subprocess.run(
+        [sys.executable, "-m", "tradingdesk.control", "exec", "python", "manage.py", "scenario", "here.json"], cwd=ROOT,
+        env={**environment, "DESK_CALLED_FROM": str(tmp_path), "DESK_DATA": str(tmp_path / "data")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 2
+    assert told.stderr == "here.json: name: is required\n"
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
 def test_script_when_there_is_no_python_then_it_says_which_is_needed(tmp_path: Path) -> None:
     told = run("up", DESK_VENV=str(tmp_path / "venv"), PYTHON="no-such-python")
 

@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Play every file and exit with the status that the worst of them has."""
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             statuses = [
                 self._one(path, stack=options["stack"], as_json=options["json"])
@@ -61,6 +61,7 @@ class Command(BaseCommand):
             sys.exit(130)
         finally:
             close_scratch()
+            signal.signal(signal.SIGTERM, before)
         counts = {status: statuses.count(status) for status in (0, 1, 2, 3)}
         if not options["json"]:
             self.stdout.write(
@@ -85,7 +86,7 @@ class Command(BaseCommand):
             return 2
         except (ScratchError, psycopg.Error, DatabaseError, redis.RedisError) as error:
             # Without a stack nothing holds; the next file gets one of its own.
-            self.stderr.write(f"{path}: the stack failed: {error}")
+            self.stderr.write(f"{path}: the stack failed: {str(error).strip() or repr(error)}")
             close_scratch()
             return 1
         if outcome.unsupported is not None:
