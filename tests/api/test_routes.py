@@ -228,6 +228,7 @@ def test_session_when_it_writes_without_the_csrf_header_then_refused(world):
 PAGES = {
     "healthz": ("/healthz", 200, 200),
     "metrics": ("/metrics", 200, 200),
+    "favicon": ("/favicon.ico", 200, 200),
     "terminal": ("/", 302, 200),
     "login": ("/login/", 200, 302),
     "logout": ("/logout/", 405, 405),
