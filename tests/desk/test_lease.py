@@ -99,7 +99,7 @@ def test_desk_when_told_to_stop_then_it_drains_within_seconds_and_gives_the_shar
     assert (row.owner, row.heartbeat_at) == ("", None)
 
 
-def test_lease_when_the_epoch_has_moved_on_then_a_batch_is_refused(world: World) -> None:
+def test_lease_when_the_epoch_has_moved_on_then_a_beat_is_refused(world: World) -> None:
     world.serving("--until-idle").wait(LIMIT_S)
     held = lease.take(0)
     assert held is not None
