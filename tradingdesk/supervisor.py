@@ -415,6 +415,9 @@ def main(words: list[str] | None = None) -> int:
     except runfile.AlreadyRunning as refusal:
         console.error(str(refusal))
         return 1
+    except OSError as failure:
+        console.error(f"the data folder {data_folder()} cannot be used: {failure}")
+        return 1
 
 
 def data_folder() -> Path:

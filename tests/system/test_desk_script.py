@@ -97,7 +97,7 @@ def test_script_when_there_is_no_python_then_it_says_which_is_needed(tmp_path: P
     told = run("up", DESK_VENV=str(tmp_path / "venv"), PYTHON="no-such-python")
 
     assert told.returncode == 1
-    assert "Python 3.11 or newer is needed" in told.stderr
+    assert "Python 3.11 or 3.12 is needed and was not found (python3 here is Python 3." in told.stderr
 
 
 def test_script_when_installation_fails_then_the_reason_is_shown_and_nothing_is_stamped(
@@ -117,6 +117,23 @@ def test_script_when_installation_fails_then_the_reason_is_shown_and_nothing_is_
     assert "not-there-at-all" in told.stderr
     assert "the packages could not be installed; the whole log is in" in told.stderr
     assert not list((house / ".venv").glob("*.stamp"))
+
+
+def test_script_when_the_environment_was_left_unfinished_then_it_is_made_again(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    (house / ".venv" / "bin").mkdir(parents=True)
+    (house / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")  # a Python that has no pip yet
+    (house / ".venv" / "bin" / "python").chmod(0o755)
+    shutil.copy(ROOT / "desk", house / "desk")
+    (house / "requirements.txt").write_text("./not-there-at-all\n")
+
+    told = subprocess.run(
+        ["sh", str(house / "desk"), "up"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True,
+        text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert "the virtual environment is not complete; making it again" in told.stdout
+    assert "not-there-at-all" in told.stderr
 
 
 @pytest.mark.parametrize("name", ["desk", ".ci/run", "manage.py"])
