@@ -4,11 +4,9 @@ Only what is named is compared; decimals compare by value, lists by length and o
 changes a state and never decides whether a difference matters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scenario.fields import (
     Check,
@@ -23,9 +21,7 @@ from scenario.fields import (
     text,
     whole,
 )
-
-if TYPE_CHECKING:
-    from scenario.steps import Names
+from scenario.names import Names
 
 _NUMBER = Field(nullable(decimal))
 _TEXT = Field(nullable(text))

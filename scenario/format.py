@@ -14,6 +14,7 @@ from typing import Any
 
 from scenario import steps, tables
 from scenario.fields import FormatError, list_of, text, within
+from scenario.names import Names
 from scenario.steps import Step
 
 START_MS = 1_704_153_600_000  # 2024-01-02T00:00:00Z, a Tuesday
@@ -85,7 +86,7 @@ def _parse(raw: Any, file: str) -> Scenario:
     for kind, items in (("symbols", symbols), ("groups", groups)):
         for i, item in enumerate(items):
             within(f"{kind}[{i}]", partial(tables.check_settings, kind), item)
-    names = steps.Names(
+    names = Names(
         tables.named(symbols, "name", "symbols"),
         tables.named(groups, "name", "groups"),
         tables.named(accounts, "login", "accounts"),
@@ -101,7 +102,7 @@ def _parse(raw: Any, file: str) -> Scenario:
     return Scenario(file, name, why, symbols, groups, accounts, parsed)
 
 
-def _check_accounts(accounts: list[dict[str, Any]], names: steps.Names) -> None:
+def _check_accounts(accounts: list[dict[str, Any]], names: Names) -> None:
     """Check that groups and agents exist, and that an agent has its client's currency."""
     for i, account in enumerate(accounts):
         where = f"accounts[{i}]"

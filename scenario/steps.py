@@ -6,7 +6,7 @@ valid step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,7 @@ from scenario.fields import (
     whole,
     within,
 )
+from scenario.names import Names
 
 SIDES = ("buy", "sell")
 PENDING_TYPES = tuple(f"{side}_{kind}" for kind in ("limit", "stop", "stop_limit") for side in SIDES)
@@ -56,31 +57,6 @@ class Step:
     at_ms: int | None = None
     error: str | None = None
     refused: str | None = None
-
-
-@dataclass
-class Names:
-    """What the file has defined up to a step."""
-
-    symbols: Mapping[str, Any]
-    groups: Mapping[str, Any]
-    accounts: Mapping[int, Any]
-    orders: set[str] = field(default_factory=set)
-    smart: set[str] = field(default_factory=set)
-
-    def define(self, name: str | None, *, is_smart: bool = False) -> None:
-        """Take a name that an action gives to what it makes.
-
-        Raises:
-            FormatError: the name is taken.
-        """
-        if name is None:
-            return
-        if name in self.orders:
-            raise FormatError("as", f"{name!r} is there twice")
-        self.orders.add(name)
-        if is_smart:
-            self.smart.add(name)
 
 
 def _callback(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from scenario import steps
 from scenario.backend import Backend, State
 from scenario.format import Scenario, ScenarioError, parse
+from scenario.names import Names
 from scenario.runner import Clock, play
 from tests.fuzz.generator import Generator, profile_of
 from tests.oracle.model import Twin
@@ -65,7 +66,7 @@ class Duel:
 
     def __init__(self, header: Record, maker: Maker) -> None:
         self.scenario = parse({**header, "steps": []}, "generated")
-        self.names = steps.Names(
+        self.names = Names(
             {symbol["name"]: symbol for symbol in self.scenario.symbols},
             {group["name"]: group for group in self.scenario.groups},
             {account["login"]: account for account in self.scenario.accounts},
