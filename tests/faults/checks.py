@@ -144,6 +144,12 @@ def fenced(history: History) -> Iterable[str]:
         )
         for (number,) in stray[:5]:
             yield f"{table} {number} was written by no batch"
+    answered = (
+        "SELECT id FROM dealing_command c WHERE status = 'done' AND NOT EXISTS"
+        " (SELECT 1 FROM dealing_enginebatch b WHERE b.xmin = c.xmin)"
+    )
+    for (number,) in rows(answered)[:5]:
+        yield f"command {number} was answered by no batch"
     poison = rows("SELECT kind, reference, error FROM dealing_poisonitem")
     for kind, reference, error in poison:
         yield f"{kind} {reference} was put aside: {error[-300:]}"

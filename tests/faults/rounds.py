@@ -172,7 +172,10 @@ def check(round_: Round) -> list[str]:
         checks.counted(history), checks.audited(),
     ):  # fmt: skip
         found += list(lines)
-    breaches, round_.judged = triggers.judge(history)
+    try:
+        breaches, round_.judged = triggers.judge(history)
+    except LookupError as error:  # named above already: a row of no batch, or one that is missing
+        breaches = [f"triggers cannot be judged, the rows do not hang together: {error!r}"]
     round_.missed = history.missed
     round_.deals = checks.rows("SELECT count(*) FROM positions_deal")[0][0]
     for at, epoch in round_.faults_at:
