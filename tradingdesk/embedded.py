@@ -350,6 +350,8 @@ class Redis(Service):
             "databases 16",
             "appendonly no",
             "save 900 1" if self.durable else 'save ""',
+            # It is never the record: where it cannot save, on a disk that is full, quotes go on all the same.
+            "stop-writes-on-bgsave-error no",
             "loglevel warning",
             # Feeds trim the stream themselves; a reader that does not read must not fill the memory.
             "client-output-buffer-limit pubsub 32mb 8mb 30",

@@ -151,7 +151,14 @@ class LogTail:
         return [line.decode(errors="replace").rstrip("\r") for line in lines]
 
     def _rotate(self) -> None:
-        """Keep one older file; the writer appends, so emptying the file under it is safe."""
-        self.path.with_suffix(".log.1").write_bytes(self.path.read_bytes())
+        """Keep one older file; the writer appends, so emptying the file under it is safe.
+
+        On a disk that is full the older file goes without a successor: what is needed then is room.
+        """
+        older = self.path.with_suffix(".log.1")
+        try:
+            older.write_bytes(self.path.read_bytes())
+        except OSError:
+            older.unlink(missing_ok=True)
         os.truncate(self.path, 0)
         self.offset = 0

@@ -65,6 +65,7 @@ class Supervisor:
         self.tails: dict[str, LogTail] = {}
         self.last_words: dict[str, deque[str]] = {}
         self.stop_asked = 0
+        self.unwritten = False  # the run file is behind, the disk did not take it
 
     # ---- start ----
 
@@ -310,9 +311,25 @@ class Supervisor:
         return part
 
     def look(self) -> None:
-        """Show new log lines, start again what died, and rest for a moment."""
-        self._show_logs()
-        now = time.monotonic()
+        """Show new log lines, start again what died, and rest for a moment.
+
+        A disk that is full, or cannot be written for another reason, is told once and tried again at every look:
+        the parts that run go on meanwhile.
+        """
+        try:
+            self._show_logs()
+            self._start_again(time.monotonic())
+            if self.unwritten:
+                self.run.write()
+                self.console.say("the data folder can be written again")
+            self.unwritten = False
+        except OSError as error:
+            if not self.unwritten:
+                self.console.error(f"the data folder cannot be written: {error}")
+            self.unwritten = True
+        time.sleep(LOOK_EVERY_S)
+
+    def _start_again(self, now: float) -> None:
         for part in self.parts.values():
             status = part.ended()
             if status is not None:
@@ -325,7 +342,6 @@ class Supervisor:
             elif part.state.state == "died" and now >= part.due:
                 part.start(self.logs / f"{part.name}.log")
                 self.run.write()
-        time.sleep(LOOK_EVERY_S)
 
     def _show_logs(self) -> None:
         for name, tail in self.tails.items():

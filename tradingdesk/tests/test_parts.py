@@ -4,13 +4,16 @@ import os
 import signal
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from tradingdesk import parts, runfile
+from tradingdesk.console import Console
 from tradingdesk.parts import LogTail, Part, command_part
 from tradingdesk.runfile import AlreadyRunning, PartState, RunFile
+from tradingdesk.supervisor import Supervisor
 
 
 def sleeper(folder: Path, *, answer: Path | None = None, code: str = "import time; time.sleep(60)") -> Part:
@@ -126,3 +129,46 @@ def test_runfile_when_cut_off_by_a_crash_then_read_as_absent(tmp_path: Path) -> 
 
     assert runfile.read(tmp_path) is None
     assert runfile.running(tmp_path) is None
+
+
+def test_supervisor_when_the_disk_takes_nothing_then_parts_are_started_again_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(Namespace(), tmp_path, Console(quiet=True))
+    part = supervisor._add(sleeper(tmp_path))
+    assert part.process is not None
+    first = part.process.pid
+    hindrance = supervisor.run.folder / "desk.json.new"
+    hindrance.mkdir()
+    os.kill(first, signal.SIGKILL)
+    part.process.wait()
+
+    end = time.monotonic() + 20
+    while not (part.is_running and part.process.pid != first) and time.monotonic() < end:
+        supervisor.look()
+    assert part.is_running and part.process.pid != first
+    supervisor.look()
+    hindrance.rmdir()
+    supervisor.look()
+
+    state = runfile.read(tmp_path)
+    assert state is not None and state.parts["sleeper"].pid == part.process.pid
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("cannot be written") == 1
+    part.end_group()
+    part.process.wait()
+    supervisor.run.release()
+
+
+def test_log_when_it_is_too_large_and_there_is_no_room_for_the_older_one_then_it_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "LOG_LIMIT_BYTES", 10)
+    log = tmp_path / "part.log"
+    tail = LogTail(log)
+    (tmp_path / "part.log.1").symlink_to("/dev/full")
+    log.write_text("a line that is long\n")
+
+    assert tail.new_lines() == ["a line that is long"]
+    assert log.stat().st_size == 0
+    assert not (tmp_path / "part.log.1").is_symlink()
