@@ -254,7 +254,7 @@ def _nearest(states: dict[int, dict[str, Any]]) -> Any:
         account = rows.get(login)
         if account is None:
             continue
-        marked = show.flag(f"{level:,} %", "bad") if account.margin_call else show.percent(level)
+        marked = show.figure(show.flag(f"{level:,} %", "bad")) if account.margin_call else show.percent(level)
         state = states[login]
         lines.append(
             (

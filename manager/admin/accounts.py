@@ -201,24 +201,24 @@ class AccountAdmin(ReloadingAdmin):
     @admin.display(description="Floating")
     def shown_floating(self, obj: Any) -> Any:
         """Return the floating profit."""
-        return show.gain(obj.live["floating"]) if obj.live else show.EMPTY
+        return show.gain(obj.live["floating"]) if obj.live else show.NO_FIGURE
 
     @admin.display(description="Margin")
     def shown_margin(self, obj: Any) -> Any:
         """Return the margin in use."""
-        return show.number(obj.live["margin"]) if obj.live else show.EMPTY
+        return show.number(obj.live["margin"]) if obj.live else show.NO_FIGURE
 
     @admin.display(description="Free margin")
     def shown_free(self, obj: Any) -> Any:
         """Return the free margin."""
-        return show.number(obj.live["free_margin"]) if obj.live else show.EMPTY
+        return show.number(obj.live["free_margin"]) if obj.live else show.NO_FIGURE
 
     @admin.display(description="Level")
     def shown_level(self, obj: Any) -> Any:
         """Return the margin level with a mark where it is at the group's margin call."""
         level = obj.live and obj.live["margin_level"]
         if level is None:
-            return show.EMPTY
+            return show.NO_FIGURE
         mark = "⚠ " if obj.margin_call else ""
         return format_html(
             '<span class="td-num{}">{}{} %</span>', " td-loss" if mark else "", mark, f"{Decimal(level):,f}"

@@ -78,6 +78,8 @@ def page(
 
     is_asked: the form is filled in, and the page says what will happen and asks for a yes.
     """
+    for field in list(form.fields.values())[:1]:
+        field.widget.attrs["autofocus"] = True
     context = {
         **admin.admin_site.each_context(request),
         "title": title,

@@ -90,6 +90,8 @@ class DeskAdmin(Exporting, ModelAdmin):
     #: What an empty list says, and whether a list renews itself while it is looked at.
     nothing = "Nothing to show."
     renews = False
+    #: Whether the number of rows stands in the title of the window.
+    counts = False
     #: Columns that a searched number, and a searched word, is looked for in (with the lookup).
     search_numbers: Sequence[str] = ()
     search_words: Sequence[str] = ()

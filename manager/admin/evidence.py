@@ -76,7 +76,7 @@ def _before_and_after(value: dict[str, Any]) -> SafeString | str:
 
 def _figure(key: str, held: Any) -> Any:
     if held is None:
-        return show.EMPTY
+        return show.NO_FIGURE
     try:
         return show.percent(held) if key == "level" else show.number(held)
     except ArithmeticError:  # not a number: something that a later engine has added

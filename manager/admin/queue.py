@@ -35,6 +35,7 @@ class DealerRequestAdmin(TradingAdmin):
     heading = "Dealers' queue"
     nothing = "Nothing waits for a dealer."
     renews = True
+    counts = True
     list_display = (
         "shown_id", "shown_left", "shown_login", "shown_kind", "symbol", "shown_side", "shown_volume", "shown_price",
         "shown_bid", "shown_ask", "dealer", "shown_state", "shown_time",

@@ -230,6 +230,46 @@ def test_refusal_of_the_desk_stands_on_the_form_with_its_code(
     assert b"not enough money (no_money)" in page.content
 
 
+def test_page_when_sent_twice_then_the_desk_is_asked_once(manager: Client) -> None:
+    where = url("accounts_account_money", 1001)
+    first = manager.post(where, {"kind": "deposit", "amount": "5", "key": manager.get(where).context["key"]})
+    sure = {"kind": "deposit", "amount": "5", "confirmed": "yes", "key": first.context["key"]}
+    before = Command.objects.count()
+
+    assert "Balance goes from 10,047.70 to 10,052.70 USD." in first.content.decode()
+    manager.post(where, sure)
+    manager.post(where, sure)
+
+    assert Command.objects.count() == before + 1
+
+
+def test_action_on_all_rows_of_a_filter_acts_on_all_pages(manager: Client) -> None:
+    Account.objects.bulk_create(
+        Account(login=n, group_id="retail", currency="USD") for n in range(5000, 5060)
+    )
+    where = url("accounts_account_changelist") + "?q=50"
+    chosen = {"action": "disable", "_selected_action": [5000], "select_across": "1"}
+    before = Command.objects.count()
+
+    asked = manager.post(where, chosen)
+    rows = [value for name, value in asked.context["hidden"] if name == "_selected_action"]
+    manager.post(where, {"action": "disable", "_selected_action": rows, "confirmed": "yes"})
+
+    assert len(rows) == 60
+    assert Command.objects.count() == before + 60
+
+
+def test_position_when_closed_or_managed_then_only_what_can_be_done_is_offered(manager: Client) -> None:
+    def offered(key: int) -> set[str]:
+        page = manager.get(url("positions_position_change", key))
+        return {action["title"] for action in page.context["actions_detail"]}
+
+    assert offered(10) == {"Close position", "Stop loss, take profit"}
+    assert offered(50) == {"Close position"}  # a plan keeps its stops
+    assert offered(30) == set()
+    assert manager.get(url("orders_order_change", 10)).context["actions_detail"] == []
+
+
 def test_command_that_nobody_answers_is_said_to_be_acknowledged(manager: Client) -> None:
     page = manager.post(
         url("accounts_account_money", 1001),

@@ -80,9 +80,11 @@
       if (part.dataset.live === "rows") renewRows(part, fresh);
       else if (part.innerHTML !== fresh.innerHTML) part.innerHTML = fresh.innerHTML;
     }
-    const heading = document.querySelector(".td-heading");
-    const next = page.querySelector(".td-heading");
-    if (heading && next && heading.innerHTML !== next.innerHTML) heading.innerHTML = next.innerHTML;
+    for (const name of [".td-heading", ".td-said"]) {
+      const old = document.querySelector(name);
+      const next = page.querySelector(name);
+      if (old && next && old.innerHTML !== next.innerHTML) old.innerHTML = next.innerHTML;
+    }
     if (page.title) document.title = page.title;
   }
 

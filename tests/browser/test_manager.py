@@ -1,0 +1,66 @@
+"""The admin in a browser: logging in leads there, money moves by the keyboard alone, figures renew themselves."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.browser.words import PASSWORD
+
+BOSS = "boss"
+
+
+def manager(open_page: Callable[..., Any]) -> Any:
+    """Return a page of a superuser who has logged in at the admin's own address."""
+    made = open_page()
+    made.stack.env["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
+    words = ("createsuperuser", "--noinput", "--username", BOSS, "--email", "boss@broker.example")
+    made.stack.manage(*words, check=False)  # the second time there is one
+    made.page.goto(f"{made.stack.url}/admin/login/")
+    made.page.get_by_label("Username").fill(BOSS)
+    made.page.get_by_label("Password").fill(PASSWORD)
+    made.page.keyboard.press("Enter")
+    made.page.wait_for_url("**/admin/")
+    return made
+
+
+def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyboard(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/money/")
+
+    page.locator("#id_amount").fill("1,000")
+    page.keyboard.press("Enter")
+    page.get_by_text("without commas").wait_for()
+    page.locator("#id_amount").fill("1000")
+    page.keyboard.press("Enter")
+    page.get_by_text("Balance goes from 10,000.00 to 11,000.00 USD").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("Move money of account 1001: done.").wait_for()
+
+    booked = boss.stack.rows("SELECT count(*) FROM accounts_ledgerentry WHERE login = 1001 AND amount = 1000")
+    assert booked == [(1,)]
+
+
+def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_rows_stay(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    boss.stack.tick("EURUSD", "1.10000", "1.10010")
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/order/")
+    page.locator("#id_volume").fill("0.10")
+    page.keyboard.press("Enter")
+    page.get_by_text("Buy 0.10 lots of EURUSD").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("New order for account 1001: done.").wait_for()
+
+    page.goto(f"{boss.stack.url}/admin/positions/position/?status__exact=open")
+    page.locator("input.action-select").first.check()
+    boss.stack.tick("EURUSD", "1.10110", "1.10120")
+    page.get_by_text("+10.00").first.wait_for()
+    assert page.locator("input.action-select").first.is_checked()
+
+    page.goto(f"{boss.stack.url}/admin/")
+    boss.stack.tick("EURUSD", "1.10210", "1.10220")
+    page.locator("[data-live=overview]").get_by_text("1.10220").wait_for()
