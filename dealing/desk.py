@@ -419,6 +419,8 @@ class Desk:
         for item in batch.items if self.suspects else ():
             self.suspects.discard(key_of(item))
         self._grow(len(batch.items))
+        if self.seen == "0-0":
+            self.seen = batch.cursor  # the first place that the stream can be held against
         events = self.events
         self._new_batch(batch.cursor, batch.offset)
         self.publisher.batch_committed(batch, committed)

@@ -130,11 +130,12 @@ def test_redis_when_it_loses_everything_then_commands_and_new_ticks_go_on(world:
     assert_clean()
 
 
-def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: World) -> None:
+@pytest.mark.parametrize("later_s", [0.0, 1.5])  # before and after the desk has looked at the stream
+def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: World, later_s: float) -> None:
     desk = world.serving()
     deposit()
     world.quoted("1.10000", "1.10010")
-    time.sleep(1.5)  # the desk has looked at the stream since
+    time.sleep(later_s)
     place = EngineShard.objects.get(shard=0).tick_cursor
     os.kill(desk.pid, signal.SIGSTOP)
     world.tick("1.15000", "1.15010")
