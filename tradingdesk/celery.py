@@ -7,7 +7,9 @@ It holds no tasks of its own.
 """
 
 import os
+import sys
 import warnings
+from pathlib import Path
 
 from celery import Celery
 from celery.platforms import SecurityWarning
@@ -19,3 +21,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
 app = Celery("tradingdesk")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Celery has put the folder that it was started in before ours; a folder `engine` there would be taken for the engine.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

@@ -82,6 +82,10 @@ def test_manage_when_called_from_another_folder_then_paths_begin_there_and_scena
     environment = {
         name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
     }
+    # A folder with a name of ours, as `tests/engine`, is not taken for ours.
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").touch()
+
     told = subprocess.run(
         [sys.executable, "-m", "tradingdesk.control", "exec", "python", "manage.py", "scenario", "here.json"], cwd=ROOT,
         env={**environment, "DESK_CALLED_FROM": str(tmp_path), "DESK_DATA": str(tmp_path / "data")},
