@@ -146,6 +146,7 @@ def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: Wo
     gap = until(lambda: Gap.objects.filter(cause="lost").first(), "the gap")
 
     assert (gap.from_cursor, gap.to_cursor) == (place, after)
+    until(lambda: EngineShard.objects.get(shard=0).tick_cursor == after, "the tick")
     assert buy().ok
     assert [str(d.price) for d in Deal.objects.all()] == ["1.20010"]
     assert Gap.objects.count() == 1

@@ -43,7 +43,8 @@ def test_replay_when_the_desk_reads_it_then_the_report_is_what_the_desk_did(
     told = desk.manage("feed", "replay", str(path), "--max").stdout.splitlines()
 
     assert told[0].startswith("quotes   1805 in ")
-    assert told[1:] == ["accepted 1800", "refused  5 (invalid 1, crossed 2, stale 1, unknown 1)"]
+    assert told[1:3] == ["accepted 1800", "refused  5 (invalid 1, crossed 2, stale 1, unknown 1)"]
+    assert told[3:] == ["the desk has no symbol NOSUCH"]
     last = desk.rows("SELECT bid, ask FROM markets_quote WHERE symbol = 'EURUSD'")
     assert last == [(Decimal("1.16099"), Decimal("1.16107"))]
 
