@@ -27,7 +27,9 @@ def manager(world: World, admin_client: Client) -> Client:
 
 def act(browser: Client, name: str, key: Any, **form: Any) -> str:
     """Fill in the form of an action and return the page that follows, as text."""
-    page = browser.post(reverse(f"admin:{name}", args=[key]), {"sent": "1", **form}, follow=True)
+    page = browser.post(
+        reverse(f"admin:{name}", args=[key]), {"sent": "1", "confirmed": "yes", **form}, follow=True
+    )
     assert page.status_code == 200
     return page.content.decode()
 
