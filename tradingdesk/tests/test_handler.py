@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.core.signals import request_finished, request_started
@@ -24,7 +25,9 @@ def ask(handler: OneThreadHandler, path: str, *messages: dict[str, Any]) -> list
     scope = {
         "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"localhost")],
     }  # fmt: skip
-    asyncio.run(handler(scope, receive, send))
+    # In a thread of its own: a browser driven by other tests leaves a running loop in this one.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(lambda: asyncio.run(handler(scope, receive, send))).result(timeout=30)
     return sent
 
 
