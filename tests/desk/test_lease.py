@@ -14,6 +14,7 @@ from django.db.models import F
 from accounts.models import Group
 from dealing import bus, lease, services
 from dealing.batch import beat
+from dealing.desk import POLL_MS
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt, Outbox
 from positions.models import Deal
 from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
@@ -138,6 +139,7 @@ def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: Wo
     time.sleep(later_s)
     place = EngineShard.objects.get(shard=0).tick_cursor
     os.kill(desk.pid, signal.SIGSTOP)
+    time.sleep(4 * POLL_MS / 1000)  # until its last read has ended with nothing; else it would still get the tick
     world.tick("1.15000", "1.15010")
     world.redis.flushall()
     after = world.tick("1.20000", "1.20010")
