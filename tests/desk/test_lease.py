@@ -139,7 +139,8 @@ def test_redis_when_it_loses_ticks_that_were_not_read_then_a_gap_tells(world: Wo
     time.sleep(later_s)
     place = EngineShard.objects.get(shard=0).tick_cursor
     os.kill(desk.pid, signal.SIGSTOP)
-    time.sleep(4 * POLL_MS / 1000)  # until its last read has ended with nothing; else it would still get the tick
+    # Until its last read has ended with nothing; else it would still get the tick.
+    time.sleep(4 * POLL_MS / 1000)
     world.tick("1.15000", "1.15010")
     world.redis.flushall()
     after = world.tick("1.20000", "1.20010")
