@@ -133,7 +133,7 @@ def test_latency_when_the_desk_is_idle_then_an_order_is_answered_soon(world: Wor
         assert buy().ok
         took.append(time.perf_counter() - begun)
 
-    assert sorted(took)[5] < 0.1  # the quicker ones: what else the machine does is not ours
+    assert sorted(took)[10] < 0.1
 
 
 def test_command_when_the_engine_cannot_process_it_then_it_is_put_aside_and_others_go_on(
