@@ -194,7 +194,7 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
     page.locator(".ticket .form-error:visible").wait_for()
     assert "Whether it was done is not known" in trader.text(".ticket .form-error:visible")
     page.evaluate(
-        "async t => (await import('/static/portal/js/api.js')).get(`/orders/${t}/`)"  # the session is well
+        "async t => (await import('/static/portal/js/lib/api.js')).get(`/orders/${t}/`)"  # the session is well
         ".then(() => fetch(`/api/v1/orders/${t}/`, {method: 'DELETE', headers: {'X-CSRFToken':"
         " document.cookie.match(/csrftoken=([^;]+)/)[1]}}))",
         ticket,
@@ -205,7 +205,7 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
 
 def test_connection_when_no_price_comes_then_the_sign_says_so(at_market: Trader) -> None:
     at_market.page.evaluate(
-        "async () => { (await import('/static/portal/js/store.js')).store.quotedMs = Date.now() - 31000; }"
+        "async () => { (await import('/static/portal/js/lib/store.js')).store.quotedMs = Date.now() - 31000; }"
     )
 
     at_market.until("document.querySelector('#connection').textContent === 'No prices for 30 s'")
@@ -224,7 +224,7 @@ def test_account_when_the_socket_is_cut_off_from_it_then_it_is_asked_for_again(
 
     trader.page.route_web_socket("**/ws/", between)
     trader.log_in()
-    socket = "(await import('/static/portal/js/socket.js')).socket"
+    socket = "(await import('/static/portal/js/lib/socket.js')).socket"
 
     sides[0].send('{"type": "error", "code": "not_found", "message": "It is gone.", "account": 1001}')
     trader.page.locator("#connection[data-state=connecting]").wait_for()

@@ -177,7 +177,7 @@ def test_logout_when_chosen_then_the_terminal_is_closed(trader: Trader) -> None:
 def test_logout_when_requests_are_under_way_then_none_is_answered_with_a_refusal(trader: Trader) -> None:
     trader.page.evaluate(
         """async () => {
-            const api = await import(location.origin + "/static/portal/js/api.js");
+            const api = await import(location.origin + "/static/portal/js/lib/api.js");
             window.answered = 0;
             const ask = () => api.get("/accounts/").then(() => (window.answered += 1), () => {});
             setInterval(() => { ask(); ask(); ask(); }, 5);
@@ -231,5 +231,5 @@ def decimals(browser: object, stack: Stack) -> Callable[[str], object]:
     page = browser.new_page()  # type: ignore[attr-defined]
     page.goto(stack.url + "/login/")
     return lambda expression: page.evaluate(
-        f"async () => {{ const d = await import('/static/portal/js/decimal.js'); return {expression}; }}"
+        f"async () => {{ const d = await import('/static/portal/js/lib/decimal.js'); return {expression}; }}"
     )

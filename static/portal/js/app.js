@@ -1,24 +1,24 @@
 // The terminal: puts the panels together, chooses the account, and tells what the server did by itself.
 
-import { answeredTickets, ApiError, get, leave, openTickets } from "./api.js";
-import { startAccountBar } from "./account_bar.js";
-import { reload as reloadChart, startChart } from "./chart.js";
-import { el, recall, remember, setAttribute, setText } from "./dom.js";
-import { gain, price, volume } from "./format.js";
-import { startHistory, startLedger } from "./history.js";
-import { startKeys } from "./keys.js";
-import { startOrders } from "./orders.js";
-import { failed, failedBy, told, warned } from "./outcome.js";
-import { startPositions } from "./positions.js";
-import { publishDraft, startBuilder, suggestPlan } from "./smart_builder.js";
-import { refreshPlan, startSmartList } from "./smart_list.js";
-import { socket } from "./socket.js";
-import { soundIsOn, switchSound } from "./sound.js";
-import { rowOf, store } from "./store.js";
-import { makeTabs } from "./tabs.js";
-import { focusVolume, setSide, startTicket } from "./ticket.js";
-import { startWatch } from "./watch.js";
-import { codeWords, reasonWords, stateWords, typeWords } from "./words.js";
+import { answeredTickets, ApiError, get, leave, openTickets } from "./lib/api.js";
+import { startAccountBar } from "./book/account_bar.js";
+import { reload as reloadChart, startChart } from "./market/chart.js";
+import { el, recall, remember, setAttribute, setText } from "./lib/dom.js";
+import { gain, price, volume } from "./lib/format.js";
+import { startHistory, startLedger } from "./book/history.js";
+import { startKeys } from "./lib/keys.js";
+import { startOrders } from "./book/orders.js";
+import { failed, failedBy, told, warned } from "./lib/outcome.js";
+import { startPositions } from "./book/positions.js";
+import { publishDraft, startBuilder, suggestPlan } from "./plans/smart_builder.js";
+import { refreshPlan, startSmartList } from "./plans/smart_list.js";
+import { socket } from "./lib/socket.js";
+import { soundIsOn, switchSound } from "./lib/sound.js";
+import { rowOf, store } from "./lib/store.js";
+import { makeTabs } from "./lib/tabs.js";
+import { focusVolume, setSide, startTicket } from "./ticket/ticket.js";
+import { startWatch } from "./market/watch.js";
+import { codeWords, reasonWords, stateWords, typeWords } from "./lib/words.js";
 
 const SYMBOLS_REFRESH_MS = 60_000;
 const ANSWER_MS = 1_500; // an event may come before the answer to the request that caused it

@@ -1,15 +1,15 @@
 // Open positions: live profit, and every way to act on one: close, a part, by another, new stops.
 
-import { submit } from "./api.js";
-import { add, compare, percentOf, sub } from "./decimal.js";
-import { confirmed, facts, openDialog } from "./dialog.js";
-import { el, setAttribute, setText } from "./dom.js";
-import { gain, money, points, price, time, tone, volume } from "./format.js";
-import { cashWords, perPointOf } from "./moves.js";
-import { attempt, told } from "./outcome.js";
-import { priceField, valueOf, volumeField } from "./steppers.js";
-import { store } from "./store.js";
-import { liveTable } from "./table.js";
+import { submit } from "../lib/api.js";
+import { add, compare, percentOf, sub } from "../lib/decimal.js";
+import { confirmed, facts, openDialog } from "../lib/dialog.js";
+import { el, setAttribute, setText } from "../lib/dom.js";
+import { gain, money, points, price, time, tone, volume } from "../lib/format.js";
+import { cashWords, perPointOf } from "../market/moves.js";
+import { attempt, told } from "../lib/outcome.js";
+import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
+import { liveTable } from "../lib/table.js";
 
 let table;
 let total;

@@ -3,13 +3,13 @@
 // Lines can be dragged. Times are the reader's, as everywhere in the terminal; days are the server's, UTC.
 // Numbers become floats here and only here: a pixel needs no cents.
 
-import { get } from "./api.js";
-import { el, recall, remember, setText } from "./dom.js";
+import { get } from "../lib/api.js";
+import { el, recall, remember, setText } from "../lib/dom.js";
 import { makeDraggable } from "./drag.js";
-import { clock, date, price } from "./format.js";
+import { clock, date, price } from "../lib/format.js";
 import { chartLines } from "./lines.js";
 import { dragWords, moveLine, perPointOf } from "./moves.js";
-import { store } from "./store.js";
+import { store } from "../lib/store.js";
 
 const INTERVALS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400 };
 const PAGE = 500;
@@ -50,7 +50,7 @@ export async function startChart(panel) {
   store.on("positions orders smarts live draft selected quotes", drawLines);
   window.addEventListener("td-theme", applyTheme);
   try {
-    library = await import("../../vendor/lightweight-charts.mjs");
+    library = await import("../../../vendor/lightweight-charts.mjs");
   } catch (error) {
     console.error(error);
     showNote("The chart library is not installed (static/vendor). Everything else works without it.");

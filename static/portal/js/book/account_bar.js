@@ -1,9 +1,9 @@
 // The bar of the account: what it has, what is free, how near trouble is, and whether what is shown is live.
 
-import { compare } from "./decimal.js";
-import { el, setAttribute, setText } from "./dom.js";
-import { gain, money, tone } from "./format.js";
-import { store } from "./store.js";
+import { compare } from "../lib/decimal.js";
+import { el, setAttribute, setText } from "../lib/dom.js";
+import { gain, money, tone } from "../lib/format.js";
+import { store } from "../lib/store.js";
 
 const FIGURES = [
   ["balance", "Balance"],

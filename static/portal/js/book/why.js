@@ -1,12 +1,12 @@
 // Why was I closed: a deal's evidence in sentences, then every recorded figure.
 
-import { get } from "./api.js";
-import { trim } from "./decimal.js";
-import { facts, openDialog } from "./dialog.js";
-import { el } from "./dom.js";
-import { exactTime, gain, money, price, volume } from "./format.js";
-import { store } from "./store.js";
-import { plainWords, reasonWords } from "./words.js";
+import { get } from "../lib/api.js";
+import { trim } from "../lib/decimal.js";
+import { facts, openDialog } from "../lib/dialog.js";
+import { el } from "../lib/dom.js";
+import { exactTime, gain, money, price, volume } from "../lib/format.js";
+import { store } from "../lib/store.js";
+import { plainWords, reasonWords } from "../lib/words.js";
 
 /** Open the story of a deal. */
 export async function explainDeal(ticket) {

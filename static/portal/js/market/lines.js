@@ -1,10 +1,10 @@
 // Which lines the chart draws for the selected symbol, and what moving one would change: pure, from the store to a
 // list. Where an account holds more than can be read, positions become one line a side and far lines lose their names.
 
-import { add, div, mul, sub } from "./decimal.js";
-import { volume } from "./format.js";
-import { isLiveSmart } from "./store.js";
-import { stopWords, typeWords } from "./words.js";
+import { add, div, mul, sub } from "../lib/decimal.js";
+import { volume } from "../lib/format.js";
+import { isLiveSmart } from "../lib/store.js";
+import { stopWords, typeWords } from "../lib/words.js";
 
 const SINGLE_POSITIONS = 6;
 const NAMED = 14;

@@ -2,13 +2,13 @@
 // An arrow tells which way the bid went last; a price that moved is tinted for a moment, once a second at most, so
 // that a fast market does not flicker. Figures keep their colour.
 
-import { get } from "./api.js";
-import { compare, trim } from "./decimal.js";
-import { facts } from "./dialog.js";
-import { money, percentChange, points, price } from "./format.js";
-import { el, keyed, setAttribute, setText } from "./dom.js";
-import { OLD_QUOTE_MS, store } from "./store.js";
-import { plainWords } from "./words.js";
+import { get } from "../lib/api.js";
+import { compare, trim } from "../lib/decimal.js";
+import { facts } from "../lib/dialog.js";
+import { money, percentChange, points, price } from "../lib/format.js";
+import { el, keyed, setAttribute, setText } from "../lib/dom.js";
+import { OLD_QUOTE_MS, store } from "../lib/store.js";
+import { plainWords } from "../lib/words.js";
 
 const FLASH_MS = 450;
 const FLASH_EVERY_MS = 1_000; // and up to as much again, so that rows do not blink together

@@ -1,16 +1,16 @@
 // What was executed and what was booked: deals with their reason and evidence, and the ledger, of some days, a symbol
 // or a kind. Pages are read when a tab is looked at, and again after something happened; headers sort what was read.
 
-import { get } from "./api.js";
+import { get } from "../lib/api.js";
 import { BalanceCurve } from "./curve.js";
-import { add } from "./decimal.js";
-import { debounced, el, freshId, setAttribute, setText } from "./dom.js";
-import { date, gain, money, price, time, tone } from "./format.js";
-import { attempt, failedBy } from "./outcome.js";
-import { store } from "./store.js";
-import { liveTable } from "./table.js";
+import { add } from "../lib/decimal.js";
+import { debounced, el, freshId, setAttribute, setText } from "../lib/dom.js";
+import { date, gain, money, price, time, tone } from "../lib/format.js";
+import { attempt, failedBy } from "../lib/outcome.js";
+import { store } from "../lib/store.js";
+import { liveTable } from "../lib/table.js";
 import { explainDeal } from "./why.js";
-import { LEDGER_KINDS, ledgerWords, reasonWords } from "./words.js";
+import { LEDGER_KINDS, ledgerWords, reasonWords } from "../lib/words.js";
 
 const PAGE = 50;
 

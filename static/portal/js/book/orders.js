@@ -1,15 +1,15 @@
 // Waiting orders: see how far the market is, change, cancel. Dealer requests that wait are shown with them.
 
-import { submit } from "./api.js";
-import { confirmed, openDialog } from "./dialog.js";
-import { el, setAttribute, setText } from "./dom.js";
-import { points, price, time, volume } from "./format.js";
-import { cashWords, perPointOf } from "./moves.js";
-import { told } from "./outcome.js";
-import { priceField, valueOf } from "./steppers.js";
-import { store } from "./store.js";
-import { liveTable } from "./table.js";
-import { plainWords, typeWords } from "./words.js";
+import { submit } from "../lib/api.js";
+import { confirmed, openDialog } from "../lib/dialog.js";
+import { el, setAttribute, setText } from "../lib/dom.js";
+import { points, price, time, volume } from "../lib/format.js";
+import { cashWords, perPointOf } from "../market/moves.js";
+import { told } from "../lib/outcome.js";
+import { priceField, valueOf } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
+import { liveTable } from "../lib/table.js";
+import { plainWords, typeWords } from "../lib/words.js";
 
 const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
 

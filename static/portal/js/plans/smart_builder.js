@@ -1,15 +1,15 @@
 // The builder of a smart order: an entry, take-profit levels as rows, stops; what it would bring and risk is told
 // by the server while it is typed, and drawn on the chart.
 
-import { ApiError, ask, submit } from "./api.js";
-import { compare, mul, parse, stepped, text, units } from "./decimal.js";
-import { debounced, el, freshId, recall, remember, setAttribute, setText } from "./dom.js";
-import { gain, money, price, tone, volume } from "./format.js";
-import { attempt, failedBy, told } from "./outcome.js";
+import { ApiError, ask, submit } from "../lib/api.js";
+import { compare, mul, parse, stepped, text, units } from "../lib/decimal.js";
+import { debounced, el, freshId, recall, remember, setAttribute, setText } from "../lib/dom.js";
+import { gain, money, price, tone, volume } from "../lib/format.js";
+import { attempt, failedBy, told } from "../lib/outcome.js";
 import { LevelRows } from "./smart_levels.js";
-import { priceField, valueOf, volumeField } from "./steppers.js";
-import { store } from "./store.js";
-import { errorLine } from "./words.js";
+import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
+import { errorLine } from "../lib/words.js";
 
 const REFRESH_MS = 6_000;
 

@@ -1,10 +1,10 @@
 // The rows of take-profit levels: price, percent, and what each would bring: as the server says in the builder, as
 // `moneyOf` estimates in the dialog that changes a plan. Enter in the last row adds one; arrows step price and percent.
 
-import { add, compare, div, parse, stepped, sub, text, trim, units } from "./decimal.js";
-import { el, setAttribute, setText } from "./dom.js";
-import { gain, points, tone, volume } from "./format.js";
-import { priceField, valueOf } from "./steppers.js";
+import { add, compare, div, parse, stepped, sub, text, trim, units } from "../lib/decimal.js";
+import { el, setAttribute, setText } from "../lib/dom.js";
+import { gain, points, tone, volume } from "../lib/format.js";
+import { priceField, valueOf } from "../lib/steppers.js";
 
 const MOST = 20;
 const PERCENT_STEP = "5";

@@ -1,17 +1,17 @@
 // Looking into a plan and changing it. A change names the version that was seen; where another one exists by then,
 // the dialog shows how the plan stands now and lets the trader decide again.
 
-import { ApiError, get, submit } from "./api.js";
-import { compare, div, mul, parse, sub } from "./decimal.js";
-import { facts, openDialog } from "./dialog.js";
-import { el, freshId } from "./dom.js";
-import { exactTime, gain, money, points, price, volume } from "./format.js";
-import { perPointOf } from "./moves.js";
-import { failedBy, told } from "./outcome.js";
+import { ApiError, get, submit } from "../lib/api.js";
+import { compare, div, mul, parse, sub } from "../lib/decimal.js";
+import { facts, openDialog } from "../lib/dialog.js";
+import { el, freshId } from "../lib/dom.js";
+import { exactTime, gain, money, points, price, volume } from "../lib/format.js";
+import { perPointOf } from "../market/moves.js";
+import { failedBy, told } from "../lib/outcome.js";
 import { LevelRows } from "./smart_levels.js";
-import { priceField, valueOf } from "./steppers.js";
-import { store } from "./store.js";
-import { plainWords, stateWords, stopWords } from "./words.js";
+import { priceField, valueOf } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
+import { plainWords, stateWords, stopWords } from "../lib/words.js";
 
 const digitsOf = (plan) => plan.digits ?? store.digits(plan.symbol);
 const isOpen = (level) => level.status === "PENDING" || level.status === "TRIGGERED";

@@ -1,10 +1,10 @@
 // The balance of the account as a line of steps: what the ledger says after each entry, nothing in between and nothing
 // estimated. It shows the newest entries of the days that are chosen.
 
-import { list } from "./api.js";
-import { el, setText } from "./dom.js";
-import { clock, date, money } from "./format.js";
-import { store } from "./store.js";
+import { list } from "../lib/api.js";
+import { el, setText } from "../lib/dom.js";
+import { clock, date, money } from "../lib/format.js";
+import { store } from "../lib/store.js";
 
 const MOST = 1_000;
 
@@ -22,7 +22,7 @@ export class BalanceCurve {
   /** Read the entries and draw them. */
   async show() {
     const turn = ++this.turn;
-    this.library ??= await import("../../vendor/lightweight-charts.mjs");
+    this.library ??= await import("../../../vendor/lightweight-charts.mjs");
     const rows = await list("/ledger/", { account: store.login, ...this.query() }, MOST);
     if (turn !== this.turn) return;
     this.chart ??= this.make();

@@ -2,15 +2,15 @@
 // B and S choose the side and put the focus on the confirming button, Enter sends. Estimates come from the
 // server's margin preview; distances are counted exactly in points.
 
-import { ask, ApiError, submit } from "./api.js";
-import { compare, parse, trim } from "./decimal.js";
-import { debounced, el, freshId, recall, remember, setText } from "./dom.js";
+import { ask, ApiError, submit } from "../lib/api.js";
+import { compare, parse, trim } from "../lib/decimal.js";
+import { debounced, el, freshId, recall, remember, setText } from "../lib/dom.js";
 import { Exits } from "./exits.js";
-import { money, points, price, volume } from "./format.js";
-import { attempt, failedBy, told } from "./outcome.js";
-import { priceField, valueOf, volumeField } from "./steppers.js";
-import { store } from "./store.js";
-import { errorLine, typeWords } from "./words.js";
+import { money, points, price, volume } from "../lib/format.js";
+import { attempt, failedBy, told } from "../lib/outcome.js";
+import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
+import { errorLine, typeWords } from "../lib/words.js";
 
 const KINDS = [
   ["market", "Market"],

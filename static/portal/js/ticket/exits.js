@@ -2,11 +2,11 @@
 // a price is what is sent: a distance counts from the entry of the moment, money goes by the value of a point that
 // the server told for this volume. Stops round to less loss, targets to no less gain.
 
-import { abs, mul, parse, round, text, trim, units } from "./decimal.js";
-import { el, recall, remember, setAttribute, setText } from "./dom.js";
-import { money, points, price } from "./format.js";
-import { priceField, valueOf } from "./steppers.js";
-import { store } from "./store.js";
+import { abs, mul, parse, round, text, trim, units } from "../lib/decimal.js";
+import { el, recall, remember, setAttribute, setText } from "../lib/dom.js";
+import { money, points, price } from "../lib/format.js";
+import { priceField, valueOf } from "../lib/steppers.js";
+import { store } from "../lib/store.js";
 
 const MODES = ["price", "points", "money"];
 const NAMES = { sl: "Stop loss", tp: "Take profit" };

@@ -1,15 +1,15 @@
 // The list of smart orders: one row a plan, a dot and a letter a level, progress, the stop in force and what makes
 // it. Acts on a plan: look into it, change it, close it now, cancel it.
 
-import { get, list, submit } from "./api.js";
-import { confirmed } from "./dialog.js";
-import { debounced, el, keyed, setAttribute, setText } from "./dom.js";
-import { gain, price, tone, volume } from "./format.js";
-import { failedBy, told } from "./outcome.js";
+import { get, list, submit } from "../lib/api.js";
+import { confirmed } from "../lib/dialog.js";
+import { debounced, el, keyed, setAttribute, setText } from "../lib/dom.js";
+import { gain, price, tone, volume } from "../lib/format.js";
+import { failedBy, told } from "../lib/outcome.js";
 import { editPlan, showPlan } from "./smart_dialogs.js";
-import { isLiveSmart, store } from "./store.js";
-import { liveTable } from "./table.js";
-import { stateWords, stopWords } from "./words.js";
+import { isLiveSmart, store } from "../lib/store.js";
+import { liveTable } from "../lib/table.js";
+import { stateWords, stopWords } from "../lib/words.js";
 
 const DOTS = { PENDING: "P", TRIGGERED: "T", FILLED: "F", CANCELLED: "C" };
 const FILTERS = [

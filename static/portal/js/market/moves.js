@@ -1,11 +1,11 @@
 // What moving a line of the chart does: the same requests as the dialogs send, done at once and told with an Undo.
 // A refusal is told with its code, and the line is where the server has it.
 
-import { ask, get, submit } from "./api.js";
-import { abs, mul, round } from "./decimal.js";
-import { gain, money, points, price } from "./format.js";
-import { failedBy, told } from "./outcome.js";
-import { store } from "./store.js";
+import { ask, get, submit } from "../lib/api.js";
+import { abs, mul, round } from "../lib/decimal.js";
+import { gain, money, points, price } from "../lib/format.js";
+import { failedBy, told } from "../lib/outcome.js";
+import { store } from "../lib/store.js";
 
 const NAMES = { sl: "Stop loss", tp: "Take profit", price: "Price", limit_price: "Limit price" };
 
