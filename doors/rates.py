@@ -14,6 +14,8 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from doors.address import caller_address, limit_key
+
 MAX_CALLERS = 10_000
 
 
@@ -48,7 +50,7 @@ class UserRate(BaseThrottle):
         """Return whom the request counts for."""
         if request.user and request.user.is_authenticated:
             return f"user {request.user.pk}"
-        return f"address {self.get_ident(request)}"
+        return f"address {limit_key(caller_address(request))}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Return whether this request may go on."""
@@ -67,4 +69,4 @@ class LoginRate(UserRate):
 
     def caller(self, request: Request) -> str:
         """Return the address."""
-        return f"address {self.get_ident(request)}"
+        return f"address {limit_key(caller_address(request))}"

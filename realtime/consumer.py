@@ -16,12 +16,12 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 from rest_framework.exceptions import ParseError
 from structlog import get_logger
 
+from doors.address import came_by_tls
 from doors.jsonio import loads
 from doors.scope import number_of
 from realtime import rights, snapshot
@@ -107,8 +107,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         origin, host = headers.get(b"origin"), headers.get(b"host", "")
-        secure = settings.HTTPS or headers.get(b"x-forwarded-proto") == "https"
-        same_site = rights.origin_allowed(origin, host, secure=secure)
+        same_site = rights.origin_allowed(origin, host, secure=came_by_tls(self.scope))
         if origin is not None and not same_site:
             return None
         if "ticket" in query:

@@ -7,6 +7,7 @@
     DEBUG          0 (default) or 1
     ALLOWED_HOSTS  comma separated (default: this machine's own names)
     HTTPS          1: cookies, redirects and HSTS as a server behind TLS wants them
+    PROXY_COUNT    proxies in front, each of which adds to X-Forwarded-For (default 0)
 
 It promises that the defaults are safe to show to a network. It holds no rules of trading;
 those are rows (symbols, groups) and the engine.
@@ -33,6 +34,9 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(DESK_DATA)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 HTTPS = env.bool("HTTPS", default=False)
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)  # doors/address.py
+if PROXY_COUNT < 0:
+    raise ImproperlyConfigured(f"PROXY_COUNT={PROXY_COUNT}: 0 or the number of proxies in front is needed")
 
 # ---- what the desk reads ----
 DESK_SHARDS = env.int("DESK_SHARDS", default=1)
@@ -188,7 +192,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+AXES_CLIENT_IP_CALLABLE = "doors.address.caller_address"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "portal.views.locked_out"
@@ -209,7 +213,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "doors.jsonio.AlwaysJson",
     "EXCEPTION_HANDLER": "doors.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "NUM_PROXIES": env.int("PROXY_COUNT", default=0),
 }
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
@@ -276,7 +279,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # asked from inside, without TLS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if env.int("PROXY_COUNT", default=0):
+if PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
