@@ -16,6 +16,7 @@ from django.db import models
 from accounts import choices
 from dealing.columns import NumericField, one_of, plain
 from engine import enums
+from engine.masks import MaskError, masks_from
 from engine.settings import Group as EngineGroup
 from engine.settings import SettingError, currency_digits
 
@@ -258,10 +259,26 @@ class LedgerEntry(models.Model):
 
 
 class ManagerScope(models.Model):
-    """Which groups a member of staff sees and acts on: masks such as `retail*`, separated by commas."""
+    """Which groups a member of staff sees and acts on: masks such as `retail*,!retail-vip*` (engine/masks.py)."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    group_masks = models.CharField(max_length=400, default="*")
+    group_masks = models.CharField(max_length=400, default="", blank=True)
 
     def __str__(self) -> str:
         return f"{self.user}: {self.group_masks}"
+
+    def clean(self) -> None:
+        """Refuse what is no list of masks, in a sentence."""
+        try:
+            masks_from(self.group_masks)
+        except MaskError as error:
+            raise ValidationError({"group_masks": str(error)}) from None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write the masks, whoever asks, only where they can be read.
+
+        Raises:
+            ValidationError: they are no list of masks.
+        """
+        self.clean()
+        super().save(*args, **kwargs)

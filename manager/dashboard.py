@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
-from accounts.selectors import accounts_visible_to, logins_visible_to
-from dealing import services
-from dealing.models import Command, EngineShard, Gap, PoisonItem, TickCount
+from dealing.models import Command, EngineShard, Gap, Halt, PoisonItem, TickCount
+from live import rights
 from manager import live
 from manager.admin import evidence, show, tables
 from markets.models import Symbol
@@ -34,7 +33,7 @@ Card = dict[str, Any]
 def figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to the context of the first page what this member of staff may see."""
     user = request.user
-    logins = logins_visible_to(user)
+    logins = rights.logins_for(user)
     may = {name: tables.may_see(request, name) for name in SHOWN}
     states = _states(user) if may["accounts.account"] else {}
     shards = _shards()
@@ -51,7 +50,7 @@ def figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["shards"] = shards
     context["ticks"] = _ticks()
     context["switches"] = [
-        (switch.scope, switch.key or "all", switch.level.replace("_", " ")) for switch in services.halts()
+        (switch.scope, switch.key or "all", switch.level.replace("_", " ")) for switch in _switches(user)
     ]
     context["market"] = _market(logins if may["positions.position"] else None)
     context["nearest"] = _nearest(states) if may["accounts.account"] else ""
@@ -65,9 +64,9 @@ SHOWN = ("accounts.account", "positions.position", "positions.deal", "orders.dea
 def _states(user: Any) -> dict[int, dict[str, Any]]:
     """Return what the desk shows of the accounts with positions that may be seen."""
     states = live.account_states()
-    if user.is_superuser:
+    if rights.sees_everything(user):
         return states
-    seen = set(accounts_visible_to(user).filter(login__in=states).order_by().values_list("login", flat=True))
+    seen = set(rights.accounts_for(user).filter(login__in=states).order_by().values_list("login", flat=True))
     return {login: state for login, state in states.items() if login in seen}
 
 
@@ -79,7 +78,7 @@ def _card(
 
 
 def _account_cards(user: Any, states: dict[int, dict[str, Any]]) -> list[Card]:
-    accounts = accounts_visible_to(user).order_by()
+    accounts = rights.accounts_for(user).order_by()
     equity: dict[str, Decimal] = defaultdict(Decimal)
     digits: dict[str, int] = {}
     totals = accounts.values_list("currency").annotate(Sum("balance"), Sum("credit"), Count("pk"))
@@ -162,7 +161,8 @@ def _desk_cards(shards: list[dict[str, Any]], request: HttpRequest) -> list[Card
         }
     ]
     if tables.may_see(request, "dealing.gap", "dealing.poisonitem"):
-        gaps, items = Gap.objects.filter(seen_by="").count(), PoisonItem.objects.count()
+        gaps = Gap.objects.filter(seen_by="").count()
+        items = rights.scoped(request.user, PoisonItem.objects.all()).count()
         cards.append(
             _card(
                 "To be looked at", [f"{gaps + items:,}"], f"{gaps:,} gaps unseen, {items:,} unprocessable", "dealing_gap",
@@ -197,6 +197,12 @@ def _shards() -> list[dict[str, Any]]:
             }
         )
     return shards
+
+
+def _switches(user: Any) -> Any:
+    """Return the kill switches that are turned and may be seen; every shard keeps a row of those it obeys."""
+    rows = Halt.objects.filter(Q(shard=0) | Q(scope="account")).order_by("scope", "key")
+    return rights.scoped(user, rows)
 
 
 def _ticks() -> list[tuple[str, str]]:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group as Role
 from django.db import transaction
 
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
 from dealing import services
+from live.roles import put_roles
 from manager import live
 from markets.models import Symbol
 from markets.setup import put_symbols
@@ -106,13 +107,6 @@ PEOPLE = (
         ({"login": 1004, "group": "retail", "deposit": "5000", "tier": "FREE", "leverage": 30},),
     ),
 )  # fmt: skip
-#: What the demo dealer may do: look at everything of their groups, trade for them, act on the queue; no money.
-DEALER_RIGHTS = (
-    "view_account", "change_account", "view_ledgerentry", "view_order", "change_order", "view_smartorder",
-    "change_smartorder", "view_dealerrequest", "change_dealerrequest", "view_position", "change_position",
-    "view_deal", "view_symbol", "view_group", "place_orders", "turn_switches",
-)  # fmt: skip
-
 #: First trades: login, symbol, type, volume, and distances from the market in percent (SL, TP, price).
 TRADES: tuple[dict[str, Any], ...] = (
     {"login": 1001, "symbol": "EURUSD", "type": "buy", "volume": "0.50", "sl": "-0.8", "tp": "1.2"},
@@ -195,9 +189,8 @@ def _people(path: Path, loaded: Loaded, *, new_passwords: bool) -> dict[str, Any
             user.save()
         if is_new and person.role == "dealer":
             ManagerScope.objects.create(user=user, group_masks="pro,retail")
-            apps = ("accounts", "manager", "markets", "orders", "positions")
-            rights = Permission.objects.filter(codename__in=DEALER_RIGHTS, content_type__app_label__in=apps)
-            user.user_permissions.set(rights)
+            put_roles()
+            user.groups.set(Role.objects.filter(name="head dealer"))
         users[person.username] = user
         loaded.logins.append(
             {

@@ -14,4 +14,7 @@ class Right(models.Model):
             ("place_orders", "Can place orders for clients"),
             ("override_terms", "Can set another price or time, and leave out checks of money and margin"),
             ("turn_switches", "Can turn the kill switches of accounts and groups"),
+            ("set_owner", "Can say whose an account is"),
+            ("set_group", "Can move an account to another group"),
+            ("set_leverage", "Can set the leverage of an account"),
         )

@@ -1,4 +1,4 @@
-"""Who may open a socket and what he may see on it, judged from rows each time.
+"""Who has opened a socket, and whether that still holds, judged from rows each time; whose an account is, says live/rights.py.
 
 A browser comes with its session cookie and an Origin that equals the address it came to, scheme, host and
 port; other programs bring a ticket that works once within 30 s. Open sockets are judged again every few
@@ -26,7 +26,7 @@ from django.contrib.sessions.models import Session
 from django.http.request import split_domain_port, validate_host
 from django.utils.crypto import constant_time_compare
 
-from doors.scope import own_accounts
+from live.rights import own_accounts, watched
 from realtime.outlet import Spreads
 
 TICKET_TTL_S = 30
@@ -127,13 +127,9 @@ def _redis() -> redis.Redis:
 
 def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[int]) -> Standing:
     """Return what the rows say about these users, sessions and accounts."""
-    account = apps.get_model("accounts", "Account")
     active = get_user_model().objects.filter(pk__in=list(users), is_active=True)
     asked = frozenset(logins)
-    rows = account.objects.filter(login__in=list(asked), enabled=True).values_list(
-        "login", "user_id", "group_id"
-    )
-    found = list(rows)
+    found = watched(asked)
     return Standing(
         users=frozenset(active.values_list("pk", flat=True)),
         sessions=living_sessions(sessions),

@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "manager",
     "portal",
     "scenario",
+    "live",
 ]
 
 MIDDLEWARE = [

@@ -13,14 +13,16 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from accounts.models import Account, Group
-from accounts.selectors import accounts_visible_to, groups_visible_to
 from dealing import services
 from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
+from live import rights
+from live.rights import Right
 from manager import live, words
 from manager.admin import account_page, show
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import BIGINT_DIGITS, LiveChangeList
 from manager.admin.export import CHUNK
+from manager.admin.filters import SeenFilter
 from manager.admin.record import Section
 from manager.admin.reloading import ReloadingAdmin
 from manager.forms import HALT_WORDS, ConfirmForm, HaltForm, MoneyForm, OrderForm
@@ -34,6 +36,8 @@ DESK_COLUMNS = ("balance", "credit", "margin_call", "ledger_seq", "event_seq", "
 
 class AccountForm(forms.ModelForm):
     """Settings of an account; a group of another currency or mode is refused while anything is open."""
+
+    actor: Any = None
 
     class Meta:
         model = Account
@@ -49,6 +53,15 @@ class AccountForm(forms.ModelForm):
                 data = data.copy()
                 data["user"] = "0"
         super().__init__(data, *args, **kwargs)
+
+    def clean_agent(self) -> int | None:
+        """Refuse an agent whom the one who edits may not see: commission would go out of their sight."""
+        agent: int | None = self.cleaned_data["agent"]
+        if agent is None or agent == self.initial.get("agent"):
+            return agent
+        if not rights.accounts_for(self.actor).filter(login=agent).exists():
+            raise forms.ValidationError(f"there is no account {agent}")
+        return agent
 
     def clean_group(self) -> Group:
         """Refuse a move that would falsify what the account holds."""
@@ -93,7 +106,7 @@ class AccountAdmin(ReloadingAdmin):
         "login", "name", "group", "shown_balance", "shown_equity", "shown_floating", "shown_margin",
         "shown_free", "shown_level", "shown_flags",
     )  # fmt: skip
-    list_filter = ("group", "tier", "margin_call", "enabled", "read_only", "close_only", "halt")
+    list_filter = (("group", SeenFilter), "tier", "margin_call", "enabled", "read_only", "close_only", "halt")
     search_words = (
         "login__startswith",
         "name__icontains",
@@ -128,10 +141,6 @@ class AccountAdmin(ReloadingAdmin):
         for row in rows:
             row.live = states.get(row.login)
 
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[Account]":
-        """Return the accounts that this manager may see."""
-        return accounts_visible_to(request.user)
-
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Return one account with what the desk shows of it."""
         row = super().get_object(request, object_id, from_field)
@@ -144,19 +153,14 @@ class AccountAdmin(ReloadingAdmin):
         return account_page.sections(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Sequence[str]:
-        """Return what cannot be edited: the login once it is given."""
-        return ("login",) if obj else ()
+        """Return what cannot be edited: the login once it is given, and fields that take a right of their own."""
+        closed = rights.closed_fields(request.user, self.kind_of_row, row=obj)
+        return ("login", *closed) if obj else closed
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the next free login."""
         highest = Account.objects.aggregate(high=Max("login"))["high"] or 1000
         return {"login": highest + 1}
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer only the groups that this manager may see."""
-        if db_field.name == "group":
-            kwargs["queryset"] = groups_visible_to(request.user)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def write(self, obj: Account, form: Any, *, change: bool) -> None:
         """Write the settings that changed, and nothing that the desk writes."""
@@ -237,10 +241,10 @@ class AccountAdmin(ReloadingAdmin):
     @action(description="Money", icon="payments", permissions=["move_money"])
     def money(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Deposit, withdraw, give or take credit, charge, correct."""
-        account = found(self, request, object_id, right="manager.move_money")
+        account = found(self, request, object_id, right=Right.MOVE_MONEY)
         state = account.live or {}
         free = state.get("free_margin")
-        may_override = request.user.has_perm("manager.override_terms")
+        may_override = rights.may(request.user, Right.OVERRIDE_TERMS)
         return act(
             self, request,
             title=f"Move money of account {account.login}",
@@ -263,10 +267,10 @@ class AccountAdmin(ReloadingAdmin):
     @action(description="New order", icon="add_shopping_cart", permissions=["place_orders"])
     def order(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Place an order for the account as a manager."""
-        account = found(self, request, object_id, right="manager.place_orders")
+        account = found(self, request, object_id, right=Right.PLACE_ORDERS)
         names = list(Symbol.objects.values_list("name", flat=True))
         form = OrderForm(
-            request.POST or None, symbols=names, may_override=request.user.has_perm("manager.override_terms")
+            request.POST or None, symbols=names, may_override=rights.may(request.user, Right.OVERRIDE_TERMS)
         )
         return act(
             self, request,
@@ -288,7 +292,7 @@ class AccountAdmin(ReloadingAdmin):
     @action(description="Kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the account's kill switch."""
-        account = found(self, request, object_id, right="manager.turn_switches")
+        account = found(self, request, object_id, right=Right.TURN_SWITCHES)
         return act(
             self, request,
             title=f"Kill switch of account {account.login}",
@@ -338,11 +342,11 @@ class AccountAdmin(ReloadingAdmin):
 
     def has_close_permission(self, request: HttpRequest) -> bool:
         """Return whether this member of staff may close positions."""
-        return request.user.has_perm("positions.change_position")
+        return rights.may(request.user, Right.CLOSE)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Return whether this member of staff may cancel orders."""
-        return request.user.has_perm("orders.change_order")
+        return rights.may(request.user, Right.CANCEL)
 
     @admin.action(description="Close all positions", permissions=["close"])
     def close_all(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
@@ -362,7 +366,7 @@ class AccountAdmin(ReloadingAdmin):
             says=lambda given: [
                 f"Every open position of {given['rows']} accounts is closed at the market, smart orders' positions too."
             ],
-            right="positions.change_position", none="None of the chosen accounts has an open position.",
+            right=Right.CLOSE, none="None of the chosen accounts has an open position.",
         )  # fmt: skip
 
     @admin.action(description="Cancel all pending orders", permissions=["cancel"])
@@ -381,7 +385,7 @@ class AccountAdmin(ReloadingAdmin):
             ),
             listed=self._listed,
             says=lambda given: [f"Every pending order of {given['rows']} accounts is cancelled."],
-            right="orders.change_order", none="None of the chosen accounts has a pending order.",
+            right=Right.CANCEL, none="None of the chosen accounts has a pending order.",
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from dealing.services import ACCEPTED, Outcome
+from live import rights
 from manager.admin.base import DeskAdmin
 
 #: What asks the service: the form's values, and the key under which it acts once.
@@ -63,7 +64,7 @@ def found(admin: DeskAdmin, request: HttpRequest, object_id: Any, *, right: str 
     row = admin.get_object(request, str(object_id))
     if row is None or not admin.has_view_permission(request, row):
         raise Http404(f"there is no {admin.opts.verbose_name} {object_id}")
-    allowed = request.user.has_perm(right) if right else admin.has_act_permission(request, row)
+    allowed = rights.may(request.user, right) if right else admin.has_act_permission(request, row)
     if not allowed:
         raise PermissionDenied
     return row
@@ -138,7 +139,7 @@ def act_on_each(
     Raises:
         PermissionDenied: this member of staff may look and not act.
     """
-    allowed = request.user.has_perm(right) if right else admin.has_act_permission(request)
+    allowed = rights.may(request.user, right) if right else admin.has_act_permission(request)
     if not allowed:
         raise PermissionDenied
     chosen = list(rows[: MOST_AT_ONCE + 1])

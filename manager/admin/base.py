@@ -9,12 +9,13 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
-from accounts.selectors import logins_visible_to
+from live import rights
+from live.rights import Right
 from manager.admin.export import Exporting
 from manager.admin.record import Section
 
@@ -178,27 +179,61 @@ class DeskAdmin(Exporting, ModelAdmin):
         more = {"heading": self.heading, "named": f"{object_id}: history"}
         return super().history_view(request, object_id, {**more, **(extra_context or {})})
 
+    # Who may see and do what is decided by live/rights.py alone; here it is asked.
+
+    @property
+    def kind_of_row(self) -> str:
+        """Return the kind of its rows as rights name it."""
+        return str(self.opts.label_lower)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        """Return the rows that this member of staff may see: of these, lists, files and choices are made."""
+        return rights.scoped(request.user, super().get_queryset(request))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer, and take, only such rows of another kind as this member of staff may see."""
+        kwargs.setdefault(
+            "queryset", rights.scoped(request.user, db_field.remote_field.model._default_manager.all())
+        )
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
+        """Say that there is no such row: one that may not be seen looks the same."""
+        raise Http404(f"there is no {opts.verbose_name} {object_id}")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return whether this member of staff may look: the right to act includes it."""
+        return rights.may_view(request.user, self.kind_of_row)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether this member of staff may make rows of this kind."""
+        return rights.may_add(request.user, self.kind_of_row)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return whether this member of staff may change this row, or rows of this kind."""
+        return rights.may_change(request.user, self.kind_of_row, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return that nothing is deleted here."""
         return False
 
     def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may act on rows of this kind, through the services."""
-        return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+        return rights.may_change(request.user, self.kind_of_row)
 
     # Names of rights with a point would be looked up in the database before it has any.
 
     def has_move_money_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may book money."""
-        return request.user.has_perm("manager.move_money")
+        return rights.may(request.user, Right.MOVE_MONEY)
 
     def has_place_orders_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may place orders for clients."""
-        return request.user.has_perm("manager.place_orders")
+        return rights.may(request.user, Right.PLACE_ORDERS)
 
     def has_turn_switches_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may turn kill switches."""
-        return request.user.has_perm("manager.turn_switches")
+        return rights.may(request.user, Right.TURN_SWITCHES)
 
     def offered(self, obj: Any) -> Sequence[str] | None:
         """Return which of the page's actions make sense for a row as it is; None: all of them."""
@@ -251,20 +286,9 @@ class ReadOnlyAdmin(DeskAdmin):
         """Return that nothing is changed here."""
         return False
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return whether this member of staff may look: the right to act includes it."""
-        return super().has_view_permission(request, obj) or self.has_act_permission(request)
-
 
 class ScopedAdmin(ReadOnlyAdmin):
-    """Rows with a login: a manager sees those of the accounts in the groups of their masks."""
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        """Return the rows of the accounts that may be seen."""
-        rows = super().get_queryset(request)
-        if request.user.is_superuser:
-            return rows
-        return rows.filter(login__in=logins_visible_to(request.user))
+    """Rows with a login."""
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Let links name an account, a position, an order, a plan or a deal."""

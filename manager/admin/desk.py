@@ -6,15 +6,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.module_loading import import_string
 from unfold.decorators import action
+from unfold.views import ChangeList
 
-from accounts.selectors import accounts_visible_to, groups_visible_to
 from dealing import services
 from dealing.models import Command, Gap, Halt, HookFailure, PluginState, PoisonItem
+from live import rights
 from manager.admin import show, tables
 from manager.admin.acting import act, found
 from manager.admin.base import ReadOnlyAdmin, ScopedAdmin
@@ -22,7 +23,6 @@ from manager.admin.filters import CodeFilter, CreatedFilter
 from manager.admin.record import Section, facts
 from manager.forms import HALT_WORDS, ConfirmForm, HaltAnyForm, OptionsForm
 
-RIGHT = "manager.turn_switches"
 #: Pages of what a gap's report names.
 TOUCHED = {"position": "positions_position", "order": "orders_order", "smart": "orders_smartorder"}
 
@@ -45,17 +45,7 @@ class HaltAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Halt]":
         """Return each switch once: every shard keeps a row of those that concern it."""
-        rows = super().get_queryset(request).filter(shard=0) | Halt.objects.filter(scope="account")
-        if request.user.is_superuser:
-            return rows
-        groups = [group.name for group in groups_visible_to(request.user)]
-        logins = [
-            str(account.login) for account in accounts_visible_to(request.user).filter(pk__in=_halted())
-        ]
-        seen = rows.filter(scope__in=("server", "symbol"))
-        return (
-            seen | rows.filter(scope="group", key__in=groups) | rows.filter(scope="account", key__in=logins)
-        )
+        return super().get_queryset(request).filter(Q(shard=0) | Q(scope="account"))
 
     def sections(self, request: HttpRequest, obj: Halt) -> list[Section]:
         """Return the switch."""
@@ -85,17 +75,13 @@ class HaltAdmin(ReadOnlyAdmin):
         """Return since when."""
         return show.time(obj.at)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether this member of staff may look: who may turn them may."""
-        return super().has_view_permission(request, obj) or request.user.has_perm(RIGHT)
-
     @action(description="Turn a kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def turn(self, request: HttpRequest) -> HttpResponse:
         """Turn the switch of the server, a group, a symbol or an account."""
 
         def run(given: dict[str, Any], _: str) -> services.Outcome:
             scope, key = given["scope"], given["key"].strip()
-            why = self._foreign(request, scope, key)
+            why = rights.may_turn(request.user, scope, key)
             if why:
                 return services.Outcome(services.REFUSED, "invalid_setting", why)
             key = "" if scope == "server" else key
@@ -112,28 +98,6 @@ class HaltAdmin(ReadOnlyAdmin):
                 f"{_whom(given['scope'], given['key'].strip())} goes to {HALT_WORDS[given['level']]}."
             ],
         )  # fmt: skip
-
-    def _foreign(self, request: HttpRequest, scope: str, key: str) -> str:
-        """Return why this member of staff may not turn that switch, "" where they may."""
-        if scope in ("server", "symbol"):
-            may = request.user.has_perm("dealing.change_halt")
-            return (
-                ""
-                if may
-                else f"the switch of the {scope} concerns every group: you may turn those of your own"
-            )
-        if scope == "group":
-            is_seen = groups_visible_to(request.user).filter(pk=key).exists()
-        else:
-            is_login = key.isascii() and key.isdecimal() and len(key) <= 18
-            if not is_login:
-                return f"{key!r} is no login"
-            is_seen = accounts_visible_to(request.user).filter(pk=int(key)).exists()
-        return "" if is_seen else f"there is no {scope} {key!r}"
-
-
-def _halted() -> list[int]:
-    return [int(key) for key in Halt.objects.filter(scope="account").values_list("key", flat=True)]
 
 
 def _whom(scope: str, key: str) -> str:
@@ -217,6 +181,17 @@ class CommandAdmin(ScopedAdmin):
         return show.figure(f"{(obj.done_at - obj.created_at).total_seconds() * 1000:,.0f} ms")
 
 
+class GapChangeList(ChangeList):
+    """A page of gaps, each with how much it touched of what one may see."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page and count."""
+        super().get_results(request)
+        self.result_list: list[Any] = list(self.result_list)
+        for gap in self.result_list:
+            gap.touched = len(_touched(request, gap))
+
+
 @admin.register(Gap)
 class GapAdmin(ReadOnlyAdmin):
     """Ticks that were not traded on, with what they would have touched."""
@@ -235,6 +210,11 @@ class GapAdmin(ReadOnlyAdmin):
     )
     list_filter = ("cause", "shard")
     actions_detail = ("seen",)
+    unexported = ("report",)  # it names accounts of every group
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that counts what was touched of accounts that may be seen."""
+        return GapChangeList
 
     def offered(self, obj: Gap) -> Sequence[str]:
         """Return what may be done with it: to say that one has dealt with it."""
@@ -242,10 +222,7 @@ class GapAdmin(ReadOnlyAdmin):
 
     def sections(self, request: HttpRequest, obj: Gap) -> list[Section]:
         """Return the gap and what was touched inside it."""
-        touched = [line for line in obj.report if isinstance(line, dict)]
-        if not request.user.is_superuser:
-            seen = set(accounts_visible_to(request.user).values_list("login", flat=True))
-            touched = [line for line in touched if line.get("login") in seen]
+        touched = _touched(request, obj)
         body = show.table(
             ("What", "Account", "Symbol", "Trigger", "Level", "Reached"),
             [
@@ -297,9 +274,9 @@ class GapAdmin(ReadOnlyAdmin):
         return show.number(obj.missed) if obj.missed else "unknown"
 
     @admin.display(description="Touched")
-    def shown_touched(self, obj: Gap) -> Any:
-        """Return how much was touched inside it."""
-        return show.number(len(obj.report)) if isinstance(obj.report, list) else show.EMPTY
+    def shown_touched(self, obj: Any) -> Any:
+        """Return how much was touched inside it, of accounts that may be seen."""
+        return show.number(obj.touched)
 
     @action(description="I have seen it", icon="done", permissions=["act"])
     def seen(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -318,7 +295,7 @@ class GapAdmin(ReadOnlyAdmin):
             run=run,
             back=reverse("admin:dealing_gap_change", args=[gap.pk]),
             submit="I have dealt with it",
-            about=[("Touched", len(gap.report) if isinstance(gap.report, list) else show.EMPTY)],
+            about=[("Touched", len(_touched(request, gap)))],
         )  # fmt: skip
 
 
@@ -333,11 +310,17 @@ class PluginAdmin(ReadOnlyAdmin):
     search_words = ("name__icontains",)
     search_help_text = "Name"
     actions_list = ("configure",)
+    unexported = ("state",)  # a plugin's memory may name accounts of every group
 
     def sections(self, request: HttpRequest, obj: PluginState) -> list[Section]:
         """Return what it keeps, how it is loaded, and how often it failed."""
         loaded = [told for told in settings.DESK_PLUGINS if import_string(told["path"]).name == obj.name]
         failed = HookFailure.objects.filter(plugin=obj.name, shard=obj.shard)
+        memory = Section("Options and memory as of the last batch", body=show.raw(obj.state), is_wide=True)
+        # Memory may name accounts of every group.
+        options = Section(
+            "Options as of the last batch", body=show.text(self.shown_options(obj)), is_wide=True
+        )
         return [
             Section(
                 "Plugin",
@@ -345,7 +328,7 @@ class PluginAdmin(ReadOnlyAdmin):
                     ("Name", obj.name), ("Shard", obj.shard), ("Failures", str(sum(f.times for f in failed)) or "0")
                 ),
             ),
-            Section("Options and memory as of the last batch", body=show.raw(obj.state), is_wide=True),
+            *([memory] if rights.sees_everything(request.user) else [options]),
             Section("As it is loaded (DESK_PLUGINS)", body=show.raw(loaded), is_wide=True),
         ]  # fmt: skip
 
@@ -438,6 +421,16 @@ class PoisonAdmin(ReadOnlyAdmin):
     def shown_error(self, obj: PoisonItem) -> str:
         """Return the last line of the error."""
         return _last_line(obj.error)
+
+
+def _touched(request: HttpRequest, gap: Gap) -> list[dict[str, Any]]:
+    """Return what a gap's report says of accounts that this member of staff may see."""
+    lines = [line for line in gap.report if isinstance(line, dict)] if isinstance(gap.report, list) else []
+    if rights.sees_everything(request.user):
+        return lines
+    told = [line["login"] for line in lines if isinstance(line.get("login"), int)]
+    seen = set(rights.logins_for(request.user).filter(login__in=told).values_list("login", flat=True))
+    return [line for line in lines if line.get("login") in seen]
 
 
 def _last_line(text: str) -> str:

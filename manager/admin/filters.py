@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import Account
-from accounts.selectors import groups_visible_to
 from engine.codes import Code
+from live import rights
 from markets.models import Symbol
 
 
@@ -29,6 +29,15 @@ class SymbolFilter(SimpleListFilter):
         return queryset.filter(symbol=self.value()) if self.value() else queryset
 
 
+class SeenFilter(RelatedFieldListFilter):
+    """Rows by a row of another kind, of those that this member of staff may see."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        """Return the rows that may be chosen."""
+        seen = rights.scoped(request.user, field.remote_field.model._default_manager.all())
+        return [(row.pk, str(row)) for row in seen]
+
+
 class LoginGroupFilter(SimpleListFilter):
     """Rows of the accounts of one group."""
 
@@ -37,7 +46,7 @@ class LoginGroupFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the groups that this manager may see."""
-        return [(group.name, group.name) for group in groups_visible_to(request.user)]
+        return [(group.name, group.name) for group in rights.groups_for(request.user)]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         """Return the rows of the chosen group's accounts."""

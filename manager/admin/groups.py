@@ -14,9 +14,10 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import GROUP_FIXED, Account, Group, GroupSecurity
-from accounts.selectors import groups_visible_to
 from dealing import services
 from engine.enums import HaltScope
+from live import rights
+from live.rights import Right
 from manager import live, words
 from manager.admin import show
 from manager.admin.accounts import has_something_open
@@ -51,7 +52,7 @@ class GroupSecurityInline(TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether terms may be taken away: a change of the group like any other."""
-        return request.user.has_perm("accounts.change_group")
+        return rights.may_change(request.user, "accounts.group")
 
     has_add_permission = has_change_permission = has_delete_permission
 
@@ -62,6 +63,17 @@ class GroupForm(forms.ModelForm):
     class Meta:
         model = Group
         exclude = ("halt",)
+
+    actor: Any = None
+
+    def clean_name(self) -> str:
+        """Refuse a group that the one who makes it would not see."""
+        name: str = self.cleaned_data["name"]
+        if self.instance._state.adding and not rights.may_name_group(self.actor, name):
+            raise forms.ValidationError(
+                f"your masks do not cover {name}: you would not see the group you make"
+            )
+        return name
 
     def clean(self) -> dict[str, Any]:
         """Refuse another currency while there are accounts, another mode while something is open."""
@@ -149,8 +161,10 @@ class GroupAdmin(ReloadingAdmin):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Group]":
         """Return the groups of this manager's masks, with how many accounts each has."""
         of_group = Account.objects.filter(group=OuterRef("pk")).order_by().values("group")
-        return groups_visible_to(request.user).annotate(
-            accounts=Subquery(of_group.annotate(n=Count("pk")).values("n"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(accounts=Subquery(of_group.annotate(n=Count("pk")).values("n")))
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Sequence[str]:
@@ -193,7 +207,7 @@ class GroupAdmin(ReloadingAdmin):
     @action(description="Kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the group's kill switch."""
-        group = found(self, request, object_id, right="manager.turn_switches")
+        group = found(self, request, object_id, right=Right.TURN_SWITCHES)
         now = live.level_of("group", group.name)
         return act(
             self, request,

@@ -13,6 +13,8 @@ from unfold.decorators import action
 
 from dealing import services
 from engine.enums import FOREX_MODES, HaltScope
+from live import rights
+from live.rights import Right
 from manager import live, words
 from manager.admin import show
 from manager.admin.acting import act, found
@@ -211,12 +213,12 @@ class SymbolAdmin(ReloadingAdmin):
 
     def has_turn_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may turn switches that concern accounts of every group."""
-        return request.user.has_perms(("manager.turn_switches", "dealing.change_halt"))
+        return not rights.may_turn(request.user, "symbol", "")
 
     @action(description="Kill switch", icon="power_settings_new", permissions=["turn"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the symbol's kill switch."""
-        symbol = found(self, request, object_id, right="manager.turn_switches")
+        symbol = found(self, request, object_id, right=Right.TURN_SWITCHES)
         now = live.level_of("symbol", symbol.name)
         return act(
             self, request,

@@ -51,7 +51,8 @@ class OrderAdmin(TradingAdmin):
 
     def sections(self, request: HttpRequest, obj: Order) -> list[Section]:
         """Return the order with its deals and what the desk saw."""
-        deals = list(Deal.objects.filter(order=obj.ticket).order_by("ticket")[:50])
+        may_see_deals = tables.may_see(request, "positions.deal")
+        deals = list(Deal.objects.filter(order=obj.ticket).order_by("ticket")[:50]) if may_see_deals else []
         kind = {"pending": "warn", "completed": "good", "failed": "bad"}.get(obj.status, "")
         expires = "at the end of the day" if obj.expires_day else show.time(obj.expires_at)
         found_ = [
@@ -83,7 +84,7 @@ class OrderAdmin(TradingAdmin):
                     ("Dealers' queue", show.link("orders_dealerrequest", obj.request)),
                 ),
             ),
-            tables.deals(deals, none="It led to no deal."),
+            *([tables.deals(deals, none="It led to no deal.")] if may_see_deals else []),
         ]  # fmt: skip
         found_ += [
             Section(f"Why: deal {d.ticket}", body=evidence.shown(d.evidence), is_wide=True)

@@ -1,7 +1,7 @@
 """Users, their rights, and which groups a member of staff sees.
 
 Rights are given by superusers alone: whoever could give them could take them all. Other staff with the right to
-change users look after clients' users and cannot touch those of staff.
+change users look after clients of their groups and cannot touch users of staff. live/rights.py decides.
 """
 
 from typing import Any
@@ -16,10 +16,12 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from unfold.admin import StackedInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.views import ChangeList
 
 from accounts.models import Account, ManagerScope
+from live import rights
 from manager.admin import show
-from manager.admin.base import DeskAdmin, LiveChangeList
+from manager.admin.base import DeskAdmin
 
 admin.site.unregister(User)
 admin.site.unregister(Role)
@@ -40,9 +42,24 @@ class ScopeInline(StackedInline):
         """Return the form in the words of the trade."""
         return super().get_formset(
             request, obj, labels={"group_masks": "Groups"},
-            help_texts={"group_masks": "Masks separated by commas, such as retail*, pro. Without any: no account is seen."},
+            help_texts={"group_masks": "Masks separated by commas: retail*, !retail-vip*. * is any characters; ! excludes, and wins wherever it stands. Without any: no account is seen."},
             **kwargs,
         )  # fmt: skip
+
+
+class PeopleChangeList(ChangeList):
+    """A page of users, each with those of their accounts that may be seen."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page and its accounts."""
+        super().get_results(request)
+        self.result_list: list[Any] = list(self.result_list)
+        logins: dict[int, list[int]] = {}
+        owned = Account.objects.filter(user__in=[row.pk for row in self.result_list]).order_by("login")
+        for login, user in rights.scoped(request.user, owned).values_list("login", "user"):
+            logins.setdefault(user, []).append(login)
+        for row in self.result_list:
+            row.logins = logins.get(row.pk, [])
 
 
 @admin.register(User)
@@ -68,47 +85,23 @@ class UserAdmin(BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
     )
     search_help_text = "User name, name or e-mail"
     compressed_fields = True
-    #: What only a superuser gives.
-    RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Return what cannot be edited: times, and rights for all but superusers."""
-        times = ("last_login", "date_joined")
-        return times if request.user.is_superuser else (*times, *self.RIGHTS)
+        return ("last_login", "date_joined", *rights.closed_fields(request.user, self.kind_of_row))
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Return the filters: those that tell staff apart to those who see staff."""
+        return self.list_filter if request.user.is_superuser else ("is_active",)
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         """Return the scope of staff, for superusers."""
-        return self.inlines if request.user.is_superuser and obj is not None and obj.is_staff else ()
-
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether this user may be changed: staff by superusers only, the password included."""
-        if obj is not None and (obj.is_staff or obj.is_superuser) and not request.user.is_superuser:
-            return False
-        return super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: the log of what a member of staff changed hangs on their row."""
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the users: to those who are no superusers, only clients' users and themselves."""
-        rows = super().get_queryset(request)
-        if request.user.is_superuser:
-            return rows
-        return rows.filter(is_staff=False, is_superuser=False) | rows.filter(pk=request.user.pk)
+        may = rights.may_change(request.user, "accounts.managerscope")
+        return self.inlines if may and obj is not None and obj.is_staff else ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the list that adds accounts."""
-        return LiveChangeList
-
-    def add_live(self, rows: Any) -> None:
-        """Give each user the logins of their accounts."""
-        logins: dict[int, list[int]] = {}
-        found = Account.objects.filter(user__in=[row.pk for row in rows]).order_by("login")
-        for login, user in found.values_list("login", "user"):
-            logins.setdefault(user, []).append(login)
-        for row in rows:
-            row.logins = logins.get(row.pk, [])
+        return PeopleChangeList
 
     @admin.display(description="Name", ordering="last_name")
     def shown_name(self, obj: User) -> str:
@@ -151,11 +144,3 @@ class RoleAdmin(BaseRoleAdmin, DeskAdmin):  # type: ignore[misc]
     nothing = "No role yet: a role is a set of rights that several members of staff share."
     search_words = ("name__icontains",)
     search_help_text = "Name"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether this member of staff may make roles."""
-        return bool(request.user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether this member of staff may change roles."""
-        return bool(request.user.is_superuser)

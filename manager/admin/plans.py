@@ -73,6 +73,7 @@ class SmartOrderAdmin(TradingAdmin):
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
         """Return the plan, its levels, its stops, and its timeline."""
         stop, source, mark = obj.now
+        deals = Deal.objects.filter(position=obj.position).order_by("ticket")[:100] if obj.position else ()
         entry = (
             f"{obj.get_entry_display()} at {obj.entry_price}" if obj.entry_price else obj.get_entry_display()
         )
@@ -122,7 +123,7 @@ class SmartOrderAdmin(TradingAdmin):
                 ("Time", "Event", "Version", "Numbers"),
                 [(show.time(e.time), show.words(e.what), e.version, _numbers(e.data)) for e in obj.timeline.all()[:500]],
             ),
-            tables.deals(Deal.objects.filter(position=obj.position).order_by("ticket")[:100] if obj.position else ()),
+            *([tables.deals(deals)] if tables.may_see(request, "positions.deal") else []),
         ]  # fmt: skip
 
     @admin.display(description="Made", ordering="created_at")

@@ -14,6 +14,8 @@ from unfold.decorators import action
 from accounts.models import LedgerEntry
 from dealing import services
 from engine.enums import By
+from live import rights
+from live.rights import Right
 from manager import live
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
@@ -127,9 +129,9 @@ class PositionAdmin(TradingAdmin):
                     ("Leverage", f"1:{show.plain(obj.leverage)}"), ("Margin rate", show.plain(obj.margin_rate)),
                 ),
             ),
-            tables.deals(deals),
+            *([tables.deals(deals)] if tables.may_see(request, "positions.deal") else []),
         ]  # fmt: skip
-        automatic = [deal for deal in deals if deal.evidence]
+        automatic = [deal for deal in deals if deal.evidence and tables.may_see(request, "positions.deal")]
         found_ += [
             Section(f"Why: deal {d.ticket}, {d.get_reason_display().lower()}", body=evidence.shown(d.evidence), is_wide=True)
             for d in automatic[-3:]
@@ -138,8 +140,10 @@ class PositionAdmin(TradingAdmin):
             made = Order.objects.filter(position=obj.ticket).order_by("ticket")[:200]
             found_.append(tables.orders(made, title="Orders", none="No orders."))
         if tables.may_see(request, "accounts.ledgerentry"):
-            booked = LedgerEntry.objects.filter(deal__in=[deal.ticket for deal in deals]).order_by("id")
-            found_.append(tables.ledger(booked, title="Bookings"))
+            booked = rights.scoped(
+                request.user, LedgerEntry.objects.filter(deal__in=[d.ticket for d in deals])
+            )
+            found_.append(tables.ledger(booked.order_by("id"), title="Bookings"))
         return found_
 
     @admin.display(description="Open price", ordering="open_price")
@@ -192,7 +196,7 @@ class PositionAdmin(TradingAdmin):
         return act(
             self, request,
             title=f"Close position {position.ticket}",
-            form=CloseForm(request.POST or None, may_override=request.user.has_perm("manager.override_terms")),
+            form=CloseForm(request.POST or None, may_override=rights.may(request.user, Right.OVERRIDE_TERMS)),
             run=lambda given, key: services.close_position(
                 position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
                 **given,
@@ -330,8 +334,8 @@ class DealAdmin(TradingAdmin):
         if obj.evidence:
             found_.append(Section("What the desk saw", body=evidence.shown(obj.evidence), is_wide=True))
         if tables.may_see(request, "accounts.ledgerentry"):
-            booked = LedgerEntry.objects.filter(deal=obj.ticket).order_by("id")
-            found_.append(tables.ledger(booked, title="Bookings"))
+            booked = rights.scoped(request.user, LedgerEntry.objects.filter(deal=obj.ticket))
+            found_.append(tables.ledger(booked.order_by("id"), title="Bookings"))
         return found_
 
     @admin.display(description="Time", ordering="time")

@@ -28,6 +28,7 @@ class SettingsAdmin(DeskAdmin):
         """Return the form in the words of the trade."""
         form = super().get_form(request, obj, change=change, **words.kwargs(self.vocabulary), **kwargs)
         words.dress(form)
+        form.actor = request.user  # the class is made for this request
         return form
 
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:

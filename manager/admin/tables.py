@@ -7,6 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import LedgerEntry
+from live import rights
 from manager import live
 from manager.admin import evidence, show
 from manager.admin.record import Section, table_section
@@ -19,10 +20,7 @@ REASON_KINDS = {"forced_close": "bad", "stop_loss": "warn"}
 
 def may_see(request: Any, *models: str) -> bool:
     """Return whether this member of staff may look at rows of these kinds, as in "orders.order"."""
-    return all(
-        request.user.has_perm(f"{app}.view_{model}") or request.user.has_perm(f"{app}.change_{model}")
-        for app, model in (name.split(".") for name in models)
-    )
+    return all(rights.may_view(request.user, name) for name in models)
 
 
 def login(value: Any) -> SafeString | str:

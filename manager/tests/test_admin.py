@@ -435,10 +435,10 @@ def dealer(book: None, client: Client) -> Client:
 
 def test_manager_sees_the_accounts_of_their_masks_and_no_others(dealer: Client) -> None:
     assert dealer.get(url("accounts_account_change", 1002)).status_code == 200
-    assert dealer.get(url("accounts_account_change", 1001)).status_code == 302  # as if there were none
+    assert dealer.get(url("accounts_account_change", 1001)).status_code == 404  # as if there were none
     assert dealer.get(url("accounts_account_money", 1001)).status_code == 404
     assert b"#70" in dealer.get(url("positions_position_change", 70)).content
-    assert dealer.get(url("positions_position_change", 10)).status_code == 302
+    assert dealer.get(url("positions_position_change", 10)).status_code == 404
     assert b"10,000.00" in dealer.get(url("index")).content
 
 

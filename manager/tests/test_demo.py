@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import Account, Group
-from accounts.selectors import accounts_visible_to
 from dealing.models import Command
 from engine.settings import Group as EngineGroup
 from engine.settings import Symbol as EngineSymbol
 from gateways.walk import PROFILES
+from live.rights import accounts_for
 from manager import demo
 from markets.models import Symbol
 
@@ -78,7 +78,7 @@ def test_printed_passwords_let_in(loaded: demo.Loaded, client: Client, tmp_path:
 def test_dealer_sees_their_groups_and_has_no_right_over_users(loaded: demo.Loaded) -> None:
     dealer = User.objects.get(username="dealer")
 
-    assert list(accounts_visible_to(dealer).values_list("login", flat=True)) == [1001, 1003, 1004]
+    assert list(accounts_for(dealer).values_list("login", flat=True)) == [1001, 1003, 1004]
     assert not any(right.startswith("auth.") for right in dealer.get_all_permissions())
 
 

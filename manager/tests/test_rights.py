@@ -284,6 +284,7 @@ def test_journal_and_gaps_when_of_foreign_accounts_then_not_shown(client: Client
 def test_users_when_changed_by_staff_then_no_rights_are_won(client: Client) -> None:
     boss = User.objects.create_superuser("boss", password="boss-boss-boss")
     anna = User.objects.create_user("anna", password="anna-anna-anna")
+    Account.objects.filter(login=1002).update(user=anna)
     dora = staff(client, "view_user", "change_user", "add_user", "change_managerscope", "add_managerscope")
     me = User.objects.get(username="dora")
 

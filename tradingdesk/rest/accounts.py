@@ -6,10 +6,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api import ACCOUNT_SHOWN, show_account
-from accounts.selectors import accounts_of
 from doors.describe import extended, page_of, thing
 from doors.errors import not_found
 from doors.scope import account_of, number_of
+from live.rights import own_accounts
 from orders.api import ORDER
 from orders.smart_api import SMART
 from positions.api import POSITION
@@ -39,7 +39,7 @@ class Accounts(APIView):
         """Return the caller's accounts by login; a disabled one without its figures."""
         shown = [
             show_account(row, read_book(row.login).account_values() if row.enabled else None)
-            for row in accounts_of(request.user)
+            for row in own_accounts(request.user)
         ]
         return Response({"results": shown, "next": None})
 

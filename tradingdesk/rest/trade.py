@@ -19,7 +19,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Account
-from accounts.selectors import accounts_of
 from dealing import services
 from dealing.columns import Inexact, exact_text, fraction_of
 from doors import fields
@@ -30,6 +29,7 @@ from doors.scope import account_of, number_of, short_name
 from engine.codes import Code
 from engine.enums import Direction, PositionStatus
 from engine.rounding import parse_decimal
+from live.rights import own_accounts
 from markets.models import Symbol
 from markets.selectors import symbol_named
 from orders.models import Order
@@ -331,7 +331,7 @@ def _require(data: Any, *names: str) -> None:
 
 
 def _own_position(request: Request, ticket: int) -> Position | None:
-    mine = accounts_of(request.user).values("login")
+    mine = own_accounts(request.user).values("login")
     return Position.objects.filter(ticket=ticket, login__in=mine).first()
 
 
