@@ -22,7 +22,7 @@ from benchmarks.instruments import quotes
 from benchmarks.workload import Maker, Workload
 from dealing import bus, services
 from dealing.columns import ms_of, plain
-from dealing.journal import shards as shard_count
+from dealing.journal import number_of_shards as shard_count
 from dealing.models import Command, EngineBatch, PoisonItem, TickCount
 from engine import commands as cmd
 from engine.records import VOLUME_SCALE

@@ -29,12 +29,12 @@ UPDATE dealing_engineshard s
 SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), tick_cursor = %s, tick_offset = %s, next_order = %s,
     next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb
 FROM dealing_enginecontrol c
-WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
+WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
 _BEAT = """
 UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp() + make_interval(secs => %s), published = %s
-FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s
+FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
 _BOOK_COMMISSION = """
@@ -137,7 +137,7 @@ def commit(
             _FENCE,
             (
                 batch.cursor, batch.offset, state.next_order, state.next_deal, state.next_request, published,
-                state.now_ms, dealers, lease.shard, lease.epoch,
+                state.now_ms, dealers, lease.shard, lease.epoch, lease.shards,
             ),
         )  # fmt: skip
         row = cursor.fetchone()
@@ -179,7 +179,7 @@ def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:
     Raises:
         LeaseLost: somebody else has the shard.
     """
-    row = lease.conn.execute(_BEAT, (ahead_s, published, lease.shard, lease.epoch)).fetchone()
+    row = lease.conn.execute(_BEAT, (ahead_s, published, lease.shard, lease.epoch, lease.shards)).fetchone()
     if row is None:
         raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
     return row[1], row[2]

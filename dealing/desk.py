@@ -71,7 +71,6 @@ class Desk:
     """The loop of one shard."""
 
     shard: int
-    shards: int = 1
     clock: str = "wall"
     batch_max: int = 256
     linger_ms: int = 50
@@ -103,7 +102,6 @@ class Desk:
     def from_settings(cls, shard: int, **changed: Any) -> "Desk":
         """Return the desk of a shard as the settings want it, except for what is given."""
         told = {
-            "shards": settings.DESK_SHARDS,
             "clock": settings.DESK_CLOCK,
             "batch_max": settings.DESK_BATCH,
             "linger_ms": settings.DESK_LINGER_MS,
@@ -120,6 +118,7 @@ class Desk:
         "held": another desk still had it after `patience_s` seconds.
 
         Raises:
+            WrongShards, NoSuchShard: the database is divided in another way than this process believes.
             engine's InvariantError: the rows do not make a book.
         """
         failures = 0
@@ -195,7 +194,7 @@ class Desk:
 
     def _load(self) -> None:
         """Read the book and everything that follows from it."""
-        self.book = books.load(self.lease, shards=self.shards)
+        self.book = books.load(self.lease, shards=self.lease.shards)
         row = self.book.row
         state = self.book.state
         if not hasattr(self, "publisher"):
@@ -241,7 +240,7 @@ class Desk:
         self.batch.changes.dirty = True
 
     def _new_batch(self, cursor: str, offset: int) -> None:
-        changes = Changes(state=self.book.state, shard=self.shard, shards=self.shards)
+        changes = Changes(state=self.book.state, shard=self.shard, shards=self.lease.shards)
         self.batch = Batch(changes, cursor, offset)
         self.events = []
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import redis
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 
-from dealing import bus
+from dealing import bus, shards
 from engine.commands import (
     CancelSmart,
     CloseBy,
@@ -37,10 +36,11 @@ BIGINT_MAX = 2**63 - 1
 _INSERT = """
 INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor, status, at_ms,
                              code, message, created_at)
-VALUES (%s, %s, %s, %s, %s,
+SELECT %s, %s, %s, %s, %s,
         CASE WHEN %s THEN nextval('dealing_ticket_seq') * 10 ELSE 0 END,
         CASE WHEN %s THEN nextval('dealing_smart_seq') ELSE 0 END,
-        %s, 'pending', %s, '', '', clock_timestamp())
+        %s, 'pending', %s, '', '', clock_timestamp()
+FROM dealing_enginecontrol WHERE id = 1 AND shards = %s
 ON CONFLICT (login, client_key) WHERE client_key IS NOT NULL DO NOTHING
 RETURNING id, ticket, smart
 """
@@ -78,7 +78,11 @@ def body_of(command: Command) -> dict[str, Any]:
 def write(
     command: Command, *, shard: int, login: int | None, client_key: str | None, at_ms: int | None
 ) -> Entry:
-    """Write a command and return its row's numbers; an equal one written before is returned instead."""
+    """Write a command and return its row's numbers; an equal one written before is returned instead.
+
+    Raises:
+        WrongShards: this process believes in another number of shards than the database has.
+    """
     body = body_of(command)
     name = type(command).__name__
     key = clean(client_key)[:100] if client_key else None
@@ -86,9 +90,10 @@ def write(
     makes_order = isinstance(command, TICKETED)
     makes_smart = isinstance(command, PlaceSmart)
     with connection.cursor() as cursor:
+        number = shards.settled(cursor)
         cursor.execute(
             _INSERT,
-            (shard, login, name, json.dumps(body), key, makes_order, makes_smart, actor, at_ms),
+            (shard, login, name, json.dumps(body), key, makes_order, makes_smart, actor, at_ms, number),
         )
         row = cursor.fetchone()
         if row is not None:
@@ -98,7 +103,10 @@ def write(
             " WHERE login IS NOT DISTINCT FROM %s AND client_key = %s",
             (login, key),
         )
-        number, old_shard, ticket, smart, old_name, payload = cursor.fetchone()
+        found = cursor.fetchone()
+        if found is None:  # nothing was written, and not because it was written before
+            raise shards.WrongShards(number, shards.fact(cursor))
+        number, old_shard, ticket, smart, old_name, payload = found
     old = payload if isinstance(payload, dict) else json.loads(payload)
     return Entry(number, old_shard, ticket, smart, conflict=(old_name, old) != (name, body))
 
@@ -159,7 +167,20 @@ def _lend_connection() -> None:
         connection.close()
 
 
-def shards() -> int:
-    """Return among how many desks the accounts are divided."""
-    count: int = settings.DESK_SHARDS
-    return count
+def shard_of(login: int) -> int:
+    """Return the shard that an account belongs to.
+
+    Raises:
+        WrongShards: this process believes in another number of shards than the database has.
+    """
+    return login % number_of_shards()
+
+
+def number_of_shards() -> int:
+    """Return among how many desks the accounts are divided.
+
+    Raises:
+        WrongShards: this process believes in another number of shards than the database has.
+    """
+    with connection.cursor() as cursor:
+        return shards.agreed(cursor)

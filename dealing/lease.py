@@ -16,11 +16,11 @@ import psycopg
 import structlog
 from django.db import connections
 
+from dealing import shards
 from dealing.failpoints import failpoint
+from dealing.shards import LOCK_SPACE
 
 log = structlog.get_logger(__name__)
-#: First key of the advisory locks, so that they meet nobody else's.
-LOCK_SPACE = 0x7D35
 HEARTBEAT_LIMIT_S = 5  # an owner silent for longer is ended, by the database's clock
 SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer asks the row before it writes
 LOAD_LIMIT_S = 60  # how long an owner may load a book or write a large batch before its silence counts
@@ -28,6 +28,10 @@ LOAD_LIMIT_S = 60  # how long an owner may load a book or write a large batch be
 
 class LeaseLost(Exception):
     """Somebody else may hold the shard by now; nothing in memory is to be trusted."""
+
+
+class NoSuchShard(Exception):
+    """The database has fewer shards than that."""
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class Lease:
     shard: int
     epoch: int
     row: dict[str, Any]
+    shards: int = 1  # among how many the accounts are divided; it does not change while this is held
 
     def release(self) -> None:
         """Give the shard back, so that the next owner need not wait, and close the connection."""
@@ -103,6 +108,8 @@ def take(shard: int, *, build_id: str = "") -> Lease | None:
     """Return the shard's lease, or None while a living owner has it.
 
     Raises:
+        WrongShards: this process believes in another number of shards than the database has.
+        NoSuchShard: the database has no shard of this number.
         psycopg.OperationalError: PostgreSQL does not answer, or an old owner still holds the row.
     """
     conn = open_session()
@@ -122,6 +129,9 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     _make_rows(conn, shard)
     if not _lock(conn, shard) and not (_end_silent_owner(conn, shard) and _lock(conn, shard)):
         return None
+    number = _number_for(
+        conn, shard
+    )  # once more: it may have changed until the lock was ours, and cannot from now on
     expected = conn.execute("SELECT expected_build FROM dealing_enginecontrol WHERE id = 1").fetchone()
     if expected and expected[0] and build_id and expected[0] != build_id:
         log.error("another build is expected", expected=expected[0], ours=build_id)
@@ -137,30 +147,30 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     row = cursor.fetchone()
     if row is None:
         raise LeaseLost(f"the row of shard {shard} is gone")
-    return Lease(conn, shard, row["epoch"], row)
+    return Lease(conn, shard, row["epoch"], row, number)
+
+
+def _number_for(conn: "psycopg.Connection[Any]", shard: int) -> int:
+    """Return the number of shards, where this shard is one of them and this process believes the same."""
+    number = shards.settled(conn.cursor())
+    if shard >= number:
+        raise NoSuchShard(f"there is no shard {shard}: the database has {number}, from 0 to {number - 1}")
+    return number
 
 
 def _make_rows(conn: "psycopg.Connection[Any]", shard: int) -> None:
-    """Make the shard's row and the control row where they are missing.
+    """Make the control row and the shard's where they are missing and there is such a shard.
 
     Where they are there, nothing is written: an insertion, even one that would do nothing, waits for whoever has
     changed the row and not committed, and that may be the stalled owner whom we have come to end.
     """
+    _number_for(conn, shard)
     there = conn.execute(
         "SELECT 1 FROM dealing_engineshard, dealing_enginecontrol WHERE shard = %s AND id = 1", (shard,)
     ).fetchone()
     if there:
         return
-    conn.execute(
-        "INSERT INTO dealing_engineshard (shard, epoch, seq, owner, build_id, backend_pid, tick_cursor,"
-        " tick_offset, drain_requested, next_order, next_deal, next_request, published, clock_ms, dealers)"
-        " VALUES (%s, 0, 0, '', '', 0, '0-0', 0, false, 1, 1, 1, 0, 0, '[]') ON CONFLICT DO NOTHING",
-        (shard,),
-    )
-    conn.execute(
-        "INSERT INTO dealing_enginecontrol (id, halt_level, config_version, expected_build)"
-        " VALUES (1, 'normal', 0, '') ON CONFLICT DO NOTHING"
-    )
+    shards.make_row(conn.cursor(), shard)
 
 
 def _lock(conn: "psycopg.Connection[Any]", shard: int) -> bool:

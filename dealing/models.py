@@ -79,6 +79,9 @@ class EngineShard(models.Model):
     published = models.BigIntegerField(default=0, help_text="last outbox row that was published")
     clock_ms = models.BigIntegerField(default=0)
     dealers = models.JSONField(default=list, help_text="dealers online as of the last batch")
+    clock_skew_ms = models.BigIntegerField(
+        default=0, help_text="how far its desk's clock is certainly ahead of the database's; below 0: behind"
+    )
 
     def __str__(self) -> str:
         return f"shard {self.shard}"
@@ -95,6 +98,12 @@ class EngineControl(models.Model):
     )
     config_version = models.BigIntegerField(default=0)
     expected_build = models.CharField(max_length=100, blank=True, default="")
+    shards = models.PositiveSmallIntegerField(
+        default=0, help_text="among how many desks the accounts are divided; 0: nobody has said so yet"
+    )
+    numbers_from = models.BigIntegerField(
+        default=1, help_text="where the numbers of a shard that is made begin"
+    )
 
     class Meta:
         constraints = [

@@ -44,6 +44,10 @@ STORES: list[tuple[str, Store]] = []
 SETTINGS: dict[str, SettingsReader] = {}
 CHECKS: list[Check] = []
 TICK_BOOKS: list[Callable[[], TickBook]] = []
+#: Called with a cursor and the numbers of shards before and after a change, in its transaction.
+MOVES: list[Callable[[Any, int, int], None]] = []
+#: Return the account of a request of the dealers' queue, None where there is no such request.
+REQUEST_OWNERS: list[Callable[[int], int | None]] = []
 
 
 def register_store(name: str, store: Store) -> None:
@@ -70,3 +74,15 @@ def register_tick_book(factory: Callable[[], TickBook]) -> None:
     """Add the maker of a book of ticks; a desk makes a new one whenever it loads."""
     if factory not in TICK_BOOKS:
         TICK_BOOKS.append(factory)
+
+
+def register_move(move: Callable[[Any, int, int], None]) -> None:
+    """Add what brings an app's rows by shard in order when the number of shards changes."""
+    if move not in MOVES:
+        MOVES.append(move)
+
+
+def register_request_owner(owner: Callable[[int], int | None]) -> None:
+    """Say how the account of a request of the dealers' queue is found."""
+    if owner not in REQUEST_OWNERS:
+        REQUEST_OWNERS.append(owner)

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from dealing import journal
+from dealing import journal, registry
 from dealing.models import Dealer, EngineControl, Halt
 from dealing.registry import SETTINGS
 from dealing.submission import (
@@ -333,11 +333,6 @@ def dealer_offline(name: str, *, wait_s: float = 5) -> Outcome:
     return _presence(name, False, wait_s)
 
 
-def request_shard(request: int) -> int:
-    """Return the shard whose queue a request's number belongs to: its last digit less one."""
-    return max(0, request % 10 - 1)
-
-
 def take_request(request: int, dealer: str, *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:
     """Let one dealer own a request of the queue, or give it back with an empty name."""
     command = cmd.TakeRequest(request=request, dealer=dealer, by=By.MANAGER, actor=dealer)
@@ -363,9 +358,10 @@ def answer_request(
 
 
 def _queue(request: int) -> int:
-    """Return a shard that runs: a number of no shard is answered by shard 0 as not found."""
-    shard = request_shard(request)
-    return shard if shard < journal.shards() else 0
+    """Return the shard of the account whose request it is; a number of none is answered by shard 0 as not found."""
+    owners = (owner(request) for owner in registry.REQUEST_OWNERS)
+    login = next((login for login in owners if login is not None), 0)
+    return journal.shard_of(login)
 
 
 # The server
@@ -407,7 +403,7 @@ def change_settings(
     with connection.cursor() as cursor:
         cursor.execute("UPDATE dealing_enginecontrol SET config_version = config_version + 1 WHERE id = 1")
     if kind == "account":
-        return submit_to_all(command, only=int(key) % journal.shards(), wait_s=wait_s, at_ms=at_ms)
+        return submit_to_all(command, only=journal.shard_of(int(key)), wait_s=wait_s, at_ms=at_ms)
     return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
 
 
@@ -429,7 +425,7 @@ def set_halt(
     command = cmd.SetHalt(scope=scope, key=str(key), level=level, by=By.MANAGER, actor=actor)
     if scope is HaltScope.ACCOUNT:
         login = int(key)
-        return submit_to_all(command, only=login % journal.shards(), wait_s=wait_s, at_ms=at_ms)
+        return submit_to_all(command, only=journal.shard_of(login), wait_s=wait_s, at_ms=at_ms)
     if scope is not HaltScope.SERVER:
         return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
     with transaction.atomic():

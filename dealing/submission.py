@@ -85,7 +85,7 @@ def submit(
     """Write a command of one account to the journal and return what the desk makes of it."""
     if not 0 < login <= journal.BIGINT_MAX:
         return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
-    shard = login % journal.shards()
+    shard = journal.shard_of(login)
     entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
     if entry.conflict:
         message = f"client id {client_key} was used for another request"
@@ -118,7 +118,7 @@ def write_rows(
     command: cmd.Command, *, client_key: str = "", at_ms: int | None = None, only: int | None = None
 ) -> list[journal.Entry]:
     """Write a command for every shard in the caller's transaction; their desks are woken after its commit."""
-    chosen = range(journal.shards()) if only is None else [only]
+    chosen = range(journal.number_of_shards()) if only is None else [only]
     entries = [
         journal.write(
             command,

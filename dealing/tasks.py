@@ -14,13 +14,13 @@ from typing import Any
 
 import structlog
 from celery import shared_task, signals
-from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
 from dealing import journal, services
 from dealing.desk import Desk
-from dealing.lease import is_held
+from dealing.lease import NoSuchShard, is_held
+from dealing.shards import WrongShards, agreed
 
 log = structlog.get_logger(__name__)
 EXPIRES_S = 2
@@ -47,7 +47,11 @@ def _start_at_once(**_: Any) -> None:
 def engine_shard(shard: int) -> str:
     """Run the desk of a shard until the worker stops, or leave at once where it has one."""
     desk = Desk.from_settings(shard, should_stop=lambda: bool(_stopping.value), when_serving=_watch_on)
-    ended = desk.run()
+    try:
+        ended = desk.run()
+    except (WrongShards, NoSuchShard) as error:
+        log.error("no desk can begin here", shard=shard, why=str(error))
+        return "refused"
     if ended != "held":
         log.info("the desk ended", shard=shard, why=ended)
     return ended
@@ -69,8 +73,12 @@ def ensure_shards() -> None:
     """Watch until the next one comes; where a shard has no living desk, become it."""
     end = time.monotonic() + WATCH_S
     while not _stopping.value:
-        with connection.cursor() as cursor:
-            missing = [shard for shard in range(settings.DESK_SHARDS) if not is_held(cursor, shard)]
+        try:
+            with connection.cursor() as cursor:
+                missing = [shard for shard in range(agreed(cursor)) if not is_held(cursor, shard)]
+        except WrongShards as error:
+            log.error("nobody is watched from here", why=str(error))
+            return
         if missing:
             connection.close()  # a desk has a session of its own
             for shard in missing[1:]:
@@ -108,7 +116,7 @@ def end_of_day() -> None:
 def _note_first_day(midnight: datetime) -> None:
     """Write the last midnight as ended, so that the days to come count from it."""
     with connection.cursor() as cursor:
-        for shard in range(journal.shards()):
+        for shard in range(journal.number_of_shards()):
             cursor.execute(
                 "INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor,"
                 " status, code, message, result, created_at, done_at)"

@@ -18,6 +18,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from structlog import get_logger
 
+from dealing.shards import WrongShards
 from engine.codes import CODES, Code
 
 log = get_logger(__name__)
@@ -132,6 +133,9 @@ def _as_refused(exception: Exception) -> Refused | None:
             return Refused("too_large", "The request is too large.")
         case SuspiciousOperation() | BadRequest() | MultiPartParserError():
             return invalid("The request is malformed.")
+        case WrongShards():
+            log.error("requests are refused", why=str(exception))
+            return Refused(Code.UNAVAILABLE, str(exception))
         case OperationalError() | InterfaceError() | RedisError():
             log.error("a part is silent", exc_info=exception)
             return Refused(Code.UNAVAILABLE, "The server cannot answer just now; repeat the request.")

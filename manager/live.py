@@ -11,12 +11,11 @@ from fractions import Fraction
 from typing import Any
 
 import redis
-from django.conf import settings
 from django.db import connection
 from structlog import get_logger
 
 from accounts.models import Account, GroupSecurity
-from dealing import bus, services
+from dealing import bus, journal, services
 from dealing.columns import optional_text
 from engine import plans
 from engine.enums import Side
@@ -151,8 +150,9 @@ def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | 
         for row in GroupSecurity.objects.filter(spread_diff__isnull=False)
     }
     shown = {}
+    shards = journal.number_of_shards()
     for record in records:
-        seen = extremes.get((record.login % settings.DESK_SHARDS, record.symbol))
+        seen = extremes.get((record.login % shards, record.symbol))
         waits = record.activation is not None and not record.activated
         if seen is not None and record.mark is not None and not waits:
             group = groups[record.login]

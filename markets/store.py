@@ -80,6 +80,36 @@ def record(cursor: Cursor, changes: Any) -> None:
     )
 
 
+def move_extremes(cursor: Cursor, before: int, after: int) -> None:
+    """Give every shard the extremes of all: a trailing stop goes on from its mark wherever its account goes.
+
+    All shards number a symbol's quotes alike, so entries of several lists make one that reaches as far back as the
+    longest of them.
+    """
+    cursor.execute("SELECT symbol, data FROM markets_extremes ORDER BY symbol, shard")
+    points: dict[str, dict[str, set[tuple[int, int]]]] = {}
+    for symbol, data in cursor.fetchall():
+        own = points.setdefault(symbol, {"highs": set(), "lows": set()})
+        for key, entries in json_of(data).items():
+            own[key].update((seq, price) for seq, price in entries)
+    cursor.execute("DELETE FROM markets_extremes")
+    rows = []
+    for symbol, own in points.items():
+        whole = Extremes(highs=_suffix_best(own["highs"], 1), lows=_suffix_best(own["lows"], -1))
+        rows += [(shard, symbol, json_text(whole.to_json())) for shard in range(after)]
+    EXTREMES.upsert(cursor, rows)
+
+
+def _suffix_best(points: set[tuple[int, int]], sign: int) -> list[tuple[int, int]]:
+    """Return the points that no later one reaches, in order: what `Extremes` keeps."""
+    kept: list[tuple[int, int]] = []
+    for seq, price in sorted(points):
+        while kept and kept[-1][1] * sign <= price * sign:
+            kept.pop()
+        kept.append((seq, price))
+    return kept
+
+
 def symbol_values(key: str) -> dict[str, Any]:
     """Return the settings of a symbol's row as reload commands carry them.
 

@@ -39,3 +39,8 @@ def smart_order(login: int, smart: int) -> SmartOrder | None:
 def open_requests() -> "QuerySet[DealerRequest]":
     """Return the dealers' queue, oldest first."""
     return DealerRequest.objects.filter(is_open=True).order_by("id")
+
+
+def request_owner(request: int) -> int | None:
+    """Return the account of a request of the dealers' queue, None where there is no such request."""
+    return DealerRequest.objects.filter(id=request).values_list("login", flat=True).first()

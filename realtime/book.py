@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 
 from accounts import store as account_store
 from accounts.models import Account
 from dealing.columns import Cursor, Table, ms_of
+from dealing.shards import agreed
 from engine.engine import Engine
 from engine.enums import Direction
 from engine.lifecycle import LIVE_SMART
@@ -49,7 +49,7 @@ class Book:
         self.account = account = Account.objects.select_related("group").get(login=login)
         self.login = login
         self.money_digits = currency_digits(account.currency)
-        shards = settings.DESK_SHARDS
+        shards = agreed(cursor)
         state = State()
         market_store.load(cursor, state, shard=self.login % shards, shards=shards)
         state.groups[account.group_id] = account.group.to_engine()

@@ -44,6 +44,17 @@ def engine_ready(database_url: str, shards: int) -> bool:
         return False
 
 
+def shards_of(database_url: str) -> int:
+    """Return among how many desks the database divides the accounts, 0 where nobody has said so yet.
+
+    Raises:
+        psycopg.Error: it does not answer, or has no tables.
+    """
+    with psycopg.connect(database_url, connect_timeout=ANSWER_LIMIT_S) as connection:
+        row = connection.execute("SELECT shards FROM dealing_enginecontrol WHERE id = 1").fetchone()
+        return int(row[0]) if row else 0
+
+
 def symbols_ready(database_url: str) -> bool:
     """Return whether there is anything that can be traded."""
     try:

@@ -39,8 +39,8 @@ if PROXY_COUNT < 0:
     raise ImproperlyConfigured(f"PROXY_COUNT={PROXY_COUNT}: 0 or the number of proxies in front is needed")
 
 # ---- what the desk reads ----
-DESK_SHARDS = env.int("DESK_SHARDS", default=1)
-if not 1 <= DESK_SHARDS <= MAX_SHARDS:
+DESK_SHARDS = env.int("DESK_SHARDS", default=0)  # what this process believes; 0: what the database says
+if "DESK_SHARDS" in env.ENVIRON and not 1 <= DESK_SHARDS <= MAX_SHARDS:
     raise ImproperlyConfigured(f"DESK_SHARDS={DESK_SHARDS}: 1 to {MAX_SHARDS} shards are possible")
 DESK_BATCH = env.int("DESK_BATCH", default=256)
 DESK_CLOCK = env.str("DESK_CLOCK", default="wall")  # "wall" or "events"

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
 from tradingdesk import runfile
 from tradingdesk.console import Console
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
@@ -29,6 +31,7 @@ from tradingdesk.probes import (
     find_fault,
     port_owner,
     quotes_ready,
+    shards_of,
     site_ready,
     symbols_ready,
     without_password,
@@ -58,6 +61,7 @@ class Supervisor:
         self.arguments = arguments
         self.data = data
         self.console = console
+        self.shards = 1
         self.run = runfile.RunFile(data)
         self.logs = data / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -192,10 +196,10 @@ class Supervisor:
         python = sys.executable
         celery = [python, "-m", "celery", "--quiet", "-A", "tradingdesk"]
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        shards = int(environment.get("DESK_SHARDS", "1"))
+        self.shards = self._number_of_shards(environment)
         self._command(
             "engine",
-            [*celery, "worker", "-Q", "engine", "-n", "engine@%h", "-c", str(shards + 1), *quiet],
+            [*celery, "worker", "-Q", "engine", "-n", "engine@%h", "-c", str(self.shards + 1), *quiet],
             environment,
             stop_limit_s=15,
         )
@@ -218,13 +222,30 @@ class Supervisor:
             stop_limit_s=6,
         )  # fmt: skip
 
+    def _number_of_shards(self, environment: dict[str, str]) -> int:
+        """Return how many desks are needed: what the database says, at the first start what DESK_SHARDS says.
+
+        Raises:
+            StartFailed: the two differ, or the database does not answer.
+        """
+        told = int(environment.get("DESK_SHARDS") or 0)
+        try:
+            found = shards_of(environment["DATABASE_URL"])
+        except psycopg.Error as error:
+            raise StartFailed(f"the number of shards cannot be read: {error}") from None
+        if told and found and told != found:
+            raise StartFailed(
+                f"DESK_SHARDS={told}, and the database is divided among {found}: start with DESK_SHARDS={found} or"
+                f" without it, or change the number with manage.py shards {told} while no desk runs"
+            )
+        return found or told or 1
+
     def _wait_until_ready(self) -> None:
         """Wait until pages are served and every shard has a desk."""
         address = self.run.state.address
         database = self.run.state.environment["DATABASE_URL"]
-        shards = int(os.environ.get("DESK_SHARDS", "1"))
         self._wait("daphne", lambda: site_ready(address), limit_s=60, announce=True)
-        self._wait("engine", lambda: engine_ready(database, shards), limit_s=60, announce=True)
+        self._wait("engine", lambda: engine_ready(database, self.shards), limit_s=60, announce=True)
 
     def _start_feed(self, environment: dict[str, str]) -> None:
         """Start the feed, and wait for its first quote."""

@@ -2,9 +2,9 @@
 
 import time
 
-from django.conf import settings
 from django.db import connection
 
+from dealing import journal
 from doors.errors import Refused
 from engine.codes import Code
 
@@ -17,9 +17,10 @@ def require_desk(login: int, *, wait_s: float = 5.0) -> None:
 
     Raises:
         Refused: it had none for 5 s.
+        WrongShards: this process believes in another number of shards than the database has.
     """
     until_s = time.monotonic() + wait_s
-    while not _is_alive(login % settings.DESK_SHARDS):
+    while not _is_alive(journal.shard_of(login)):
         if time.monotonic() >= until_s:
             raise Refused(Code.TIMEOUT, "The engine did not answer within 5 seconds")
         time.sleep(POLL_S)

@@ -2,7 +2,8 @@
 
 The same loop that the Celery task runs, for tests and for those who host it themselves. SIGTERM and Ctrl-C drain.
 With --wait it stands by while another desk has the shard, and takes over a moment after that one has gone.
-Exit status 0: drained or idle; 1: another desk has the shard, or the lease was lost.
+Exit status 0: drained or idle; 1: another desk has the shard, the lease was lost, or this process believes in another
+number of shards than the database has.
 """
 
 import signal
@@ -12,9 +13,11 @@ from math import inf
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from dealing.desk import Desk
+from dealing.lease import NoSuchShard
+from dealing.shards import WrongShards
 
 
 class Command(BaseCommand):
@@ -47,7 +50,10 @@ class Command(BaseCommand):
             patience_s=inf if options["wait"] else 0.0,
             **changed,
         )
-        ended = desk.run()
+        try:
+            ended = desk.run()
+        except (WrongShards, NoSuchShard) as error:
+            raise CommandError(str(error)) from None
         self.stdout.write(f"shard {options['shard']}: {ended}")
         if ended in ("held", "lost"):
             sys.exit(1)
