@@ -1,6 +1,5 @@
 """Forms of the admin's actions. Numbers stay decimal text; whether they are good is for the engine to say."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +12,7 @@ from unfold.widgets import (
 )
 
 from engine.enums import HaltLevel, HaltScope, LedgerKind, OrderType
-
-#: 1,000 or 12,345,678.90: a comma that may mean thousands as well as a point.
-_AMBIGUOUS = re.compile(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
-_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+from manager.numbers import cleaned
 
 HALT_WORDS = {
     "normal": "normal: everything is allowed",
@@ -27,7 +23,7 @@ HALT_WORDS = {
 
 
 class NumberField(forms.CharField):
-    """A number kept as the text that was typed; a comma is taken for a point where it can mean nothing else."""
+    """A number kept as decimal text, as manager/numbers.py reads it."""
 
     def __init__(self, **kwargs: Any) -> None:
         """Take a field's usual arguments."""
@@ -36,23 +32,12 @@ class NumberField(forms.CharField):
         super().__init__(**kwargs)
 
     def clean(self, value: Any) -> Any:
-        """Return the text, or None where the field was left empty.
+        """Return the number as text, or None where the field was left empty.
 
         Raises:
-            ValidationError: it is no number, or "1,000", which is one thousand to some and one to others.
+            ValidationError: it is not taken, with a sentence that says what to write.
         """
-        text = super().clean(value).strip()
-        if not text:
-            return None
-        if _AMBIGUOUS.fullmatch(text):
-            plain = text.replace(",", "")
-            raise forms.ValidationError(
-                f"Write {plain}, without commas: they may mean thousands or decimals."
-            )
-        text = text.replace(",", ".", 1)
-        if not _NUMBER.fullmatch(text):
-            raise forms.ValidationError("Write a number such as 1250 or 0.25.")
-        return text
+        return cleaned(super().clean(value)) or None
 
 
 class TextField(forms.CharField):

@@ -1,5 +1,6 @@
 """Accounts with live figures; money, orders and kill switches as actions, with what each will do in words."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -178,9 +179,7 @@ class AccountAdmin(ReloadingAdmin):
         headers = next(lines)
         yield [*headers, *LIVE_COLUMNS]
         login = headers.index("login")
-        held = list(lines)
-        for start in range(0, len(held), CHUNK):
-            part = held[start : start + CHUNK]
+        while part := list(itertools.islice(lines, CHUNK)):
             states = live.account_states(line[login] for line in part)
             for line in part:
                 state = states.get(line[login], {})

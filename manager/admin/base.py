@@ -18,6 +18,7 @@ from live import rights
 from live.rights import Right
 from manager.admin.export import Exporting
 from manager.admin.record import Section
+from manager.numbers import strict
 
 #: Rows of a filtered list that are counted; of a longer one the list says "more than".
 COUNTED = 10_000
@@ -106,6 +107,10 @@ class DeskAdmin(Exporting, ModelAdmin):
     list_fullwidth = True
     change_list_template = "manager/list.html"
     actions: Sequence[Any] = ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Read numbers by the one parser of all forms."""
+        return super().formfield_for_dbfield(db_field, request, **strict(db_field, kwargs))
 
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         """Return something where there is a search at all, so that its box is shown."""

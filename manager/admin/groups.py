@@ -25,6 +25,7 @@ from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
 from manager.admin.reloading import ReloadingAdmin
 from manager.forms import HALT_WORDS, HaltForm
+from manager.numbers import strict
 from markets.models import Security
 
 
@@ -48,7 +49,7 @@ class GroupSecurityInline(TabularInline):
             names = [("", "---------")]
             names += [(name, name) for name in Security.objects.values_list("name", flat=True)]
             return forms.ChoiceField(choices=names, widget=UnfoldAdminSelectWidget())
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return super().formfield_for_dbfield(db_field, request, **strict(db_field, kwargs))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether terms may be taken away: a change of the group like any other."""

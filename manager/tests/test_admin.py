@@ -105,7 +105,7 @@ ACTIONS: list[tuple[str, int, str, dict[str, Any], str, dict[str, Any]]] = [
         "BalanceOperation", {"kind": "deposit", "amount": "12.50", "override": False, "comment": "c"},
     ),
     (
-        "accounts_account_money", 1001, "", {"kind": "withdrawal", "amount": "1,5", "override": "on"},
+        "accounts_account_money", 1001, "", {"kind": "withdrawal", "amount": "1.5", "override": "on"},
         "BalanceOperation", {"kind": "withdrawal", "amount": "1.5", "override": True},
     ),
     (
@@ -332,8 +332,8 @@ def test_symbol_when_saved_is_handed_to_the_desk(manager: Client, committed: Any
         ("sessions", '{"mon": [["12:00", "11:00"]]}', "ends before it starts"),
         ("holidays", "5", "a list of days"),
         ("holidays", '["25.12.2026"]', "holidays"),
-        ("margin_initial", "1e999999", "Write a number below"),
-        ("swap_long", "1e-999999", "Write a number below"),
+        ("margin_initial", "1e999999", "is in exponent form"),
+        ("swap_long", "1e-999999", "is in exponent form"),
         ("calc_mode", "futures", "tick_size"),
     ],
 )
@@ -378,7 +378,7 @@ def test_group_when_an_amount_is_too_large_then_refused(manager: Client) -> None
 
     page = manager.post(where, form_of(manager.get(where)) | {"commission_amount": "1e999999"})
 
-    assert "Write a number below" in page.content.decode()
+    assert "is in exponent form" in page.content.decode()
 
 
 def test_setting_that_the_desk_refuses_is_put_back(

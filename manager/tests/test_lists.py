@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account, LedgerEntry
-from manager.admin import base
-from manager.admin.export import cell
+from manager.admin import base, export
+from manager.admin.export import AT_ONCE, cell
 from manager.tests.book import write_book
 from orders.models import Order, SmartLevel, SmartOrder
 from positions.models import Deal, Position
@@ -173,6 +174,11 @@ def test_search_when_a_number_or_a_word_is_given_then_the_rows_are_found(
         ("=1+1", "'=1+1"), ("+49 30", "'+49 30"), ("-cmd", "'-cmd"), ("@SUM(A1)", "'@SUM(A1)"), ("\t=1", "'\t=1"),
         (" =1", "' =1"), ("\r=1", "'\r=1"), ("plain", "plain"), ("a=b", "a=b"), (Decimal("-12.50"), "-12.50"),
         (-3, -3), (True, "yes"), (None, ""), (AT, "2024-01-02 00:00:00.000"),
+        ("x;=1+1", "x;'=1+1"), ("x,@a", "x,'@a"), ("x\t-1", "x\t'-1"), ("x|+1", "x|'+1"), ("x\n=1", "x\n'=1"),
+        ("\uff1d1+1", "'\uff1d1+1"), ("\uff0b1", "'\uff0b1"), ("\uff0d1", "'\uff0d1"), ("\uff20a", "'\uff20a"),
+        ("\u200b=1", "'\u200b=1"), ("\ufeff=1", "'\ufeff=1"), ("\u00a0=1", "'\u00a0=1"), ("\u2060\t=1", "\u2060\t'=1"),
+        ("\ufe66\u200d", "'\ufe66\u200d"), ("\u22121", "'\u22121"), ('";=1', "\";'=1"), ("a;\u3164 \uff1d1", "a;'\u3164 \uff1d1"),
+        ("a; b = c", "a; b = c"), ("10-20", "10-20"),
     ],
 )  # fmt: skip
 def test_cell_when_text_begins_as_a_formula_then_it_is_made_text(value: Any, written: Any) -> None:
@@ -181,7 +187,7 @@ def test_cell_when_text_begins_as_a_formula_then_it_is_made_text(value: Any, wri
 
 def lines(answer: Any) -> list[dict[str, str]]:
     """Return a file's rows by column."""
-    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    return list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
 
 
 def test_file_when_a_client_named_himself_a_formula_then_it_does_not_run(manager: Client) -> None:
@@ -211,14 +217,46 @@ def test_file_when_the_filter_does_not_exist_then_the_list_says_so(manager: Clie
     assert "names a filter that does not exist" in answer.content.decode()
 
 
-def test_file_when_rows_are_too_many_then_refused_whole(
+def test_file_when_a_comment_hides_a_formula_behind_a_separator_then_every_text_is_quoted_and_plain(
+    manager: Client,
+) -> None:
+    Account.objects.filter(login=1001).update(name="x;=1+1")
+
+    text = manager.get(reverse("admin:accounts_account_csv"), {"q": "1001"}).getvalue().decode("utf-8-sig")
+
+    assert '"x;\'=1+1"' in text
+    row = text.splitlines()[1]
+    assert row.startswith("1001,") and ',"retail",' in row and ",10047.70," in row
+
+
+def test_file_when_rows_are_many_then_they_come_in_pieces_from_a_cursor_of_the_server(
+    manager: Client,
+) -> None:
+    fill(1_000)
+
+    with CaptureQueriesContext(connection):
+        answer = manager.get(reverse("admin:accounts_account_csv"))
+        pieces = list(answer.streaming_content)
+
+    assert answer.streaming
+    assert len(pieces) == 1 + 1_002 // 200
+    assert sum(piece.count(b"\n") for piece in pieces) == 1_003
+    assert len(max(pieces, key=len)) < 40_000
+    answer.close()
+
+
+def test_files_when_as_many_as_may_be_are_made_then_the_next_is_told_to_wait_and_an_ended_one_makes_room(
     manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manager.admin.export.LIMIT", 5)
+    address = reverse("admin:orders_order_csv")
+    monkeypatch.setattr(export, "_making", threading.BoundedSemaphore(1))
+    last = manager.get(address)
 
-    answer = manager.get(reverse("admin:orders_order_csv"), follow=True)
+    told = manager.get(address, follow=True).content.decode()
+    last.getvalue()
 
-    assert "More than 5 rows" in answer.content.decode()
+    assert f"{AT_ONCE} files are being made already" in told
+    assert [row["ticket"] for row in lines(manager.get(address))][:2] == ["80", "70"]
 
 
 def test_time_filter_when_today_is_chosen_then_older_rows_are_left_out(manager: Client) -> None:

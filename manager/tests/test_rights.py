@@ -325,7 +325,7 @@ def test_roles_when_not_a_superuser_then_closed(client: Client) -> None:
 
 
 def test_file_of_users_when_asked_for_then_without_passwords(admin_client: Client) -> None:
-    text = admin_client.get(reverse("admin:auth_user_csv")).content.decode()
+    text = admin_client.get(reverse("admin:auth_user_csv")).getvalue().decode()
 
     assert "admin" in text
     assert "password" not in text

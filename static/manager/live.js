@@ -1,10 +1,15 @@
-// Renews what a page marks with data-live: figures, rows and records, by asking for the same page again.
+// Renews what a page marks with data-live: figures, rows and records. The server sends what changed since: pieces that
+// this page has already are named by their marks, so a quiet list costs a few hundred bytes.
 // It promises never to touch what one is doing: nothing is replaced while rows are chosen, text is selected or
-// a field of it has the focus. Without an answer the figures are greyed, and it says since when.
+// a field of it has the focus. Without an answer the figures are greyed, and it says since when; an answer that is
+// none of ours, and a fault of this script, are told as what they are.
 (() => {
   "use strict";
   const EVERY_MS = { overview: 2000, rows: 3000, record: 3000 };
+  const WAIT_MS = 10000;
   let since = new Date();
+  // The pieces of each part as the server last sent them, by their marks.
+  const known = new Map();
 
   const clock = (time) => time.toISOString().slice(11, 19);
 
@@ -38,6 +43,13 @@
     });
   }
 
+  function bindBoxes(table) {
+    // Django binds the boxes when the page is loaded; these are new. A list without actions has none.
+    const boxes = table.querySelectorAll("tr input.action-select");
+    const bar = document.querySelector("div.actions, #action-toggle");
+    if (boxes.length && bar && typeof window.Actions === "function") window.Actions(boxes);
+  }
+
   function renewRows(part, fresh) {
     const table = part.querySelector("#result_list");
     const next = fresh.querySelector("#result_list");
@@ -61,8 +73,7 @@
     }
     rows.forEach((row) => row.remove());
     table.append(...[...next.tBodies].map((row) => document.importNode(row, true)));
-    // Django binds the boxes when the page is loaded; these are new.
-    if (window.Actions) window.Actions(table.querySelectorAll("tr input.action-select"));
+    bindBoxes(table);
   }
 
   function isBusy(part) {
@@ -72,37 +83,80 @@
     return part.contains(focused) && focused.matches("input:not([type=checkbox]), select, textarea");
   }
 
-  function renew(text) {
-    const page = new DOMParser().parseFromString(text, "text/html");
-    for (const part of document.querySelectorAll("[data-live]")) {
-      const fresh = page.querySelector(`[data-live="${part.dataset.live}"]`);
-      if (!fresh || isBusy(part)) continue;
-      if (part.dataset.live === "rows") renewRows(part, fresh);
+  // The text of a part, put together from pieces that came now and pieces that came before; null: one is missing.
+  function whole(pieces) {
+    const texts = pieces.map(([mark, text]) => {
+      if (text !== null) known.set(mark, text);
+      return known.get(mark);
+    });
+    return texts.includes(undefined) ? null : texts.join("");
+  }
+
+  function renew(told) {
+    let isWhole = true;
+    const marks = new Set();
+    for (const [name, pieces] of Object.entries(told.parts)) {
+      const text = whole(pieces);
+      pieces.forEach(([mark]) => marks.add(mark));
+      if (text === null) {
+        isWhole = false;
+        continue;
+      }
+      const part = document.querySelector(`[data-live="${name}"]`);
+      const fresh = new DOMParser().parseFromString(text, "text/html").querySelector(`[data-live="${name}"]`);
+      if (!part || !fresh || isBusy(part)) continue;
+      if (name === "rows") renewRows(part, fresh);
       else if (part.innerHTML !== fresh.innerHTML) part.innerHTML = fresh.innerHTML;
     }
-    for (const name of [".td-heading", ".td-said"]) {
-      const old = document.querySelector(name);
-      const next = page.querySelector(name);
-      if (old && next && old.innerHTML !== next.innerHTML) old.innerHTML = next.innerHTML;
+    for (const mark of [...known.keys()]) if (!isWhole || !marks.has(mark)) known.delete(mark);
+    const said = document.querySelector(".td-said");
+    if (said && told.said && said.textContent !== told.said) said.textContent = told.said;
+    const heading = document.querySelector(".td-heading");
+    if (heading && told.heading && heading.innerHTML !== told.heading) heading.innerHTML = told.heading;
+    if (told.title) document.title = told.title;
+  }
+
+  // What is wrong with an answer, in words; "" where nothing is.
+  function wrong(answer) {
+    if (answer.redirected && new URL(answer.url).pathname.includes("/login/")) {
+      return "You are logged out: load the page again.";
     }
-    if (page.title) document.title = page.title;
+    if (answer.status === 403) return `You may not see this any more: figures of ${clock(since)} UTC.`;
+    if (answer.status === 404) return `This is not there any more: figures of ${clock(since)} UTC.`;
+    if (answer.status === 429) return `Asked too often, trying again: figures of ${clock(since)} UTC.`;
+    if (!answer.ok) return `The server answered with an error (${answer.status}): figures of ${clock(since)} UTC.`;
+    const kind = answer.headers.get("Content-Type") || "";
+    if (!kind.includes("json")) return "The page has changed: load it again.";
+    return "";
   }
 
   async function ask() {
     if (document.hidden) return;
+    let answer;
+    let told;
     try {
-      const answer = await fetch(location.href, { headers: { "X-Renew": "1" }, signal: AbortSignal.timeout(10000) });
-      if (answer.redirected && new URL(answer.url).pathname.includes("/login/")) {
-        say("You are logged out: load the page again.");
+      const headers = { "X-Renew": "1", "X-Known": [...known.keys()].join(".") };
+      answer = await fetch(location.href, { headers, signal: AbortSignal.timeout(WAIT_MS) });
+      const trouble = wrong(answer);
+      if (trouble) {
+        say(trouble);
         return;
       }
-      if (!answer.ok) throw new Error(String(answer.status));
-      renew(await answer.text());
-      since = new Date();
-      say("");
+      told = await answer.json();
     } catch {
       say(`No answer from the server: figures of ${clock(since)} UTC.`);
+      return;
     }
+    try {
+      renew(told);
+    } catch (error) {
+      console.error(error);
+      known.clear();
+      say("This page could not show what is new: load it again.");
+      return;
+    }
+    since = new Date();
+    say("");
   }
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -31,7 +31,7 @@ def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyb
 
     page.locator("#id_amount").fill("1,000")
     page.keyboard.press("Enter")
-    page.get_by_text("without commas").wait_for()
+    page.get_by_text("1,000 can be read in two ways").wait_for()
     page.locator("#id_amount").fill("1000")
     page.keyboard.press("Enter")
     page.get_by_text("Balance goes from 10,000.00 to 11,000.00 USD").wait_for()
