@@ -225,12 +225,12 @@ def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) ->
             " ON CONFLICT (shard, name) DO UPDATE SET state = EXCLUDED.state",
             (shard, name, json.dumps(memory)),
         )
-    for failure in changes.hook_failures:
+    for (plugin, point), failures in sorted(changes.hook_failures.items()):
         cursor.execute(
             "INSERT INTO dealing_hookfailure AS f (shard, plugin, point, times, last_error, last_at)"
-            " VALUES (%s, %s, %s, 1, %s, clock_timestamp()) ON CONFLICT (shard, plugin, point)"
-            " DO UPDATE SET times = f.times + 1, last_error = EXCLUDED.last_error, last_at = EXCLUDED.last_at",
-            (shard, failure.plugin, failure.point, failure.error[:4000]),
+            " VALUES (%s, %s, %s, %s, %s, clock_timestamp()) ON CONFLICT (shard, plugin, point)"
+            " DO UPDATE SET times = f.times + EXCLUDED.times, last_error = EXCLUDED.last_error, last_at = EXCLUDED.last_at",
+            (shard, plugin, point, failures.times, failures.error[:4000]),
         )
     for (scope, key), level in changes.halts.items():
         cursor.execute(

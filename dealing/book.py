@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from django.conf import settings
-from django.utils.module_loading import import_string
 
 from dealing import registry
 from dealing.failpoints import failpoint
 from dealing.lease import Lease, allow_long
+from dealing.plugins import load_plugins
 from engine.engine import Engine
 from engine.enums import HaltLevel, HaltScope
-from engine.hooks import Plugin, Registration
+from engine.events import HookFailed
 from engine.state import State
 
 log = structlog.get_logger(__name__)
@@ -29,25 +28,11 @@ class Book:
 
     engine: Engine
     state: State
-    plugins: list[Plugin]
+    failures: list[HookFailed]  # of plugins, while they were loaded
     tick_books: list[registry.TickBook]
     row: dict[str, Any]  # of the shard, as of the snapshot
     tick_counts: dict[str, int] = field(default_factory=dict)
     wrong_accounts: dict[int, str] = field(default_factory=dict)
-
-
-def load_plugins() -> list[Registration]:
-    """Return the plugins of the settings, in their order, with their options.
-
-    Raises:
-        ValueError, TypeError: a plugin does not take its options.
-    """
-    loaded = []
-    for told in settings.DESK_PLUGINS:
-        # Options of the settings go to the constructor: what a command configures later outlives them.
-        plugin = import_string(told["path"])(**told.get("options", {}))
-        loaded.append(Registration(plugin, told.get("groups", "*"), told.get("symbols", "*")))
-    return loaded
 
 
 def load(lease: Lease, *, shards: int) -> Book:
@@ -88,14 +73,14 @@ def load(lease: Lease, *, shards: int) -> Book:
         wrong: dict[int, str] = {}
         for check in registry.CHECKS:
             wrong.update(check(cursor, shard, shards))
-    registrations = load_plugins()
+    registrations, failures = load_plugins()
     engine = Engine(state, registrations, shard=shard, shards=shards)
-    engine.recover()
+    failures += [event for event in engine.recover() if isinstance(event, HookFailed)]
     engine.check()
     failpoint("after_load")
     log.info("book loaded", shard=shard, epoch=lease.epoch, accounts=len(state.accounts),
              positions=len(state.positions), orders=len(state.orders), smarts=len(state.smarts))  # fmt: skip
-    return Book(engine, state, [r.plugin for r in registrations], tick_books, row, counts, wrong)
+    return Book(engine, state, failures, tick_books, row, counts, wrong)
 
 
 def _load_halts(cursor: Any, state: State, shard: int) -> None:

@@ -30,6 +30,14 @@ class Pending:
 
 
 @dataclass(slots=True)
+class HookFailures:
+    """How often a plugin failed at a point, and the last time why."""
+
+    times: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
 class Changes:
     """Everything that one batch changed; stores read digits and currencies from `state`."""
 
@@ -52,7 +60,7 @@ class Changes:
     refused: dict[str, int] = field(default_factory=dict)
     commissions_due: list[ev.AgentCommissionDue] = field(default_factory=list)
     plugins: dict[str, dict[str, Any]] = field(default_factory=dict)
-    hook_failures: list[ev.HookFailed] = field(default_factory=list)
+    hook_failures: dict[tuple[str, str], HookFailures] = field(default_factory=dict)
     halts: dict[tuple[str, str], str] = field(default_factory=dict)
     dealers: list[str] | None = None
     outbox: list[Pending] = field(default_factory=list)
@@ -81,6 +89,8 @@ class Changes:
                     self.extremes.add(event.symbol)
                 case ev.CommandDone():
                     done = event
+                case ev.HookFailed():  # a plugin that fails at every tick must not make every tick a batch
+                    self._count_failure(event)
                 case _:
                     self.dirty = True
                     self._collect_change(event, published)
@@ -156,10 +166,6 @@ class Changes:
                 self.commissions_due.append(event)
             case ev.PluginChanged():
                 self.plugins[event.plugin] = event.state
-            case ev.HookFailed():
-                self.hook_failures.append(event)
-                shown = {"plugin": event.plugin, "point": event.point, "error": event.error}
-                self._publish("hook_failed", 0, self.time_ms, shown)
             case ev.HaltChanged():
                 self.halts[event.scope, event.key] = event.level
                 shown = {"scope": event.scope, "key": event.key, "level": event.level}
@@ -174,6 +180,15 @@ class Changes:
                 self._publish("day_ended", 0, self.time_ms, {"time_ms": event.time_ms})
             case _:
                 raise TypeError(f"an event that nobody keeps: {event!r}")
+
+    def _count_failure(self, event: ev.HookFailed) -> None:
+        """Count a plugin's failure; of a plugin that fails again and again one is published a batch."""
+        found = self.hook_failures.setdefault((event.plugin, event.point), HookFailures())
+        found.times += 1
+        found.error = event.error
+        if found.times == 1:
+            shown = {"plugin": event.plugin, "point": event.point, "error": event.error}
+            self._publish("hook_failed", 0, self.time_ms, shown)
 
     def _publish(self, kind: str, login: int, time_ms: int, data: dict[str, Any]) -> None:
         seq = 0

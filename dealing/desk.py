@@ -34,7 +34,6 @@ from engine import commands as cmd
 from engine.codes import Code
 from engine.enums import By, HaltLevel, HaltScope
 from engine.events import CommandDone, Event
-from engine.hooks import Plugin
 
 log = structlog.get_logger(__name__)
 FIRST_BATCH = 4
@@ -91,7 +90,6 @@ class Desk:
     publisher: Publisher = field(init=False)
     batch: Batch = field(init=False)
     events: list[Event] = field(default_factory=list)
-    listeners: list[Plugin] = field(default_factory=list)
     due: dict[str, float] = field(default_factory=dict)
     committed_at: float = 0.0
     poll_commands: bool = True
@@ -210,11 +208,12 @@ class Desk:
         except redis.RedisError as error:
             log.warning("the stream does not answer", shard=self.shard, error=str(error))
         self.reader = TickReader(self.shard, *place)
-        self.listeners = [p for p in self.book.plugins if type(p).after_commit is not Plugin.after_commit]
         self._new_batch(*place)
         self.seen = place[0]
         self.committed_at = self.busy_at = time.monotonic()
         self.poll_commands = True
+        self.batch.changes.collect(self.book.failures, self.book.state.now_ms)
+        self.batch.changes.dirty = bool(self.book.failures)
         self._obey_before_trading()
 
     def _obey_before_trading(self) -> None:
@@ -322,7 +321,7 @@ class Desk:
         self._collect(self.book.engine.on_time(now_ms), now_ms)
 
     def _collect(self, events: list[Event], time_ms: int) -> CommandDone | None:
-        if self.listeners:
+        if self.book.engine.core.hooks.listens:
             self.events.extend(events)
         return self.batch.changes.collect(events, time_ms)
 
@@ -449,11 +448,10 @@ class Desk:
         self.limit = min(self.limit, self.batch_max)
 
     def _tell_plugins(self, events: list[Event]) -> None:
-        for plugin in self.listeners:
-            try:
-                plugin.after_commit(events)
-            except Exception:
-                log.exception("a plugin failed after a commit", plugin=plugin.name)
+        """Show plugins what was committed; what fails there is counted in the batch that comes."""
+        if events:
+            failures = self.book.engine.after_commit(events)
+            self.batch.changes.collect(failures, self.book.state.now_ms)
 
     def _keep_alive(self) -> None:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""

@@ -9,8 +9,12 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Why a request was refused, in order of precedence (rules sections 4 and 12)."""
+    """Why a request was refused, in order of precedence (rules sections 4, 11 and 12)."""
 
+    # Before everything else.
+    TIMEOUT = "timeout"
+    HALTED = "halted"
+    # Section 4.
     ACCOUNT_DISABLED = "account_disabled"
     READ_ONLY = "read_only"
     CLOSE_ONLY = "close_only"
@@ -44,11 +48,9 @@ class Code(StrEnum):
     INVALID_AMOUNT = "invalid_amount"
     INVALID_SETTING = "invalid_setting"
     # Outcomes that come later.
-    TIMEOUT = "timeout"
     REJECTED = "rejected"
     REQUOTE = "requote"
     # Of the system.
-    HALTED = "halted"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
 
@@ -62,6 +64,8 @@ class CodeInfo:
 
 
 CODES: dict[Code, CodeInfo] = {
+    Code.TIMEOUT: CodeInfo(504, "It came too late, or nobody answered in time."),
+    Code.HALTED: CodeInfo(423, "A kill switch forbids it."),
     Code.ACCOUNT_DISABLED: CodeInfo(403, "The account does not exist or is disabled."),
     Code.READ_ONLY: CodeInfo(403, "The account may look, not trade."),
     Code.CLOSE_ONLY: CodeInfo(423, "Only closing is allowed, by the account or by the symbol."),
@@ -95,10 +99,59 @@ CODES: dict[Code, CodeInfo] = {
     Code.INVALID_CLOSE_BY: CodeInfo(400, "The two positions cannot close each other."),
     Code.INVALID_AMOUNT: CodeInfo(400, "The amount is not one that this operation takes."),
     Code.INVALID_SETTING: CodeInfo(400, "The setting is not one that the engine can take."),
-    Code.TIMEOUT: CodeInfo(504, "Nobody answered in time."),
-    Code.REJECTED: CodeInfo(409, "A dealer or a plugin rejected it."),
+    Code.REJECTED: CodeInfo(409, "A plugin or a dealer rejected it."),
     Code.REQUOTE: CodeInfo(409, "A dealer offered another price."),
-    Code.HALTED: CodeInfo(423, "A kill switch forbids it."),
     Code.INTERNAL_ERROR: CodeInfo(500, "The engine could not process it; it is kept for inspection."),
     Code.UNAVAILABLE: CodeInfo(503, "The desk does not answer; repeat with the same client id."),
 }
+
+#: A plugin is asked after the kill switches and before all else; a dealer's `rejected` comes later.
+_FIRST = (Code.TIMEOUT, Code.HALTED, Code.REJECTED)
+_ACCOUNT = (Code.ACCOUNT_DISABLED, Code.READ_ONLY)
+_AFTER_SYMBOL = (
+    Code.TRADE_DISABLED, Code.CLOSE_ONLY, Code.LONG_ONLY, Code.SHORT_ONLY, Code.MARKET_CLOSED, Code.OFF_QUOTES,
+    Code.INVALID_VOLUME,
+)  # fmt: skip
+#: The order in which each kind of request is judged: of two rules that it breaks, the one that stands first answers.
+#: An account's `close_only` stands with the account, a symbol's with its trade mode.
+PRECEDENCE: dict[str, tuple[Code, ...]] = {
+    "place an order": (
+        *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SYMBOL_NOT_FOUND, *_AFTER_SYMBOL, Code.INVALID_LEVERAGE,
+        Code.INVALID_PRICE, Code.INVALID_STOPS, Code.INVALID_EXPIRATION, Code.LIMIT_REACHED, Code.HEDGE_PROHIBITED,
+        Code.NO_MONEY,
+    ),
+    "place a smart order": (
+        *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SUBSCRIPTION_REQUIRED, Code.SYMBOL_NOT_FOUND,
+        Code.POSITION_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, *_AFTER_SYMBOL, Code.INVALID_PRICE, Code.INVALID_STOPS,
+        Code.INVALID_LEVELS, Code.LIMIT_REACHED, Code.POSITION_EXISTS, Code.HEDGE_PROHIBITED, Code.NO_MONEY,
+    ),
+    "close a position": (
+        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.OFF_QUOTES,
+        Code.INVALID_VOLUME, Code.FIFO,
+    ),
+    "close by": (
+        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.FIFO,
+        Code.INVALID_CLOSE_BY,
+    ),
+    "modify a position": (
+        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, Code.MARKET_CLOSED, Code.OFF_QUOTES,
+        Code.FROZEN, Code.INVALID_STOPS,
+    ),
+    "modify an order": (
+        *_FIRST, *_ACCOUNT, Code.ORDER_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, Code.MARKET_CLOSED, Code.OFF_QUOTES,
+        Code.FROZEN, Code.INVALID_PRICE, Code.INVALID_STOPS, Code.INVALID_EXPIRATION,
+    ),
+    "cancel an order": (*_FIRST, *_ACCOUNT, Code.ORDER_NOT_FOUND, Code.MARKET_CLOSED, Code.FROZEN),
+    "modify a smart order": (
+        *_FIRST, *_ACCOUNT, Code.SMART_NOT_FOUND, Code.CONFLICT, Code.INVALID_STOPS, Code.INVALID_LEVELS,
+    ),
+    "cancel a smart order": (*_FIRST, *_ACCOUNT, Code.SMART_NOT_FOUND, Code.CONFLICT),
+    "move money": (Code.ACCOUNT_DISABLED, Code.INVALID_AMOUNT, Code.NO_MONEY),
+    "answer a request": (Code.REQUEST_NOT_FOUND, Code.CONFLICT, Code.INVALID_PRICE, Code.OFF_QUOTES),
+}  # fmt: skip
+
+
+def precedes(family: str, one: Code, other: Code) -> bool:
+    """Return whether of two codes of one kind of request the first is the answer."""
+    order = PRECEDENCE[family]
+    return order.index(one) < order.index(other)

@@ -7,12 +7,13 @@ engine. It decides nothing; rules are in the stages, handlers and formulas.
 from collections.abc import Callable, Iterable
 from heapq import heappush
 
+from engine.asking import Hooks
 from engine.enums import BUY_TYPES, LIMIT_TYPES, OrderStatus, PositionStatus, Side
-from engine.events import Event, ExtremesChanged, OrderChanged, PositionChanged, SmartChanged
-from engine.hooks import Hooks, Plugin, Registration
+from engine.events import DealMade, Event, ExtremesChanged, OrderChanged, PositionChanged, SmartChanged
+from engine.hooks import Plugin, Registration
 from engine.lifecycle import LIVE_SMART
 from engine.plans import fixed_stop, next_level
-from engine.records import Order, Position, Quote, SmartOrder
+from engine.records import Deal, Order, Position, Quote, SmartOrder
 from engine.state import Extremes, State
 from engine.trailing import TrailBook
 from engine.triggers import Cross, Ladder
@@ -36,7 +37,7 @@ class Core:
             raise ValueError(f"shard {shard} of {shards}: tickets tell {MAX_SHARDS} shards apart, from 0 on")
         self.state = state
         self.out: list[Event] = []
-        self.hooks = Hooks.of(plugins, self.out)
+        self.hooks = Hooks.of(plugins, state, self.out)
         self.shard = shard
         self.shards = shards
         self.pendings: dict[str, Ladder] = {}
@@ -70,6 +71,11 @@ class Core:
     def emit(self, event: Event) -> None:
         """Add an event to what this call returns."""
         self.out.append(event)
+
+    def deal_made(self, deal: Deal) -> None:
+        """Say that a deal was made, to plugins at once."""
+        self.out.append(DealMade(deal))
+        self.hooks.on_deal(deal)
 
     def save_order(self, order: Order) -> None:
         """Stamp the order, keep it while it is alive, emit its event."""

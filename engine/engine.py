@@ -7,7 +7,7 @@ means that memory can no longer be trusted: drop the engine and load it anew.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from fractions import Fraction
 from heapq import heappop
@@ -17,9 +17,9 @@ from engine import commands as c
 from engine import pipeline, plans
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import By, OrderReason, OrderStatus, PositionStatus, Refusal
+from engine.enums import OrderReason, OrderStatus, PositionStatus, Refusal
 from engine.events import CommandDone, Event, TickAccepted, TickRefused
-from engine.handlers import back_office, closing, dealers, orders, smart
+from engine.handlers import back_office, closing, dealers, gate, orders, smart
 from engine.hooks import Plugin, Registration
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_request
@@ -98,10 +98,8 @@ class Engine:
         if isinstance(command, c.AdvanceTime):
             self._advance(command.time_ms)
             done = CommandDone("")
-        elif command.by is By.CLIENT and not core.hooks.accepts(command, self.state.now_ms):
-            done = CommandDone(Code.REJECTED, "a plugin rejected it", login=getattr(command, "login", 0))
         else:
-            done = HANDLERS[type(command)](core, command)
+            done = gate.refused(core, command) or HANDLERS[type(command)](core, command)
         core.finish()
         core.emit(done)
         return self._drain()
@@ -135,13 +133,19 @@ class Engine:
 
     # Recovery
 
-    def recover(self) -> None:
-        """Arm everything from loaded records; call once after filling the state."""
+    def after_commit(self, events: Sequence[Event]) -> list[Event]:
+        """Show plugins what is in the database now, and return what became of that: their failures."""
+        self.core.hooks.after_commit(events)
+        return self._drain()
+
+    def recover(self) -> list[Event]:
+        """Arm everything from loaded records; call once after filling the state. Returns plugins' failures."""
         self.state.index()
         self.core.hooks.remember(self.state.plugin_states)
         self.core.recover_marks()
         self.core.arm_everything()
         self.settle()
+        return self._drain()
 
     def settle(self, most: int | None = None) -> int:
         """Do ahead of the next tick what it would have to do for every account that a change has touched.

@@ -257,7 +257,7 @@ class Refusal(StrEnum):
 
 
 class HookPoint(StrEnum):
-    """Where plugins are asked or shown something; rules section 6."""
+    """Where plugins are asked or shown something (rules section 6), named as the methods are."""
 
     ON_TICK = "on_tick"
     PENDINGS_FILTER = "pendings_filter"
@@ -267,6 +267,12 @@ class HookPoint(StrEnum):
     STOPOUTS_FILTER = "stopouts_filter"
     STOPOUTS_APPLY = "stopouts_apply"
     COMMAND_FILTER = "command_filter"
+    ON_DEAL = "on_deal"
+    AFTER_COMMIT = "after_commit"
+    MEMORY = "memory"
+    REMEMBER = "remember"
+    CONFIGURE = "configure"
+    INIT = "__init__"
 
 
 class Answer(StrEnum):

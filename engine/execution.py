@@ -22,7 +22,7 @@ from engine.enums import (
     Side,
     side_of,
 )
-from engine.events import AccountChanged, AgentCommissionDue, DealMade, LedgerBooked
+from engine.events import AccountChanged, AgentCommissionDue, LedgerBooked
 from engine.lifecycle import advance
 from engine.margin import order_leverage
 from engine.profit import commission_of, position_profit
@@ -140,7 +140,7 @@ def _opening_deal(
         requested_price=fill.requested_price, time_ms=core.state.now_ms, reason=fill.reason,
         digits=position.digits, comment=order.comment, trigger_key=key, evidence=fill.evidence,
     )  # fmt: skip
-    core.emit(DealMade(deal))
+    core.deal_made(deal)
 
 
 def _opening_terms(core: Core, order: Order, fill: Fill, volume: int) -> tuple[Fraction, Fraction, int]:
@@ -252,7 +252,7 @@ def close_deal(
     if position.volume == 0:
         advance(position, "status", PositionStatus.CLOSED)
     core.save_position(position)
-    core.emit(DealMade(deal))
+    core.deal_made(deal)
     _pay_agent(core, position, deal)
     if position.smart and not by_plan:
         smart_life.position_shrunk(core, position)

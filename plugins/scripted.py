@@ -9,7 +9,13 @@ from typing import Any
 from engine.enums import Answer, HookPoint
 from engine.hooks import OK, Context, Plugin, Verdict
 
-_POINTS = {point.value for point in HookPoint} - {HookPoint.COMMAND_FILTER.value, HookPoint.ON_TICK.value}
+_POINTS = {
+    point.value
+    for point in (
+        HookPoint.PENDINGS_FILTER, HookPoint.PENDINGS_APPLY, HookPoint.STOPS_FILTER, HookPoint.STOPS_APPLY,
+        HookPoint.STOPOUTS_FILTER, HookPoint.STOPOUTS_APPLY,
+    )
+}  # fmt: skip
 _ANSWERS = {"ok", "none", "reject", "raise"}
 
 

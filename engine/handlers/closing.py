@@ -22,7 +22,7 @@ def close(core: Core, command: ClosePosition) -> CommandDone:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
     position = core.state.book(command.login).positions.get(command.position)
     units = _close_units(command, position)
-    order = _closing_order(core, command, position, units or 0)
+    order = new_order(core, command, position, units or 0)
     code = _close_failure(core, command, position, units)
     price = None if code or position is None else _close_price(core, command, position)
     if code is None and price is None:
@@ -69,14 +69,20 @@ def _close_price(core: Core, command: ClosePosition, position: Position) -> int 
     return checks.market_price(view, position.side, opening=False)
 
 
-def _closing_order(
-    core: Core, command: ClosePosition | CloseBy, position: Position | None, units: int
+def new_order(
+    core: Core, command: ClosePosition | CloseBy, position: Position | None, units: int | None = None
 ) -> Order:
+    """Return the order by which a request closes; without `units`, of the volume that it asks for."""
+    if units is None and isinstance(command, ClosePosition):
+        units = _close_units(command, position)
+    elif units is None and isinstance(command, CloseBy):
+        other = core.state.book(command.login).positions.get(command.opposite)
+        units = min(position.volume, other.volume) if position is not None and other is not None else 0
     now = core.state.now_ms
     side = position.side.opposite if position is not None else Side.SELL
     return Order(
         ticket=command.ticket or core.new_order_ticket(), login=command.login,
-        symbol=position.symbol if position is not None else "", type=MARKET_OF[side], volume=units,
+        symbol=position.symbol if position is not None else "", type=MARKET_OF[side], volume=units or 0,
         status=OrderStatus.PENDING, reason=reason_of(command.by), created_ms=now, modified_ms=now,
         position=command.position, comment=command.comment, actor=command.actor,
         digits=position.digits if position is not None else 5,
@@ -94,7 +100,6 @@ def _close_failure(
         return Code.POSITION_NOT_FOUND
     symbol = core.state.symbols[position.symbol]
     return first_failure(
-        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
         lambda: checks.trade_mode_check(symbol, position.side, opening=False),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.quote_check(core, symbol, fresh=True),
@@ -117,7 +122,7 @@ def close_by(core: Core, command: CloseBy) -> CommandDone:
     first, second = book.positions.get(command.position), book.positions.get(command.opposite)
     code = _close_by_failure(core, command, first, second)
     volume = min(first.volume, second.volume) if first is not None and second is not None else 0
-    order = _closing_order(core, command, first, volume)
+    order = new_order(core, command, first, volume)
     if first is not None and second is not None:
         order.requested_price = nearest_point(second.open_price)
     core.save_order(order)
@@ -159,7 +164,6 @@ def _close_by_failure(
     other = core.state.symbols[second.symbol]
     opposite = first.symbol == second.symbol and first.side is not second.side
     return first_failure(
-        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
         lambda: checks.trade_mode_check(symbol, first.side, opening=False),
         lambda: checks.trade_mode_check(other, second.side, opening=False),
         lambda: checks.session_check(core, symbol, command.by),
@@ -213,7 +217,6 @@ def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:
         return Code.MANAGED_BY_SMART_ORDER
     symbol = core.state.symbols[position.symbol]
     code = first_failure(
-        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=False),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.quote_check(core, symbol, fresh=False),
     )

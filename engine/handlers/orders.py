@@ -39,7 +39,7 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     if command.login not in state.accounts:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
     symbol = state.symbols.get(command.symbol)
-    order = _new_order(core, command, symbol)
+    order = new_order(core, command, symbol)
     code = placing_failure(core, command, order)
     core.save_order(order)
     if code is not None:
@@ -74,7 +74,8 @@ def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
     )  # fmt: skip
 
 
-def _new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
+def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
+    """Return the order that a request asks for, as far as it can be read."""
     now = core.state.now_ms
     order = Order(
         ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
@@ -113,14 +114,10 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
     opening = reduces is None
     early = first_failure(
         lambda: checks.account_check(account, command.by, opening=opening),
-        lambda: checks.halt_check(
-            core, command.login, symbol, command.by, opening=opening, closing=not opening
-        ),
         lambda: Code.SYMBOL_NOT_FOUND if symbol is None else None,
     )
     if early is not None or symbol is None:
         return early
-    late = market and bool(command.valid_until_ms) and state.now_ms > command.valid_until_ms
     if reduces is not None:  # it counts as a close: only what a close is asked is asked
         return first_failure(
             lambda: checks.trade_mode_check(symbol, side, opening=False),
@@ -131,7 +128,6 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
     return first_failure(
         lambda: checks.trade_mode_check(symbol, side, opening=True),
         lambda: checks.session_check(core, symbol, command.by),
-        lambda: Code.TIMEOUT if late else None,
         lambda: checks.quote_check(core, symbol, fresh=market),
         lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
         lambda: checks.volume_check(symbol, units),
@@ -234,7 +230,6 @@ def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
         return Code.MANAGED_BY_SMART_ORDER
     symbol = state.symbols[order.symbol]
     code = first_failure(
-        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=False),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.quote_check(core, symbol, fresh=False),
     )
@@ -365,7 +360,6 @@ def _cancel_failure(core: Core, command: CancelOrder) -> Code | None:
         return Code.ORDER_NOT_FOUND
     symbol = core.state.symbols[order.symbol]
     return first_failure(
-        lambda: checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=True),
         lambda: checks.session_check(core, symbol, command.by),
         lambda: _order_frozen(core, order, symbol, command.by),
     )

@@ -179,11 +179,6 @@ def _placing_failure(core: Core, command: PlaceSmart) -> tuple[Code | None, Draf
     if _TIERS[Tier(account.tier)] < _TIERS[Tier.PRO]:
         return Code.SUBSCRIPTION_REQUIRED, None
     symbol = state.symbols.get(command.symbol)
-    code = checks.halt_check(
-        core, command.login, symbol, command.by, opening=not takes_over, closing=takes_over
-    )
-    if code is not None:
-        return code, None
     if symbol is None:
         return Code.SYMBOL_NOT_FOUND, None
     position = state.book(command.login).positions.get(command.position or 0) if takes_over else None
@@ -205,11 +200,9 @@ def _draft_failure(core: Core, command: PlaceSmart, draft: Draft, position: Posi
     symbol, side = draft.symbol, command.side
     market = command.entry is EntryType.MARKET
     opens = position is None
-    late = market and bool(command.valid_until_ms) and core.state.now_ms > command.valid_until_ms
     return first_failure(
         lambda: checks.trade_mode_check(symbol, side, opening=True) if opens else None,
         lambda: checks.session_check(core, symbol, command.by),
-        lambda: Code.TIMEOUT if late else None,
         lambda: checks.quote_check(core, symbol, fresh=market),
         lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
         lambda: _volume_failure(draft, position),
@@ -320,9 +313,7 @@ def _standing_failure(
         return Code.SMART_NOT_FOUND, None
     if command.version is not None and command.version != smart.version:
         return Code.CONFLICT, smart
-    symbol = core.state.symbols[smart.symbol]
-    closing_ = isinstance(command, CancelSmart)
-    return checks.halt_check(core, command.login, symbol, command.by, opening=False, closing=closing_), smart
+    return None, smart
 
 
 def _refused(core: Core, code: Code, command: ModifySmart | CancelSmart, level: int = 0) -> CommandDone:

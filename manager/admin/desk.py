@@ -4,17 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.module_loading import import_string
 from unfold.decorators import action
 from unfold.views import ChangeList
 
 from dealing import services
 from dealing.models import Command, Gap, Halt, HookFailure, PluginState, PoisonItem
+from dealing.plugins import named_plugins
 from live import rights
 from manager.admin import show, tables
 from manager.admin.acting import act, found
@@ -29,7 +28,7 @@ TOUCHED = {"position": "positions_position", "order": "orders_order", "smart": "
 
 def loaded_plugins() -> list[str]:
     """Return the names of the plugins that the settings load, by which they are configured."""
-    return [import_string(told["path"]).name for told in settings.DESK_PLUGINS]
+    return [name for name, _ in named_plugins()]
 
 
 @admin.register(Halt)
@@ -314,7 +313,7 @@ class PluginAdmin(ReadOnlyAdmin):
 
     def sections(self, request: HttpRequest, obj: PluginState) -> list[Section]:
         """Return what it keeps, how it is loaded, and how often it failed."""
-        loaded = [told for told in settings.DESK_PLUGINS if import_string(told["path"]).name == obj.name]
+        loaded = [told for name, told in named_plugins() if name == obj.name]
         failed = HookFailure.objects.filter(plugin=obj.name, shard=obj.shard)
         memory = Section("Options and memory as of the last batch", body=show.raw(obj.state), is_wide=True)
         # Memory may name accounts of every group.

@@ -10,7 +10,7 @@ import pytest
 ENGINE = Path(__file__).parents[2] / "engine"
 FILES = sorted(ENGINE.rglob("*.py"))
 PURE = {
-    "abc", "bisect", "collections", "dataclasses", "datetime", "enum", "fnmatch", "fractions", "functools",
+    "abc", "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "fnmatch", "fractions", "functools",
     "hashlib", "heapq", "itertools", "json", "math", "re", "typing", "engine",
 }  # fmt: skip
 

@@ -1,0 +1,60 @@
+"""The plugins that the settings name: making them, and what cannot be made.
+
+One that cannot be found, that does not take its options or is no plugin is not asked: that is its failure, counted
+and shown like every other, and trading goes on.
+"""
+
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from engine.asking import named, shown
+from engine.enums import HookPoint
+from engine.events import HookFailed
+from engine.hooks import Plugin, Registration
+
+log = structlog.get_logger(__name__)
+
+
+def load_plugins() -> tuple[list[Registration], list[HookFailed]]:
+    """Return the plugins of the settings, in their order, with their options; and which could not be made."""
+    made, failed = _make_all()
+    return [registration for registration, _ in made], failed
+
+
+def named_plugins() -> list[tuple[str, Any]]:
+    """Return the plugins that can be made by the names they are kept under, each with its words in the settings."""
+    made, _ = _make_all()
+    names = named([registration for registration, _ in made])
+    return [(registration.name, told) for registration, (_, told) in zip(names, made, strict=True)]
+
+
+def _make_all() -> tuple[list[tuple[Registration, Any]], list[HookFailed]]:
+    made: list[tuple[Registration, Any]] = []
+    failed: list[HookFailed] = []
+    for told in settings.DESK_PLUGINS:
+        try:
+            made.append((_made(told), told))
+        except Exception as error:
+            log.exception("a plugin cannot be loaded", plugin=shown(told))
+            failed.append(HookFailed(_name(told), HookPoint.INIT.value, shown(error)))
+    return made, failed
+
+
+def _made(told: Any) -> Registration:
+    """Return one plugin; options of the settings go to its constructor: what a command sets later outlives them."""
+    plugin = import_string(told["path"])(**told.get("options", {}))
+    if not isinstance(plugin, Plugin):
+        raise TypeError(f"{told['path']} makes no Plugin")
+    masks = [told.get(key, "*") for key in ("groups", "symbols")]
+    if not all(isinstance(mask, str) for mask in masks):
+        raise TypeError(f"masks are one text with commas, not {masks}")
+    return Registration(plugin, masks[0], masks[1], str(told.get("name", "")))
+
+
+def _name(told: Any) -> str:
+    """Return by which name a plugin that could not be made is counted: its class, as the settings have it."""
+    path = told.get("path") if isinstance(told, dict) else told
+    return shown(str(path).rpartition(".")[2]).strip("'\"")[:60] or "?"
