@@ -217,13 +217,19 @@ class AdvanceTime(Command):
 class ChangeSettings(Command):
     """Replace the settings of one symbol, group or account between two ticks.
 
-    `kind` is "symbol", "group" or "account"; `values` are the keys of scenario files, all of them or
-    only those that change.
+    `kind` is "symbol", "group" or "account"; `values` are the keys of scenario files. Without `seen` they are all the
+    settings of a symbol or group. With it they are those that change (`securities.NAME`: a group's terms on one),
+    and `seen` holds what their author saw of them: what stands otherwise by now is a `conflict`.
+    `accounts`: in how many accounts something may be closed or opened by it at once; in more is a `conflict`.
+    `is_trial`: say what would be answered, with the figures, and change nothing.
     """
 
     kind: str
     key: str
     values: dict[str, Any]
+    seen: dict[str, Any] | None = None
+    accounts: int | None = None
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ writes the last state of each (login, ticket) and every append-only record once;
 same events after the commit, in order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
@@ -123,6 +123,10 @@ class SettingsChanged(Event):
 
     kind: str
     key: str
+    before: dict[str, Any] = field(default_factory=dict, compare=False)  # of the keys that differ
+    after: dict[str, Any] = field(default_factory=dict, compare=False)
+    actor: str = field(default="", compare=False)
+    is_new: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True, frozen=True)

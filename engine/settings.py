@@ -96,6 +96,7 @@ class Symbol:
     halt: HaltLevel
     profit_num: int = 0  # profit in profit currency = points x units x profit_num / profit_den
     profit_den: int = 1
+    values: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what it was read from
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, index: int) -> "Symbol":
@@ -151,6 +152,7 @@ class Symbol:
         )
         read.finish()
         symbol._check()
+        symbol.values = _kept(values)
         return symbol
 
     def _check(self) -> None:
@@ -227,6 +229,7 @@ class Group:
     halt: HaltLevel
     default_terms: Terms
     securities: dict[str, Terms] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what it was read from
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Group":
@@ -262,11 +265,17 @@ class Group:
             securities=read.securities("securities", terms),
         )
         read.finish()
+        group.values = _kept(values)
         return group
 
     def terms(self, security: str) -> Terms:
         """Return what the group grants on this security."""
         return self.securities.get(security, self.default_terms)
+
+
+def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as they were given, without the name and the kill switch, which has a command of its own."""
+    return {key: value for key, value in values.items() if key not in ("name", "halt")}
 
 
 def read_account(values: Mapping[str, Any]) -> dict[str, Any]:

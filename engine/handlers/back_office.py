@@ -1,7 +1,6 @@
 """Commands of the back office: money, settings, kill switches, day end, plugins."""
 
-from collections.abc import Callable
-
+from engine.changes import ACCOUNT_KEYS, Change, change_of, conflicts
 from engine.codes import Code
 from engine.commands import (
     BalanceOperation,
@@ -20,9 +19,9 @@ from engine.queue import cancel_order, retime_requests
 from engine.records import Account
 from engine.refusals import money
 from engine.rounding import on_grid, to_text
-from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits, read_account
-from engine.state import Book
+from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits
 from engine.valuation import account_state
+from engine.whatif import concerned, forecast
 
 #: What an account may hold and one operation may move, in whole units of its currency.
 MAX_MONEY = 10**15
@@ -98,111 +97,72 @@ def agent_commission(core: Core, command: BookAgentCommission) -> CommandDone:
 
 
 def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
-    """Replace the settings of a symbol or group, or change those of an account; all acts from now on.
+    """Change the settings of a symbol, group or account; all acts from now on.
 
     Only the accounts whose figures may differ are looked at again; levels are armed anew only where a group
     may see them at another price.
     """
-    change = _CHANGES.get(command.kind)
+    state = core.state
     try:
-        if change is None:
-            raise SettingError("kind", f"{command.kind!r} is none of {', '.join(_CHANGES)}")
-        affected, rearm = change(core, command)
+        wrong = conflicts(state, command)
+        change = change_of(state, command) if not wrong else None
     except SettingError as error:
         return CommandDone(Code.INVALID_SETTING, str(error))
-    if command.kind != "account":
-        core.state.index_settings()
+    if change is None:
+        fields = ", ".join(str(each["field"]) for each in wrong)
+        return CommandDone(
+            Code.CONFLICT, f"changed by somebody else meanwhile: {fields}", data={"fields": wrong}
+        )
+    affected = concerned(state, change.old, change.new)
+    if command.accounts is not None or command.is_trial:
+        told = forecast(state, change.old, change.new, affected)
+        data = {"forecast": told.to_json()}
+        if command.accounts is not None and told.acting > command.accounts:
+            said = f"it would close or open something in {told.acting} accounts by now, not in {command.accounts}"
+            return CommandDone(Code.CONFLICT, said, data=data)
+        if command.is_trial:
+            return CommandDone("", data=data)
+    _put(core, change, affected)
+    core.emit(
+        SettingsChanged(
+            command.kind, command.key, change.before, change.after, command.actor, is_new=change.old is None
+        )
+    )
+    return CommandDone("")
+
+
+def _put(core: Core, change: Change, affected: list[int]) -> None:
+    """Put the changed record in the place of the old one, and arm what it moves."""
+    state, old, new = core.state, change.old, change.new
+    rearm = False
+    if isinstance(new, Symbol):
+        state.symbols[new.name] = new
+        rearm = isinstance(old, Symbol) and new.security != old.security
+    elif isinstance(new, Group):
+        state.groups[new.name] = new
+        if isinstance(old, Group):
+            if new.timeout_s != old.timeout_s:
+                retime_requests(core, new)
+            rearm = _spreads(new) != _spreads(old)
+    else:
+        account = state.accounts.setdefault(new.login, new)
+        rearm = account.group != new.group
+        for key in (*ACCOUNT_KEYS, "halt"):
+            setattr(account, key, getattr(new, key))
+        affected = [new.login]
+        core.emit(AccountChanged(account))
+    if not isinstance(new, Account):
+        state.index_settings()
     for login in affected:
-        core.state.book(login).margin = None
+        state.book(login).margin = None
     core.watch.touch_many(affected)
     if rearm:
         core.settle_marks(set(affected))
         core.arm_everything()
-    core.emit(SettingsChanged(command.kind, command.key))
-    return CommandDone("")
 
 
-Affected = tuple[list[int], bool]  # logins whose figures may differ; whether levels are to be armed anew
-
-
-def _change_symbol(core: Core, command: ChangeSettings) -> Affected:
-    state = core.state
-    old = state.symbols.get(command.key)
-    index = old.index if old is not None else max((s.index for s in state.symbols.values()), default=-1) + 1
-    new = Symbol.from_values({"name": command.key, **command.values}, index=index)
-    if old is not None and "halt" not in command.values:
-        new.halt = old.halt  # a kill switch is turned by SetHalt, not by an edit of something else
-    if old is not None and new.digits != old.digits and _in_use(core, command.key):
-        raise SettingError("digits", "cannot change while positions or orders are open")
-    state.symbols[command.key] = new
-    if old is None:
-        return [], False
-    moved = new.security != old.security
-    pair = (old.digits, old.base_currency, old.profit_currency)
-    if moved or pair != (new.digits, new.base_currency, new.profit_currency):
-        return list(state.books), moved  # others may convert through it
-    return [login for login, book in state.books.items() if _touches(book, command.key)], False
-
-
-def _touches(book: Book, symbol: str) -> bool:
-    held = any(position.symbol == symbol for position in book.positions.values())
-    return held or any(order.symbol == symbol for order in book.orders.values())
-
-
-def _in_use(core: Core, symbol: str) -> bool:
-    state = core.state
-    held = any(position.symbol == symbol for position in state.positions.values())
-    return held or any(order.symbol == symbol for order in state.orders.values())
-
-
-def _change_group(core: Core, command: ChangeSettings) -> Affected:
-    state = core.state
-    old = state.groups.get(command.key)
-    new = Group.from_values({"name": command.key, **command.values})
-    if old is not None and "halt" not in command.values:
-        new.halt = old.halt
-    has_accounts = any(account.group == command.key for account in state.accounts.values())
-    if old is not None and new.currency != old.currency and has_accounts:
-        raise SettingError("currency", "cannot change while the group has accounts")
-    state.groups[command.key] = new
-    if old is None:
-        return [], False
-    if new.timeout_s != old.timeout_s:
-        retime_requests(core, new)
-    spreads = (old.default_terms.spread_diff, {k: v.spread_diff for k, v in old.securities.items()})
-    now = (new.default_terms.spread_diff, {k: v.spread_diff for k, v in new.securities.items()})
-    members = [login for login in state.books if state.accounts[login].group == command.key]
-    return members, spreads != now
-
-
-def _change_account(core: Core, command: ChangeSettings) -> Affected:
-    state = core.state
-    values = read_account(command.values)
-    login = int(command.key)
-    account = state.accounts.get(login)
-    group = state.groups.get(values.get("group", account.group if account is not None else ""))
-    if group is None:
-        raise SettingError("group", f"there is no group {values.get('group')!r}")
-    if values.get("currency", group.currency) != group.currency:
-        raise SettingError("currency", f"group {group.name} keeps {group.currency}")
-    if account is None:
-        account = state.accounts[login] = Account(login=login, group=group.name, currency=group.currency)
-    if account.currency != group.currency:
-        raise SettingError(
-            "group", f"group {group.name} keeps {group.currency}, the account {account.currency}"
-        )
-    moved = account.group != group.name
-    for key, value in values.items():
-        setattr(account, key, value)
-    core.emit(AccountChanged(account))
-    return [login], moved
-
-
-_CHANGES: dict[str, Callable[[Core, ChangeSettings], Affected]] = {
-    "symbol": _change_symbol,
-    "group": _change_group,
-    "account": _change_account,
-}
+def _spreads(group: Group) -> tuple[int, dict[str, int]]:
+    return group.default_terms.spread_diff, {k: v.spread_diff for k, v in group.securities.items()}
 
 
 def set_halt(core: Core, command: SetHalt) -> CommandDone:
