@@ -33,12 +33,6 @@ def caller_address(source: Any) -> str:
     return _address(source.META.get("REMOTE_ADDR") or "", source.META.get("HTTP_X_FORWARDED_FOR") or "")
 
 
-def recorded_address(request: Any) -> str | None:
-    """Return the caller's address for a column of addresses: None where there is none, as without a connection."""
-    address = caller_address(request)
-    return address if _parsed(address) else None
-
-
 def limit_key(address: str) -> str:
     """Return what limits count an address by: itself, or for IPv6 its /64, which is one caller's to fill."""
     found = _parsed(address)

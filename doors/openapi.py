@@ -36,8 +36,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Return the document with closed bodies and with the answer to a refusal at every address."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in schemas.items():
-        # Those of the login are the token library's, which takes what it does not know.
-        if name.endswith("Request") and not name.startswith("Token"):
+        if name.endswith("Request"):
             schema["additionalProperties"] = False
     schemas["Error"], schemas["PlainError"] = ERROR, PLAIN_ERROR
     for path, operations in result["paths"].items():

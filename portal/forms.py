@@ -4,6 +4,8 @@ from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
+from credentials.forms import LimitedOldPassword
+
 
 def _describe_errors(form: Any) -> None:
     """Tie each field to its error text, so that a screen reader says it with the field."""
@@ -28,7 +30,7 @@ class ClientLoginForm(AuthenticationForm):
         _describe_errors(self)
 
 
-class ClientPasswordForm(PasswordChangeForm):
+class ClientPasswordForm(LimitedOldPassword, PasswordChangeForm):
     """Old password and the new one twice."""
 
     def full_clean(self) -> None:

@@ -5,9 +5,9 @@ cookie, so that the page itself decides nothing about trading. Promises: no page
 shown to anybody who is not logged in, and none of them is kept by a cache.
 """
 
+from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import LoginView, PasswordChangeDoneView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
+from credentials.forms import TellsAddress
 from portal.forms import ClientLoginForm, ClientPasswordForm
+
+SECONDS_A_MINUTE = 60
 
 
 @method_decorator([never_cache, ensure_csrf_cookie], name="dispatch")
@@ -41,7 +44,7 @@ class ClientLoginView(LoginView):
 
 
 @method_decorator(never_cache, name="dispatch")
-class PasswordView(PasswordChangeView):
+class PasswordView(TellsAddress, PasswordChangeView):
     """Change one's own password; other sessions of the user end with it."""
 
     template_name = "portal/password.html"
@@ -55,6 +58,10 @@ class PasswordDoneView(PasswordChangeDoneView):
     template_name = "portal/password_done.html"
 
 
-def locked_out(request: HttpRequest, _response: HttpResponse | None = None, *_args: Any) -> HttpResponse:
-    """Return the page for somebody whose logins failed too often (AXES_LOCKOUT_CALLABLE)."""
-    return render(request, "portal/locked.html", status=settings.AXES_HTTP_RESPONSE_CODE)
+def locked_out(request: HttpRequest, wait_s: int) -> HttpResponse:
+    """Return the page for somebody whose passwords were wrong too often, with how long to wait."""
+    shown = {"minutes": -(-wait_s // SECONDS_A_MINUTE), "back": request.path}
+    page = render(request, "portal/locked.html", shown, status=HTTPStatus.TOO_MANY_REQUESTS)
+    page["Retry-After"] = str(wait_s)
+    page["Cache-Control"] = "no-store"
+    return page

@@ -87,6 +87,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
             line,
             user_id=self.caller.user.pk,
             session_key=self.caller.session_key,
+            family=self.caller.family,
             send=self._send_text,
             close=self._close_with,
             snapshot=self._start_snapshot,
@@ -236,9 +237,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
         outlet, caller = self.outlet, self.caller
         if outlet is None or caller is None:
             return
-        if caller.user.pk not in standing.users or (
-            caller.session_key and caller.session_key not in standing.sessions
-        ):
+        if not _stands(caller, standing):
             outlet.finish(CLOSE_RIGHTS)
             return
         # An account that was subscribed while the rows were read was judged by its subscription.
@@ -253,6 +252,17 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if self.groups_of:
             last = next(reversed(self.groups_of.values()))
             outlet.set_spreads(*spreads.get(last, ("", {})))
+
+
+def _stands(caller: rights.Caller, standing: rights.Standing) -> bool:
+    """Return whether what the socket was opened with has not ended."""
+    if caller.user.pk not in standing.users:
+        return False
+    if caller.session_key:
+        return caller.session_key in standing.sessions
+    return standing.epochs.get(caller.user.pk, 0) == caller.epoch and (
+        caller.family is None or caller.family in standing.families
+    )
 
 
 async def _in_thread(function: Any, *args: Any) -> Any:

@@ -1,7 +1,8 @@
 """Judges all open sockets of a process again every few seconds, with a handful of queries in all.
 
-Promises: a change of rights or of a group's spread acts within `JUDGE_S`; when the database does not answer,
-sockets stay as they were judged last. What a socket loses is its own business.
+Promises: a change of rights or of a group's spread acts within `JUDGE_S`, an end of credentials within a second: it leaves a
+row, and a look for new ones is a query of an index. When the database does not answer, sockets stay as they were judged
+last. What a socket loses is its own business.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from structlog import get_logger
 
+from credentials.epochs import latest_endings
 from realtime import rights
 from realtime.hub import hub
 from realtime.outlet import Outlet, Spreads
@@ -20,6 +22,7 @@ from realtime.outlet import Outlet, Spreads
 log = get_logger(__name__)
 
 JUDGE_S = 3.0
+LOOK_S = 0.4
 SPREADS_TTL_S = 3.0
 
 
@@ -44,25 +47,36 @@ class Guard:
         return repr(known[1]), known[1]
 
     async def _judge(self) -> None:
+        """Judge every `JUDGE_S`, and as soon as credentials have ended."""
+        known: frozenset[int] = frozenset()
+        due_s = time.monotonic() + JUDGE_S
         while True:
-            await asyncio.sleep(JUDGE_S)
+            await asyncio.sleep(LOOK_S)
             sockets = [one for one in hub().listeners if isinstance(one, Outlet)]
             if not sockets:
                 continue
             try:
-                standing = await database_sync_to_async(rights.standing_of, thread_sensitive=False)(
-                    {one.user_id for one in sockets},
-                    {one.session_key for one in sockets if one.session_key},
-                    {login for one in sockets for login in one.feeds},
-                )
-                spreads: dict[str, Any] = {
-                    group: await self.spreads(group) for group in set(standing.groups.values())
-                }
+                latest = await database_sync_to_async(latest_endings, thread_sensitive=False)()
+                if latest <= known and time.monotonic() < due_s:
+                    continue
+                await self._judge_all(sockets)
             except DatabaseError as error:
                 log.warning("sockets could not be judged again", error=str(error))
                 continue
-            for one in sockets:
-                one.judged(standing, spreads)
+            known, due_s = latest, time.monotonic() + JUDGE_S
+
+    async def _judge_all(self, sockets: list[Outlet]) -> None:
+        standing = await database_sync_to_async(rights.standing_of, thread_sensitive=False)(
+            {one.user_id for one in sockets},
+            {one.session_key for one in sockets if one.session_key},
+            {one.family for one in sockets if one.family is not None},
+            {login for one in sockets for login in one.feeds},
+        )
+        spreads: dict[str, Any] = {
+            group: await self.spreads(group) for group in set(standing.groups.values())
+        }
+        for one in sockets:
+            one.judged(standing, spreads)
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from structlog import get_logger
 
@@ -66,6 +67,7 @@ class Outlet:
         *,
         user_id: int,
         session_key: str,
+        family: UUID | None = None,
         send: Callable[[str], Awaitable[None]],
         close: Callable[[int], Awaitable[None]],
         snapshot: Callable[[int], None],
@@ -75,6 +77,7 @@ class Outlet:
         self.hub = hub
         self.user_id = user_id
         self.session_key = session_key
+        self.family = family
         self.judged = judged
         self.feeds: dict[int, AccountFeed] = {}
         self.symbols: set[str] | None = set()  # None: all of them

@@ -7,9 +7,10 @@ a session that ended are cut off. All functions are synchronous.
 """
 
 import hashlib
+import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.cookies import CookieError, SimpleCookie
@@ -17,15 +18,19 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import redis
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, get_user_model
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.models import Session
 from django.http.request import split_domain_port, validate_host
 from django.utils.crypto import constant_time_compare
 
+from credentials.epochs import epoch_of
+from credentials.models import TokenFamily
+from credentials.sessions import current_user, of_this_epoch
 from live.rights import own_accounts, watched
 from realtime.outlet import Spreads
 
@@ -36,10 +41,12 @@ TICKET_BYTES = 32
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever opened a socket, and by which session (empty: by a ticket)."""
+    """Whoever opened a socket, by which session or login of a program, and of which epoch they are."""
 
     user: Any
     session_key: str = ""
+    family: UUID | None = None  # of the token that the ticket was given for
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,10 @@ class Standing:
     logins: frozenset[int]
     owners: dict[int, int]  # enabled accounts only
     groups: dict[int, str]
+    epochs: dict[int, int] = field(
+        default_factory=dict
+    )  # of tickets and tokens, by user; 0 where none stands
+    families: frozenset[UUID] = frozenset()  # logins of programs that have not ended
 
 
 # ---- opening ----
@@ -90,15 +101,16 @@ def _caller_of_session(key: str) -> Caller | None:
         return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     request: Any = SimpleNamespace(session=session)
-    user = get_user(request)
-    return Caller(user, key) if user.is_authenticated and user.is_active else None
+    user = current_user(request)
+    return Caller(user, key, epoch=epoch_of(user)) if user.is_authenticated and user.is_active else None
 
 
-def make_ticket(user_id: Any) -> str:
-    """Return a new ticket of this user, good once within 30 s."""
+def make_ticket(user: Any, *, session_key: str = "", family: UUID | None = None) -> str:
+    """Return a new ticket of this user, good once within 30 s and as long as the login that it is made by."""
     ticket = secrets.token_urlsafe(TICKET_BYTES)
+    said = {"user": user.pk, "epoch": epoch_of(user), "session": session_key, "family": str(family or "")}
     with _redis() as client:
-        client.set(_ticket_key(ticket), user_id, ex=TICKET_TTL_S)
+        client.set(_ticket_key(ticket), json.dumps(said), ex=TICKET_TTL_S)
     return ticket
 
 
@@ -108,8 +120,17 @@ def caller_of_ticket(ticket: str) -> Caller | None:
         found = client.getdel(_ticket_key(ticket))
     if found is None:
         return None
-    user = get_user_model().objects.filter(pk=int(found), is_active=True).first()
-    return Caller(user) if user is not None else None
+    said = json.loads(found)
+    users = get_user_model().objects.select_related("credential")
+    user = users.filter(pk=said["user"], is_active=True).first()
+    if user is None or epoch_of(user) != said["epoch"]:
+        return None
+    family = UUID(said["family"]) if said["family"] else None
+    if family is not None and not living_families([family]):
+        return None
+    if said["session"] and not living_sessions([said["session"]]):
+        return None
+    return Caller(user, said["session"], family=family, epoch=said["epoch"])
 
 
 def _ticket_key(ticket: str) -> str:
@@ -125,13 +146,18 @@ def _redis() -> redis.Redis:
 # ---- staying ----
 
 
-def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[int]) -> Standing:
-    """Return what the rows say about these users, sessions and accounts."""
-    active = get_user_model().objects.filter(pk__in=list(users), is_active=True)
+def standing_of(
+    users: Iterable[int], sessions: Iterable[str], families: Iterable[UUID], logins: Iterable[int]
+) -> Standing:
+    """Return what the rows say about these users, sessions, logins of programs and accounts."""
+    active = get_user_model().objects.filter(pk__in=list(users), is_active=True).select_related("credential")
+    epochs = {user.pk: epoch_of(user) for user in active}
     asked = frozenset(logins)
     found = watched(asked)
     return Standing(
-        users=frozenset(active.values_list("pk", flat=True)),
+        users=frozenset(epochs),
+        epochs=epochs,
+        families=living_families(families),
         sessions=living_sessions(sessions),
         logins=asked,
         owners={login: user for login, user, _ in found if user is not None},
@@ -139,20 +165,31 @@ def standing_of(users: Iterable[int], sessions: Iterable[str], logins: Iterable[
     )
 
 
+def living_families(families: Iterable[UUID]) -> frozenset[UUID]:
+    """Return the logins of programs that have not ended."""
+    wanted = list(families)
+    if not wanted:
+        return frozenset()
+    rows = TokenFamily.objects.filter(pk__in=wanted, ended_at=None)
+    return frozenset(rows.values_list("pk", flat=True))
+
+
 def living_sessions(keys: Iterable[str]) -> frozenset[str]:
-    """Return the sessions that still say who one is: not ended, of an active user, password unchanged."""
+    """Return the sessions that still say who one is: not ended, of an active user, password and epoch unchanged."""
     rows = Session.objects.filter(session_key__in=list(keys), expire_date__gt=datetime.now(UTC))
     said = {row.session_key: row.get_decoded() for row in rows}
-    users = {
-        str(user.pk): user.get_session_auth_hash()
-        for user in get_user_model().objects.filter(
-            pk__in={one[SESSION_KEY] for one in said.values() if SESSION_KEY in one}, is_active=True
-        )
-    }
-    return frozenset(
-        key
-        for key, one in said.items()
-        if constant_time_compare(one.get(HASH_SESSION_KEY, ""), users.get(str(one.get(SESSION_KEY)), "none"))
+    active = get_user_model().objects.select_related("credential").filter(
+        pk__in={one[SESSION_KEY] for one in said.values() if SESSION_KEY in one}, is_active=True
+    )  # fmt: skip
+    users = {str(user.pk): user for user in active}
+    return frozenset(key for key, one in said.items() if _lives(one, users.get(str(one.get(SESSION_KEY)))))
+
+
+def _lives(session: dict[str, Any], user: Any) -> bool:
+    return (
+        user is not None
+        and constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
+        and of_this_epoch(session, user)
     )
 
 

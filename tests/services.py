@@ -105,6 +105,9 @@ def _plan() -> Services:
     folder = make_open_folder()
     os.environ.setdefault("DESK_DATA", str(folder / "desk"))
     os.environ.setdefault("SECRET_KEY", "a key of the tests, which guards nothing that anyone could want")
+    # All tests come from one address within minutes; those of the limits set their own.
+    for limit in ("API_LOGIN_RATE", "LOGIN_FAILURES_ADDRESS", "LOGIN_FAILURES_NAME"):
+        os.environ.setdefault(limit, "100000")
     (folder / "desk" / "static").mkdir(parents=True)
     services = Services(folder)
     services.plan()

@@ -16,7 +16,7 @@ from orders.api import OneOrder, OrderByClientId, Orders
 from positions.api import Deals, OneDeal
 from tradingdesk.rest import trade
 from tradingdesk.rest.accounts import Accounts, OneAccount, WebSocketTicket
-from tradingdesk.rest.auth import Refresh, Token
+from tradingdesk.rest.auth import Logout, Refresh, Token
 from tradingdesk.rest.live import (
     ClosePosition,
     ClosePositionBy,
@@ -43,6 +43,7 @@ def with_a_slash(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
 urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/token/", Token.as_view(), name="api-token"),
     path("auth/refresh/", Refresh.as_view(), name="api-refresh"),
+    path("auth/logout/", Logout.as_view(), name="api-logout"),
     path("ws-ticket/", WebSocketTicket.as_view(), name="api-ws-ticket"),
     # The published trade addresses, without a slash at the end, as their document has them.
     re_path(r"^trade/create/?$", trade.CreateTrade.as_view(), name="api-trade-create"),

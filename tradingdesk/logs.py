@@ -18,7 +18,6 @@ QUIET = {
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
     "celery.beat": "WARNING",
-    "axes": "WARNING",
     "asyncio": "WARNING",
 }
 

@@ -61,12 +61,11 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "channels",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "axes",
     "csp",
+    "credentials",
     "markets",
     "accounts",
     "orders",
@@ -90,10 +89,10 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "credentials.sessions.EpochMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
+    "tradingdesk.middleware.LockedOutMiddleware",
 ]
 
 ROOT_URLCONF = "tradingdesk.urls"
@@ -171,9 +170,9 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # ---- who one is ----
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["credentials.backend.PasswordBackend"]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "credentials.hashers.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -189,22 +188,18 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
-# Five failures of one name from one address lock that pair for a quarter of an hour.
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "doors.address.recorded_address"
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
-AXES_LOCKOUT_CALLABLE = "portal.views.locked_out"
+# How often a password may be tried, at all doors together: see credentials/limits.py.
+API_LOGIN_RATE = env.int("API_LOGIN_RATE", default=60)  # attempts to log in a minute from one address
+LOGIN_FAILURES_PAIR = env.int("LOGIN_FAILURES_PAIR", default=5)  # of one name from one address
+LOGIN_FAILURES_ADDRESS = env.int("LOGIN_FAILURES_ADDRESS", default=30)  # of all names from one address
+LOGIN_FAILURES_NAME = env.int("LOGIN_FAILURES_NAME", default=20)  # of one name from addresses new to its user
+LOGIN_LOCK_S = env.int("LOGIN_LOCK_S", default=900)  # how long failures count, and a lock stands
 
 # ---- REST ----
 API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of one user
-API_LOGIN_RATE = env.int("API_LOGIN_RATE", default=60)  # attempts to log in a minute from one address
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "doors.bearer.Bearer",
+        "credentials.bearer.Bearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -219,10 +214,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
     "ALGORITHM": "HS256",
-    "UPDATE_LAST_LOGIN": True,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "tradingdesk",

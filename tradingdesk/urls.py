@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
 
+from manager.admin.password import OwnPasswordView
 from tradingdesk import health
 
 
@@ -16,9 +17,16 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(icon, content_type="image/svg+xml")
 
 
+_admin_patterns, _admin_app, _admin_name = admin.site.urls
+_own_password = path(
+    "password_change/",
+    admin.site.admin_view(OwnPasswordView.as_view(), cacheable=True),
+    name="password_change",
+)
+
 urlpatterns = [
     path("favicon.ico", favicon, name="favicon"),
-    path("admin/", admin.site.urls),
+    path("admin/", ([_own_password, *_admin_patterns], _admin_app, _admin_name)),
     path("api/v1/", include("tradingdesk.api_urls")),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", health.metrics, name="metrics"),

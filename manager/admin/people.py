@@ -25,9 +25,6 @@ from manager.admin.base import DeskAdmin
 
 admin.site.unregister(User)
 admin.site.unregister(Role)
-# Rows of libraries that are nobody's business here.
-for model in [m for m in admin.site._registry if m._meta.app_label in ("token_blacklist", "axes")]:
-    admin.site.unregister(model)
 
 
 class ScopeInline(StackedInline):

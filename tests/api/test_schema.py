@@ -64,11 +64,13 @@ def matching(names: Any, path: str) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.path}")
-def test_answer_when_compared_with_the_document_then_the_same_fields(owner, things, document, row):
+def test_answer_when_compared_with_the_document_then_the_same_fields(world, owner, things, document, row):
     described = document["paths"][matching(document["paths"], "/api/v1/" + row.path.partition("?")[0])]
     answers = described[row.method.lower()]["responses"]
     schema = next(iter(answers[str(row.owner)]["content"].values()))["schema"]
 
+    if row.name == "api-logout":
+        owner = world.anew(owner)
     answer = owner.request(row.method, "/api/v1/" + filled(row.path, things), filled(row.body, things))
 
     assert answer.status == row.owner, answer

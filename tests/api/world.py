@@ -27,7 +27,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 user = get_user_model().objects.get(username="client{login}")
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY] = str(user.pk)
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session.save()
 print(session.session_key)
@@ -81,6 +81,7 @@ class Client:
                 if attempt == 2:
                     raise
         shown = {name.lower(): value for name, value in response.getheaders()}
+        shown["all-cookies"] = "; ".join(response.headers.get_all("Set-Cookie") or ())
         is_json = shown.get("content-type", "").startswith("application/json")
         return Answer(response.status, json.loads(found) if is_json and found else None, shown, found)
 
@@ -97,7 +98,7 @@ class Client:
         return self.request("DELETE", path, **headers)
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class World:
     """The processes and what they run on."""
 
@@ -265,6 +266,13 @@ class World:
     def client_of(self, login: int) -> Client:
         """Return a caller who owns this account."""
         return Client(self, token=self._token(f"client{login}"), login=login)
+
+    def anew(self, client: Client) -> Client:
+        """Return the same caller with a login of its own, which may be ended."""
+        name = f"client{client.login}" if client.login else "manager"
+        answer = Client(self).post("/api/v1/auth/token/", {"username": name, "password": PASSWORD})
+        assert answer.status == 200, answer
+        return Client(self, token=answer.body["access"], login=client.login)
 
     def staff(self) -> Client:
         """Return a manager, who owns no account."""

@@ -19,8 +19,8 @@ import redis
 from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 from django.db import connection
-from rest_framework_simplejwt.tokens import AccessToken
 
+from credentials.tokens import begin
 from dealing import services
 from tests.faults.log import Ack, Log, SentTick
 
@@ -279,7 +279,7 @@ class RestClient(Client):
 
     def _token(self) -> str:
         if time.monotonic() > self.token_until:
-            self.token = str(AccessToken.for_user(self.user))
+            self.token = begin(self.user).access
             self.token_until = time.monotonic() + TOKEN_KEPT_S
         return self.token
 

@@ -1,5 +1,8 @@
 """REST of accounts: the caller's own, with the figures of the moment and the state that events go on from."""
 
+from typing import Any
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +17,7 @@ from orders.api import ORDER
 from orders.smart_api import SMART
 from positions.api import POSITION
 from realtime.book import read_book
-from realtime.rights import make_ticket
+from realtime.rights import TICKET_TTL_S, make_ticket
 from realtime.snapshot import snapshot_of
 
 REQUEST = thing(
@@ -64,4 +67,9 @@ class WebSocketTicket(APIView):
     @extend_schema(request=None, responses={201: thing(ticket="text", expires_in="int")})
     def post(self, request: Request) -> Response:
         """Return a ticket that opens one WebSocket within 30 s: /ws/?ticket=..."""
-        return Response({"ticket": make_ticket(request.user.pk), "expires_in": 30}, status=201)
+        token: Any = request.auth
+        if token is not None:
+            ticket = make_ticket(request.user, family=UUID(token["family"]))
+        else:
+            ticket = make_ticket(request.user, session_key=request._request.session.session_key or "")
+        return Response({"ticket": ticket, "expires_in": TICKET_TTL_S}, status=201)
