@@ -26,14 +26,15 @@ from engine.state import State
 LARGE_ROWS = 5_000
 _FENCE = """
 UPDATE dealing_engineshard s
-SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), tick_cursor = %s, tick_offset = %s, next_order = %s,
+SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), quiet_until = NULL, tick_cursor = %s, tick_offset = %s, next_order = %s,
     next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb
 FROM dealing_enginecontrol c
 WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
 _BEAT = """
-UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp() + make_interval(secs => %s), published = %s
+UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp(), published = %s,
+    quiet_until = clock_timestamp() + make_interval(secs => nullif(%s, 0))
 FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
 RETURNING s.seq, s.drain_requested, c.halt_level
 """
@@ -179,7 +180,7 @@ def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:
     Raises:
         LeaseLost: somebody else has the shard.
     """
-    row = lease.conn.execute(_BEAT, (ahead_s, published, lease.shard, lease.epoch, lease.shards)).fetchone()
+    row = lease.conn.execute(_BEAT, (published, ahead_s, lease.shard, lease.epoch, lease.shards)).fetchone()
     if row is None:
         raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
     return row[1], row[2]

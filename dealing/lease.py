@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_LIMIT_S = 5  # an owner silent for longer is ended, by the database's clock
 SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer asks the row before it writes
 LOAD_LIMIT_S = 60  # how long an owner may load a book or write a large batch before its silence counts
+#: Until when an owner's silence means nothing, as SQL on the shard's row: after a beat, or as long as it has asked for.
+PATIENT_UNTIL = f"greatest(s.heartbeat_at + make_interval(secs => {HEARTBEAT_LIMIT_S}), s.quiet_until)"
 
 
 class LeaseLost(Exception):
@@ -48,7 +50,7 @@ class Lease:
         """Give the shard back, so that the next owner need not wait, and close the connection."""
         try:
             self.conn.execute(
-                "UPDATE dealing_engineshard SET owner = '', heartbeat_at = NULL, drain_requested = false"
+                "UPDATE dealing_engineshard SET owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false"
                 " WHERE shard = %s AND epoch = %s",
                 (self.shard, self.epoch),
             )
@@ -139,7 +141,9 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     cursor = conn.cursor(row_factory=psycopg.rows.dict_row)
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, owner = %s, build_id = %s,"
-        " backend_pid = pg_backend_pid(), heartbeat_at = clock_timestamp() + make_interval(secs => %s),"
+        " backend_pid = pg_backend_pid(), quiet_until = clock_timestamp() + make_interval(secs => %s),"
+        " takes = (ARRAY[clock_timestamp()] || takes)[1:20], crashes = CASE WHEN owner = '' THEN crashes"
+        " ELSE (ARRAY[clock_timestamp()] || crashes)[1:20] END,"
         " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
         " WHERE shard = %s RETURNING *",
         (owner_name(), build_id, LOAD_LIMIT_S, shard),
@@ -183,8 +187,8 @@ def _end_silent_owner(conn: "psycopg.Connection[Any]", shard: int) -> bool:
     row = conn.execute(
         "SELECT pg_terminate_backend(a.pid) FROM dealing_engineshard s JOIN pg_stat_activity a"
         " ON a.pid = s.backend_pid AND a.backend_start = s.backend_start"
-        " WHERE s.shard = %s AND s.heartbeat_at < clock_timestamp() - make_interval(secs => %s)",
-        (shard, HEARTBEAT_LIMIT_S),
+        f" WHERE s.shard = %s AND {PATIENT_UNTIL} < clock_timestamp()",
+        (shard,),
     ).fetchone()
     if not row:
         return False
@@ -199,7 +203,7 @@ def is_held(conn_cursor: Any, shard: int) -> bool:
         "SELECT 1 FROM dealing_engineshard s JOIN pg_locks l ON l.locktype = 'advisory'"
         " AND l.classid = %s AND l.objid = %s AND l.granted"
         " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " WHERE s.shard = %s AND s.heartbeat_at > clock_timestamp() - make_interval(secs => %s)",
-        (LOCK_SPACE, shard, shard, HEARTBEAT_LIMIT_S),
+        f" WHERE s.shard = %s AND {PATIENT_UNTIL} > clock_timestamp()",
+        (LOCK_SPACE, shard, shard),
     )
     return conn_cursor.fetchone() is not None

@@ -6,8 +6,9 @@ lease say who may write trading rows. Promises: a journal row is never deleted, 
 (login, client_key) is unique for ever. These models hold no rule of trading.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint, Value
 from django.db.models.functions import Now
 
 from dealing.choices import CommandStatus, GapCause, ItemKind
@@ -67,7 +68,22 @@ class EngineShard(models.Model):
     build_id = models.CharField(max_length=100, blank=True, default="")
     backend_pid = models.IntegerField(default=0)
     backend_start = models.DateTimeField(null=True)
-    heartbeat_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(
+        null=True, help_text="when the desk last beat or committed, never ahead"
+    )
+    quiet_until = models.DateTimeField(null=True, help_text="its silence means nothing until then")
+    takes = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=Value("{}"),
+        help_text="of the lease, the latest first",
+    )
+    crashes = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=Value("{}"),
+        help_text="takes from an owner that had died",
+    )
     tick_cursor = models.CharField(
         max_length=50, default="0-0", help_text="last stream entry wholly consumed"
     )

@@ -197,7 +197,7 @@ def _divide(cursor: Any, before: int, after: int, place: tuple[str, int]) -> Non
     # An epoch more: a desk that was paused all the while, and whose lock the server has forgotten, writes nothing.
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, tick_cursor = %s, tick_offset = %s, clock_ms = %s,"
-        " dealers = %s::jsonb, owner = '', heartbeat_at = NULL, drain_requested = false",
+        " dealers = %s::jsonb, owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false",
         (*place, clock_ms, dealers),
     )
     _hand_on_events(cursor, after)

@@ -186,7 +186,7 @@ def _shards() -> list[dict[str, Any]]:
         shards.append(
             {
                 "shard": shard.shard,
-                "is_up": age is not None and age < SILENT_AFTER_S,
+                "is_up": (age is not None and age < SILENT_AFTER_S) or (shard.quiet_until or now) > now,
                 "age": "never" if age is None else f"{max(age, 0):.1f} s ago",
                 "epoch": shard.epoch,
                 "batch": f"{shard.seq:,}",

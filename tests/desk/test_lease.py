@@ -309,7 +309,8 @@ def test_paused_owner_when_it_stalls_inside_a_copy_then_another_ends_it_and_take
     held = lease.take(0)
     assert held is not None
     held.conn.execute(
-        "UPDATE dealing_engineshard SET heartbeat_at = clock_timestamp() - interval '6 seconds' WHERE shard = 0"
+        "UPDATE dealing_engineshard SET heartbeat_at = clock_timestamp() - interval '6 seconds',"
+        " quiet_until = NULL WHERE shard = 0"
     )
     held.conn.execute("BEGIN")
     held.conn.execute("UPDATE dealing_engineshard SET seq = seq + 1 WHERE shard = 0")
@@ -380,3 +381,26 @@ def test_worker_when_told_to_stop_then_its_desk_drains_and_the_worker_ends(world
     assert time.monotonic() - begun < 15
     assert EngineShard.objects.get(shard=0).owner == ""
     assert EngineBatch.objects.order_by("-seq")[0].state_hash
+
+
+def test_row_when_a_lease_is_taken_then_its_heartbeat_is_never_ahead_and_only_deaths_count_as_crashes(
+    world: World,
+) -> None:
+    held = lease.take(0)
+    assert held is not None
+    taken = EngineShard.objects.get(shard=0)
+    held.release()
+    again = lease.take(0)
+    assert again is not None
+    again.close()  # as a process that dies: it gives nothing back
+    last = lease.take(0)
+    assert last is not None
+
+    row = EngineShard.objects.get(shard=0)
+    last.release()
+
+    assert (taken.heartbeat_at, len(taken.takes), taken.crashes) == (None, 1, [])
+    assert taken.quiet_until > taken.takes[0]
+    assert (len(row.takes), row.crashes) == (3, [row.takes[0]])
+    assert row.takes == sorted(row.takes, reverse=True)
+    assert EngineShard.objects.get(shard=0).quiet_until is None

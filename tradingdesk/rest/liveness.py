@@ -5,15 +5,15 @@ import time
 from django.db import connection
 
 from dealing import journal
+from dealing.lease import PATIENT_UNTIL
 from doors.errors import Refused
 from engine.codes import Code
 
-SILENT_AFTER_S = 5
 POLL_S = 0.1
 
 
 def require_desk(login: int, *, wait_s: float = 5.0) -> None:
-    """Return when the desk of the account's shard has a fresh heartbeat.
+    """Return when the desk of the account's shard has a fresh heartbeat, or has asked for patience.
 
     Raises:
         Refused: it had none for 5 s.
@@ -29,8 +29,8 @@ def require_desk(login: int, *, wait_s: float = 5.0) -> None:
 def _is_alive(shard: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT heartbeat_at > now() - make_interval(secs => %s) FROM dealing_engineshard WHERE shard = %s",
-            (SILENT_AFTER_S, shard),
+            f"SELECT {PATIENT_UNTIL} > clock_timestamp() FROM dealing_engineshard s WHERE s.shard = %s",
+            (shard,),
         )
         found = cursor.fetchone()
     return bool(found and found[0])
