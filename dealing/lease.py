@@ -142,8 +142,8 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, owner = %s, build_id = %s,"
         " backend_pid = pg_backend_pid(), quiet_until = clock_timestamp() + make_interval(secs => %s),"
-        " takes = (ARRAY[clock_timestamp()] || takes)[1:20], crashes = CASE WHEN owner = '' THEN crashes"
-        " ELSE (ARRAY[clock_timestamp()] || crashes)[1:20] END,"
+        " takes = (ARRAY[statement_timestamp()] || takes)[1:20], crashes = CASE WHEN owner = '' THEN crashes"
+        " ELSE (ARRAY[statement_timestamp()] || crashes)[1:20] END,"
         " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
         " WHERE shard = %s RETURNING *",
         (owner_name(), build_id, LOAD_LIMIT_S, shard),
