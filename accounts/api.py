@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import Account, LedgerEntry
+from accounts.choices import TimesShown
+from accounts.models import Account, LedgerEntry, Preference
 from accounts.selectors import ledger_of
 from doors import fields
 from doors.describe import CURSOR, LIMIT, page_of, thing
@@ -29,6 +30,7 @@ ACCOUNT_SHOWN = thing(
     margin_call_level="decimal", stop_out_level="decimal", stop_out_unit="text", enabled="flag",
     read_only="flag", close_only="flag", halt="text",
 )  # fmt: skip
+PREFERENCES = thing(one_click="flag", confirm_close="flag", time_zone="text")
 ENTRY = thing(
     account="int", seq="int", kind="text", amount="decimal", balance_after="decimal", credit_after="decimal",
     time="time", order="int?", deal="int?", comment="text",
@@ -79,6 +81,36 @@ def show_entry(row: LedgerEntry) -> dict[str, Any]:
         "deal": row.deal,
         "comment": row.comment,
     }
+
+
+class PreferenceChange(fields.StrictSerializer):
+    """What to change; left out keeps."""
+
+    one_click = fields.Flag(required=False, help_text="A price button of a market order sends at once.")
+    confirm_close = fields.Flag(required=False, help_text="Closing a position is asked about first.")
+    time_zone = fields.Word(TimesShown, required=False)
+
+
+class Preferences(APIView):
+    """What the caller has chosen about sending and showing; their own, in whatever browser they are."""
+
+    @extend_schema(responses={200: PREFERENCES})
+    def get(self, request: Request) -> Response:
+        """Return the choices, the careful ones where nothing was chosen."""
+        row = Preference.objects.filter(user_id=request.user.pk or 0).first() or Preference()
+        return Response(show_preferences(row))
+
+    @extend_schema(request=PreferenceChange, responses={200: PREFERENCES})
+    def patch(self, request: Request) -> Response:
+        """Change choices and return all of them."""
+        body = fields.read(PreferenceChange, request.data)
+        row, _ = Preference.objects.update_or_create(user_id=request.user.pk or 0, defaults=body)
+        return Response(show_preferences(row))
+
+
+def show_preferences(row: Preference) -> dict[str, Any]:
+    """Return preferences as JSON shows them."""
+    return {"one_click": row.one_click, "confirm_close": row.confirm_close, "time_zone": row.time_zone}
 
 
 class Ledger(APIView):

@@ -16,6 +16,13 @@ Tier = choices_of(enums.Tier)
 LedgerKind = choices_of(enums.LedgerKind)
 
 
+class TimesShown(models.TextChoices):
+    """The zone that the terminal shows and reads times in."""
+
+    LOCAL = "local", "The reader's own"
+    UTC = "utc", "UTC, as the server"
+
+
 class OwnCommission(models.TextChoices):
     """A commission that a security may set for itself: none at all, or of a kind. Empty: the group's."""
 

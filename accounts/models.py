@@ -282,3 +282,24 @@ class ManagerScope(models.Model):
         """
         self.clean()
         super().save(*args, **kwargs)
+
+
+class Preference(models.Model):
+    """What a user has chosen about sending and showing in the terminal; the careful choice until they choose."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    one_click = models.BooleanField(
+        default=False, help_text="A price button of a market order sends at once."
+    )
+    confirm_close = models.BooleanField(default=False, help_text="Closing a position is asked about first.")
+    time_zone = models.CharField(max_length=8, choices=choices.TimesShown, default="local")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(time_zone__in=choices.TimesShown.values), name="preference_time_zone"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.user)

@@ -108,7 +108,13 @@ def write(
             raise shards.WrongShards(number, shards.fact(cursor))
         number, old_shard, ticket, smart, old_name, payload = found
     old = payload if isinstance(payload, dict) else json.loads(payload)
-    return Entry(number, old_shard, ticket, smart, conflict=(old_name, old) != (name, body))
+    same = old_name == name and _said(old) == _said(body)
+    return Entry(number, old_shard, ticket, smart, conflict=not same)
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body without what it leaves unsaid: a field that came with a later version is in no older row."""
+    return {key: value for key, value in body.items() if value is not None}
 
 
 def wake(shard: int) -> None:

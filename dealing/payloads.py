@@ -91,7 +91,7 @@ def deal_json(deal: Deal, money: int) -> dict[str, Any]:
         "reason": deal.reason.value, "profit": scaled(deal.profit, money), "fees": scaled(deal.fees, money),
         "swap": scaled(deal.swap, money), "comment": deal.comment,
         "open_price": scaled(rounded(deal.open_price), deal.digits), "digits": deal.digits,
-        "automatic": deal.evidence is not None,
+        "automatic": deal.evidence is not None, "trigger": (deal.evidence or {}).get("trigger"),
     }  # fmt: skip
 
 

@@ -128,22 +128,29 @@ def close_by(
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
 
+def _seen(values: Mapping[str, Number | None] | None) -> dict[str, Any] | None:
+    """Return what a sender saw as decimal text by name."""
+    return None if values is None else {name: as_text(value) for name, value in values.items()}
+
+
 def modify_position(
     login: int,
     position: int,
     *,
     sl: Number | None = None,
     tp: Number | None = None,
+    seen: Mapping[str, Number | None] | None = None,
     by: By | str = By.CLIENT,
     actor: str = "",
     client_id: str = "",
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
-    """Change a position's SL and TP: None keeps, "0" deletes."""
+    """Change a position's SL and TP: None keeps, "0" deletes; `seen` is what the sender saw of them."""
     command = cmd.ModifyPosition(
-        login=login, position=position, sl=as_text(sl), tp=as_text(tp), by=By(by), actor=actor
-    )
+        login=login, position=position, sl=as_text(sl), tp=as_text(tp), seen=_seen(seen), by=By(by),
+        actor=actor,
+    )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
 
@@ -156,16 +163,17 @@ def modify_order(
     sl: Number | None = None,
     tp: Number | None = None,
     expires: str | int | None = None,
+    seen: Mapping[str, Number | None] | None = None,
     by: By | str = By.CLIENT,
     actor: str = "",
     client_id: str = "",
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
-    """Change a pending order: None keeps, "0" deletes a stop."""
+    """Change a pending order: None keeps, "0" deletes a stop; `seen` is what the sender saw of its prices."""
     command = cmd.ModifyOrder(
         login=login, order=order, price=as_text(price), limit_price=as_text(limit_price), sl=as_text(sl),
-        tp=as_text(tp), expires=expires, by=By(by), actor=actor,
+        tp=as_text(tp), expires=expires, seen=_seen(seen), by=By(by), actor=actor,
     )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 

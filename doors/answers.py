@@ -1,12 +1,15 @@
 """What a door says of a desk's answer."""
 
+from collections.abc import Callable
+from typing import Any
+
 from dealing.services import Outcome
 from doors.errors import Refused
 from engine.codes import Code
 
 
-def done(outcome: Outcome) -> Outcome:
-    """Return an outcome that was done.
+def done(outcome: Outcome, *, current: Callable[[], Any] | None = None) -> Outcome:
+    """Return an outcome that was done; `current` shows, after a conflict, what stands.
 
     Raises:
         Refused: the desk refused it, or has not answered yet; the ticket tells which order is meant.
@@ -16,12 +19,13 @@ def done(outcome: Outcome) -> Outcome:
     ticket = outcome.ticket or 0
     if outcome.state == "refused":
         data = outcome.data or {}
+        stands = current() if current is not None and outcome.code == Code.CONFLICT else data.get("current")
         raise Refused(
             outcome.code or Code.INTERNAL_ERROR,
             outcome.message or outcome.code,
             ticket=ticket,
             level=int(data.get("level") or 0),
-            current=data.get("current"),
+            current=stands,
         )
     raise Refused(
         Code.UNAVAILABLE,

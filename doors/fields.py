@@ -5,10 +5,9 @@ for the engine to say, in its order of codes. The fields check types and sizes o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -154,6 +153,25 @@ class Whole(serializers.IntegerField):
         return data
 
 
+@extend_schema_field(OpenApiTypes.BOOL)
+class Flag(serializers.Field[Any, Any, Any, Any]):
+    """true or false, not a word or a number for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the flag.
+
+        Raises:
+            ValidationError: it is none.
+        """
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("true or false is needed")
+        return data
+
+    def to_representation(self, value: Any) -> bool:
+        """Return the flag."""
+        return bool(value)
+
+
 class Text(serializers.CharField):
     """A short text; numbers are not taken for one."""
 
@@ -175,7 +193,7 @@ class Text(serializers.CharField):
 class Word(Text):
     """One of some words."""
 
-    def __init__(self, words: type[StrEnum], **kwargs: Any) -> None:
+    def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.words = [str(one) for one in words]
         self._spectacular_annotation = {"field": {"type": "string", "enum": self.words}}

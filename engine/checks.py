@@ -7,6 +7,7 @@ read-only, close-only, freeze, distances and FIFO.
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from engine.codes import Code
 from engine.core import Core
@@ -210,6 +211,20 @@ def read_expiry(core: Core, expires: str | int | None) -> tuple[int, bool] | Cod
     if isinstance(expires, bool) or not isinstance(expires, int) or expires <= core.state.now_ms:
         return Code.INVALID_EXPIRATION
     return expires, False
+
+
+def unseen(symbol: Symbol, seen: dict[str, Any] | None, stands: dict[str, int | None]) -> str | None:
+    """Return the first of the values that a sender saw which is another by now, None where all are as they were.
+
+    seen: decimal text, or None or "0" for none; stands: the same in points. A name that is not there is another.
+    """
+    for name, text in (seen or {}).items():
+        found = stands.get(name) or None
+        wanted = None if text is None or parse_decimal(text) == 0 else on_grid(text, symbol.digits)
+        is_read = text is None or parse_decimal(text) == 0 or wanted is not None
+        if name not in stands or not is_read or wanted != found:
+            return name
+    return None
 
 
 # The account's room

@@ -77,17 +77,21 @@ class CloseBy(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyPosition(Command):
-    """Change SL and TP: None keeps, "0" deletes."""
+    """Change SL and TP: None keeps, "0" deletes.
+
+    `seen` are values that its sender saw, by name, None for none; where one is another by now, nothing changes.
+    """
 
     login: int
     position: int
     sl: str | None = None
     tp: str | None = None
+    seen: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyOrder(Command):
-    """Change a pending order: None keeps, "0" deletes a stop."""
+    """Change a pending order: None keeps, "0" deletes a stop; `seen` as for a position."""
 
     login: int
     order: int
@@ -96,6 +100,7 @@ class ModifyOrder(Command):
     sl: str | None = None
     tp: str | None = None
     expires: str | int | None = None
+    seen: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ caller can send. It judges nothing: that is checks.py.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from engine import checks
 from engine.codes import Code
@@ -55,6 +56,7 @@ class Asked:
     order: int | None = None
     smart: int | None = None
     version: int | None = None
+    seen: str = ""  # which value was seen and is another by now
     levels: list[tuple[str, str]] = field(default_factory=list)  # (price, percent)
     level: int = 0  # the one at fault
     takes_over: bool = False  # a plan for a position that is open already
@@ -72,6 +74,15 @@ def text(core: Core, code: str, asked: Asked) -> str:
 def exits(sl: str | None, tp: str | None) -> list[tuple[str, str | None, bool]]:
     """Return SL and TP as `Asked.stops` holds them."""
     return [("SL", sl, False), ("TP", tp, True)]
+
+
+def seen(symbol: Symbol, values: dict[str, Any] | None, stands: dict[str, int | None]) -> str:
+    """Return in words which value its sender saw and which stands, "" where all are as they were."""
+    name = checks.unseen(symbol, values, stands)
+    if name is None or values is None:
+        return ""
+    found = stands.get(name)
+    return f"{name} was {values[name] or 'none'} when it was seen and is {to_text(found, symbol.digits) if found else 'none'}"
 
 
 def _what(asked: Asked) -> str:
@@ -271,6 +282,8 @@ def _managed(core: Core, asked: Asked) -> str:
 
 
 def _conflict(core: Core, asked: Asked) -> str:
+    if not asked.smart:
+        return f"{_what(asked)}: {asked.seen or 'it was changed meanwhile'}"
     smart = core.state.book(asked.login).smarts.get(asked.smart or 0)
     stands = f"stands at version {smart.version}" if smart is not None else "has changed"
     return f"version {asked.version} was named, smart order {asked.smart} {stands}"

@@ -34,7 +34,7 @@ SYMBOL = thing(
     symbol="text", description="text", security="text", digits="int", contract_size="decimal",
     volume_min="decimal", volume_max="decimal", volume_step="decimal", base_currency="text",
     profit_currency="text", margin_currency="text", calc_mode="text", tick_size="decimal?", tick_value="decimal?",
-    stops_level="int", freeze_level="int", trade_mode="text", execution="text", spread_diff="int",
+    stops_level="int", quotes_timeout="int", freeze_level="int", trade_mode="text", execution="text", spread_diff="int",
     swap_mode="text", swap_long="decimal", swap_short="decimal", session_open="flag", quote=nullable(QUOTE),
 )  # fmt: skip
 ASSET = thing(symbol="text", name="text", description="text", digits="int", base="text", quote="text")
@@ -75,6 +75,7 @@ def show_symbol(row: Symbol, group: Group, quote: Quote | None, now_ms: int) -> 
         "tick_size": plain(row.tick_size),
         "tick_value": plain(row.tick_value),
         "stops_level": row.stops_level,
+        "quotes_timeout": row.quotes_timeout,
         "freeze_level": row.freeze_level,
         "trade_mode": row.trade_mode,
         "execution": terms.execution.value,

@@ -49,6 +49,15 @@ class NewOrder(fields.StrictSerializer):
     comment = fields.Text(required=False, allow_blank=True, max_length=200)
 
 
+class SeenPrices(fields.StrictSerializer):
+    """The prices that the caller saw, null for none."""
+
+    price = fields.DecimalText(required=False, allow_null=True)
+    limit_price = fields.DecimalText(required=False, allow_null=True)
+    sl = fields.DecimalText(required=False, allow_null=True)
+    tp = fields.DecimalText(required=False, allow_null=True)
+
+
 class OrderChange(fields.StrictSerializer):
     """What to change of a pending order: left out keeps, "0" deletes a stop."""
 
@@ -58,6 +67,9 @@ class OrderChange(fields.StrictSerializer):
     sl = fields.DecimalText(required=False)
     tp = fields.DecimalText(required=False)
     expires = fields.Expires(required=False)
+    seen = SeenPrices(
+        required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
+    )
     client_id = fields.Text(required=False, allow_null=True)
 
 
@@ -197,11 +209,15 @@ class OneOrder(APIView):
         row = order_of(account.login, ticket)
         changes = {key: body[key] for key in ("price", "limit_price", "sl", "tp", "expires") if key in body}
         key = fields.client_id_of(request, body)
-        done(
-            services.modify_order(
-                account.login, row.ticket, **changes, client_id=key, actor=fields.actor(request)
-            )
+        outcome = services.modify_order(
+            account.login,
+            row.ticket,
+            **changes,
+            seen=body.get("seen"),
+            client_id=key,
+            actor=fields.actor(request),
         )
+        done(outcome, current=lambda: show_order(order_of(account.login, row.ticket)))
         return Response(show_order(order_of(account.login, row.ticket)))
 
     @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})

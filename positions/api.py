@@ -28,12 +28,22 @@ from positions.selectors import deals, deals_of_order
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 
 
+class SeenStops(fields.StrictSerializer):
+    """The stops that the caller saw, null for none."""
+
+    sl = fields.DecimalText(required=False, allow_null=True)
+    tp = fields.DecimalText(required=False, allow_null=True)
+
+
 class PositionChange(fields.StrictSerializer):
     """Stops of a position: left out keeps, "0" deletes."""
 
     account = fields.Number(required=False)
     sl = fields.DecimalText(required=False)
     tp = fields.DecimalText(required=False)
+    seen = SeenStops(
+        required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
+    )
     client_id = fields.Text(required=False, allow_null=True)
 
 
@@ -63,7 +73,7 @@ POSITION = thing(
 DEAL = thing(
     ticket="int", account="int", order="int", position="int", symbol="text", side="text", direction="text",
     volume="decimal", price="decimal", requested_price="decimal", time="time", reason="text", profit="decimal?",
-    fees="decimal?", swap="decimal?", open_price="decimal?", comment="text", digits="int", automatic="flag",
+    fees="decimal?", swap="decimal?", open_price="decimal?", comment="text", digits="int", automatic="flag", trigger="text?",
 )  # fmt: skip
 DEAL_WITH_EVIDENCE = extended(DEAL, profit_rate="decimal?", trigger_key="text?", evidence="any")
 CLOSED = thing(order="int", position=POSITION, deals=[DEAL])
@@ -122,6 +132,7 @@ def show_deal(row: Deal, *, evidence: bool = False) -> dict[str, Any]:
         "comment": row.comment,
         "digits": row.digits,
         "automatic": row.evidence is not None,
+        "trigger": (row.evidence or {}).get("trigger"),
     }
     if evidence:
         shown |= {
@@ -227,10 +238,11 @@ class OnePosition(PositionView):
             row.ticket,
             sl=body.get("sl"),
             tp=body.get("tp"),
+            seen=body.get("seen"),
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
         )
-        done(outcome)
+        done(outcome, current=lambda: self.one(account, row.ticket))
         return Response(self.one(account, row.ticket))
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 
-from accounts.api import Ledger
+from accounts.api import Ledger, Preferences
 from doors.errors import missing_address
 from markets.api import Assets, Candles, Symbols
 from orders.api import OneOrder, OrderByClientId, Orders
@@ -70,6 +70,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("smart-orders/<str:number>/", OneSmartOrder.as_view(), name="api-smart-order"),
     path("smart-orders/<str:number>/cancel/", EndSmartOrder.as_view(), name="api-smart-cancel"),
     path("smart-orders/<str:number>/close/", EndSmartOrder.as_view(close=True), name="api-smart-close"),
+    path("preferences/", Preferences.as_view(), name="api-preferences"),
     path("margin-preview/", MarginPreview.as_view(), name="api-margin-preview"),
     path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api-schema"),
     path(

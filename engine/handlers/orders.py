@@ -217,6 +217,11 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
+def _prices_of(order: Order) -> dict[str, int | None]:
+    """Return what a change may have seen, by name, in points."""
+    return {"price": order.price, "limit_price": order.limit_price, "sl": order.sl, "tp": order.tp}
+
+
 def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
     state = core.state
     account = state.accounts.get(command.login)
@@ -229,6 +234,8 @@ def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
     if order.smart:
         return Code.MANAGED_BY_SMART_ORDER
     symbol = state.symbols[order.symbol]
+    if checks.unseen(symbol, command.seen, _prices_of(order)) is not None:
+        return Code.CONFLICT
     code = first_failure(
         lambda: checks.session_check(core, symbol, command.by),
         lambda: checks.quote_check(core, symbol, fresh=False),
@@ -260,6 +267,7 @@ def _asked_change(core: Core, command: ModifyOrder) -> Asked:
     if not asked.name:
         return asked
     order, symbol = core.state.orders[command.order], core.state.symbols[asked.name]
+    asked.seen = refusals.seen(symbol, command.seen, _prices_of(order))
     asked.price_stands, asked.expires = command.price is None, command.expires
     asked.price = command.price or points_text(order.price, symbol)
     asked.limit_price = command.limit_price or points_text(order.limit_price, symbol)

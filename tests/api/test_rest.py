@@ -334,3 +334,62 @@ def test_answers_when_given_then_their_times_are_iso_with_milliseconds(world):
         )
         < 60
     )
+
+
+def test_stops_when_they_changed_since_they_were_seen_then_409_with_what_stands(world):
+    client = world.client()
+    ticket = place(client, sl="1.09").body["position"]
+    path = f"/api/v1/positions/{ticket}/"
+    assert client.request("PATCH", path, {"sl": "1.08", "seen": {"sl": "1.09000"}}).status == 200
+
+    stale = client.request("PATCH", path, {"tp": "1.2", "sl": "1.095", "seen": {"sl": "1.09000"}})
+
+    assert (stale.status, stale.body["code"]) == (409, "conflict")
+    assert (stale.body["current"]["sl"], stale.body["current"]["tp"]) == ("1.08000", None)
+    assert client.get(path).body["sl"] == "1.08000"
+    unknown = client.request("PATCH", path, {"sl": "1.07", "seen": {"volume": "1"}})
+    assert (unknown.status, unknown.body["code"]) == (400, "invalid_request")
+
+
+def test_order_when_it_changed_since_it_was_seen_then_409_with_what_stands(world):
+    client = world.client()
+    ticket = place(client, type="buy_limit", price="1.05").body["ticket"]
+    path = f"/api/v1/orders/{ticket}/"
+    assert (
+        client.request("PATCH", path, {"price": "1.06", "seen": {"price": "1.05", "sl": None}}).status == 200
+    )
+
+    stale = client.request("PATCH", path, {"price": "1.07", "seen": {"price": "1.05"}})
+
+    assert (stale.status, stale.body["code"]) == (409, "conflict")
+    assert stale.body["current"]["price"] == client.get(path).body["price"] == "1.06000"
+
+
+def test_deal_when_a_pending_order_was_reached_then_it_says_which_kind(world):
+    client = world.client()
+    path = f"/api/v1/orders/{place(client, type='buy_limit', price='1.09990').body['ticket']}/"
+
+    world.tick("EURUSD", "1.09970", "1.09980")
+    world.until(lambda: client.get(path).body["status"] == "completed", "the fill")
+
+    (deal,) = client.get("/api/v1/deals/").body["results"]
+    assert (deal["reason"], deal["trigger"], deal["automatic"]) == ("client", "buy_limit", True)
+    by_hand = place(client).body
+    (first, _) = client.get("/api/v1/deals/").body["results"]
+    assert (first["order"], first["trigger"], first["automatic"]) == (by_hand["ticket"], None, False)
+
+
+def test_preferences_when_nothing_was_chosen_then_careful_and_each_user_has_their_own(world):
+    client, other = world.client(), world.client()
+    careful = {"one_click": False, "confirm_close": False, "time_zone": "local"}
+    assert client.get("/api/v1/preferences/").body == careful
+
+    changed = client.request("PATCH", "/api/v1/preferences/", {"one_click": True, "time_zone": "utc"})
+
+    assert changed.body == {"one_click": True, "confirm_close": False, "time_zone": "utc"}
+    assert client.get("/api/v1/preferences/").body == changed.body
+    assert other.get("/api/v1/preferences/").body == careful
+    for wrong in ({"one_click": "true"}, {"one_click": 1}, {"time_zone": "Mars"}, {"colour": "red"}):
+        refused = client.request("PATCH", "/api/v1/preferences/", wrong)
+        assert (refused.status, refused.body["code"]) == (400, "invalid_request"), wrong
+    assert client.get("/api/v1/preferences/").body == changed.body

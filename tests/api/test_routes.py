@@ -86,6 +86,8 @@ TABLE = [
     Row("api-smart-cancel", "POST", "smart-orders/{smart}/cancel/", NO, OK, LOST),
     Row("api-smart-close", "POST", "smart-orders/{other_smart}/close/", NO, OK, LOST),
     Row("api-margin-preview", "POST", "margin-preview/", NO, OK, LOST, QUESTION),
+    Row("api-preferences", "GET", "preferences/", NO, OK, OK),
+    Row("api-preferences", "PATCH", "preferences/", NO, OK, OK, {"confirm_close": False}),
     Row("api-schema", "GET", "schema/", OK, OK, OK),
     Row("api-docs", "GET", "docs/", OK, OK, OK),
 ]

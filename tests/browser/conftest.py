@@ -114,8 +114,25 @@ class Trader:
             self.page.wait_for_timeout(50)
 
     def row(self, table: str, number: int = 0) -> Any:
-        """Return a row of a live table, the newest first."""
-        return self.page.locator(f"table.{table} tbody tr").nth(number)
+        """Return a row of a live table, the newest first; places of rows that left are none."""
+        return self.page.locator(f"table.{table} tbody tr:not(.gone)").nth(number)
+
+    def wait_empty(self, table: str) -> None:
+        """Wait until a live table has no row left."""
+        self.until("table => !document.querySelector(`table.${table} tbody tr:not(.gone)`)", table)
+
+    def armed(self) -> Any:
+        """Wait until the ticket or the builder that is seen may be sent, and return its button."""
+        button = self.page.locator(".confirm:visible")
+        self.until(
+            "() => [...document.querySelectorAll('.confirm')]"
+            ".some(one => one.offsetParent && !one.disabled && one.ariaDisabled !== 'true')"
+        )
+        return button
+
+    def choose(self, side: str) -> None:
+        """Choose Buy or Sell on the ticket."""
+        self.page.locator(f".ticket:visible .side.{side}").click()
 
     def cell(self, table: str, name: str, number: int = 0) -> str:
         """Return the text of a cell."""

@@ -34,20 +34,23 @@ def at_market(trader: Trader) -> Trader:
 def buy(trader: Trader, volume: str, **stops: str) -> None:
     """Buy at the market with these stops, and wait for the position."""
     page = trader.page
-    held = page.locator("table.positions tbody tr").count()
+    held = page.locator("table.positions tbody tr:not(.gone)").count()
     page.get_by_label("Volume, lots").first.fill(volume)
     for name in ("sl", "tp"):
         page.locator(f"[name={name}]").first.fill(stops.get(name, ""))
-    page.get_by_role("button", name=f"Buy {volume} EURUSD at market").click()
+    trader.choose("buy")
+    trader.armed().click()
     trader.row("positions", held).wait_for()
 
 
 def close_all(trader: Trader) -> None:
     """Close what is open."""
-    rows = trader.page.locator("table.positions tbody tr")
+    rows = trader.page.locator("table.positions tbody tr:not(.gone)")
     while count := rows.count():
         rows.first.locator("button.close").click()
-        trader.until("n => document.querySelectorAll('table.positions tbody tr').length < n", count)
+        trader.until(
+            "n => document.querySelectorAll('table.positions tbody tr:not(.gone)').length < n", count
+        )
 
 
 def lowest_line(trader: Trader) -> tuple[float, float]:
@@ -136,7 +139,7 @@ def test_rows_when_sorted_then_in_order_and_under_the_pointer_they_stay(at_marke
     trader, page = at_market, at_market.page
     for volume in ("0.1", "0.3", "0.2"):
         buy(trader, volume)
-    volumes = "[...document.querySelectorAll('table.positions [data-cell=volume]')].map(c => c.innerText)"
+    volumes = "[...document.querySelectorAll('table.positions tr:not(.gone) [data-cell=volume]')].map(c => c.innerText)"
 
     page.locator("table.positions thead").get_by_role("button", name="Volume").click()
     assert page.evaluate(volumes) == ["0.30", "0.20", "0.10"]
@@ -148,6 +151,7 @@ def test_rows_when_sorted_then_in_order_and_under_the_pointer_they_stay(at_marke
     page.keyboard.press("Escape")
     page.keyboard.press("v")
     page.keyboard.type("0.15b")
+    trader.armed()
     page.keyboard.press("Enter")
     trader.row("positions", 3).wait_for()
     assert page.evaluate(volumes) == ["0.10", "0.20", "0.30", "0.15"]
@@ -166,7 +170,7 @@ def test_history_when_days_are_chosen_then_only_theirs_are_shown(at_market: Trad
     panel = page.locator("[data-book=history]")
 
     panel.get_by_label("To day").fill("2020-01-01")
-    trader.row("deals").wait_for(state="detached")
+    trader.wait_empty("deals")
     assert panel.locator(".empty").inner_text() == "No deals."
     panel.get_by_role("button", name="Today").click()
     trader.row("deals").wait_for()
@@ -180,7 +184,8 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
     trader.expected = ("503",)
     page.get_by_role("button", name="Limit", exact=True).click()
     page.get_by_label("Price", exact=True).first.fill("1.05000")
-    page.locator(".confirm:visible").click()
+    trader.choose("buy")
+    trader.armed().click()
     wait_until(lambda: stack.rows("SELECT ticket FROM orders_order WHERE status = 'pending'"), "the order")
     ((ticket,),) = stack.rows("SELECT ticket FROM orders_order WHERE status = 'pending'")
     body = f'{{"code": "unavailable", "message": "", "ticket": {ticket}}}'
@@ -190,7 +195,8 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
     )
 
     page.get_by_label("Price", exact=True).first.fill("1.05000")
-    page.locator(".confirm:visible").click()
+    trader.choose("buy")
+    trader.armed().click()
     page.locator(".ticket .form-error:visible").wait_for()
     assert "Whether it was done is not known" in trader.text(".ticket .form-error:visible")
     page.evaluate(
@@ -332,8 +338,10 @@ def test_terminal_when_it_knows_nothing_yet_then_it_says_loading_and_sends_nothi
     trader.page.locator("[data-book=positions] .empty").wait_for()
 
     assert trader.text("[data-book=positions] .empty") == "Loading …"
-    assert trader.page.locator(".confirm:visible").is_disabled()
+    assert trader.page.locator(".confirm:visible").get_attribute("aria-disabled") == "true"
+    assert trader.text(".ticket-why:visible") == "The connection is gone: nothing can be sent."
     held[0].continue_()
     trader.wait_live()
     trader.until("document.querySelector('[data-book=positions] .empty').innerText === 'No open positions.'")
-    assert trader.page.locator(".confirm:visible").is_enabled()
+    trader.choose("sell")
+    assert trader.armed().inner_text().startswith("Sell ")

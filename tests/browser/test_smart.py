@@ -46,7 +46,8 @@ def build_plan(trader: Trader) -> None:
     trader.until(
         "document.querySelector('.levels li:nth-child(1) .level-note').innerText.includes('0.4 lots')"
     )
-    page.get_by_role("button", name="Start plan: buy 1 EURUSD").click()
+    assert trader.armed().inner_text() == "Start plan: buy 1 EURUSD"
+    trader.armed().click()
     trader.row("smarts").wait_for()
 
 
@@ -108,7 +109,7 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
     # 0.40 lots x 100 points, 0.35 x 200, 0.25 x 85
     wait_cell(trader, "realised", "▲ +131.25")
     trader.page.keyboard.press("1")
-    assert trader.page.locator("table.positions tbody tr").count() == 0
+    trader.wait_empty("positions")
     assert stack.rows(
         "SELECT volume::text, price::text FROM positions_deal WHERE direction = 'out' ORDER BY ticket"
     ) == [("0.40", "1.10100"), ("0.35", "1.10200"), ("0.25", "1.10085")]
@@ -145,7 +146,7 @@ def test_plan_when_changed_and_cancelled_then_the_position_stays(
     page.keyboard.press("1")
     assert trader.cell("positions", "volume") == "1.00"
     trader.row("positions").get_by_role("button", name="Close position").click()
-    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_empty("positions")
 
 
 def test_plan_when_it_changed_meanwhile_then_the_dialog_shows_how_it_stands(

@@ -140,17 +140,18 @@ def test_connection_when_a_subscription_gets_no_answer_then_it_is_asked_again(
 
 def test_account_when_switched_then_its_own_state_is_shown(trader: Trader) -> None:
     page = trader.page
-    page.get_by_role("button", name="Buy 0.01").click()
+    trader.choose("buy")
+    trader.armed().click()
     trader.row("positions").wait_for()
 
     page.get_by_label("Account", exact=True).select_option("1002")
-    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_empty("positions")
     trader.wait_live()
     page.get_by_label("Account", exact=True).select_option("1001")
 
     trader.row("positions").wait_for()
     trader.row("positions").get_by_role("button", name="Close position").click()
-    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_empty("positions")
 
 
 def test_page_when_read_by_a_machine_then_controls_have_names(trader: Trader) -> None:
@@ -190,46 +191,3 @@ def test_logout_when_requests_are_under_way_then_none_is_answered_with_a_refusal
 
     trader.page.get_by_role("button", name="Log in").wait_for()
     assert trader.unexpected() == []
-
-
-@pytest.mark.parametrize(
-    ("expression", "wanted"),
-    [
-        ("d.add('0.1', '0.2')", "0.3"),
-        ("d.sub('1', '0.00001')", "0.99999"),
-        ("d.mul('1.10000', '3')", "3.30000"),
-        ("d.div('1', '3', 4)", "0.3333"),
-        ("d.round('1.005', 2)", "1.01"),
-        ("d.round('-1.005', 2)", "-1.01"),
-        ("d.round('2.5', 0)", "3"),
-        ("d.trim('1.50')", "1.5"),
-        ("d.trim('100')", "100"),
-        ("d.parse('1e5')", None),
-        ("d.parse('')", None),
-        ("d.parse('.')", None),
-        ("d.compare('1.10', '1.1')", 0),
-        ("d.compare('-0.1', '0')", -1),
-        ("d.onGrid('1.23456', 4)", False),
-        ("d.onGrid('1.23450', 4)", True),
-        ("d.percentOf('0.07', '40', '0.01')", "0.02"),
-        ("d.percentOf('1', '33.3', '0.1')", "0.3"),
-        ("d.stepped('0.15', '0.1', 1, '0.1', '10')", "0.2"),
-        ("d.stepped('0.15', '0.1', -1, '0.1', '10')", "0.1"),
-        ("d.stepped('9.95', '0.1', 3, '0.1', '10')", "10"),
-        ("d.add('90071992547409930.01', '0.01')", "90071992547409930.02"),
-    ],
-)
-def test_decimal_when_it_computes_then_it_is_exact(
-    decimals: Callable[[str], object], expression: str, wanted: object
-) -> None:
-    assert decimals(expression) == wanted
-
-
-@pytest.fixture(scope="module")
-def decimals(browser: object, stack: Stack) -> Callable[[str], object]:
-    """Return a calculator on the pages' own module of decimals."""
-    page = browser.new_page()  # type: ignore[attr-defined]
-    page.goto(stack.url + "/login/")
-    return lambda expression: page.evaluate(
-        f"async () => {{ const d = await import('/static/portal/js/lib/decimal.js'); return {expression}; }}"
-    )

@@ -28,7 +28,8 @@ def test_trader_when_he_buys_then_profit_moves_and_closing_books_it(trader: Trad
 
     page.keyboard.press("b")
     page.get_by_label("Volume, lots").first.fill("0.5")
-    page.get_by_role("button", name="Buy 0.5 EURUSD at market").click()
+    assert trader.armed().inner_text() == "Buy 0.5 EURUSD at market"
+    trader.armed().click()
     trader.row("positions").wait_for()
 
     assert trader.cell("positions", "symbol") == "EURUSD"
@@ -45,7 +46,7 @@ def test_trader_when_he_buys_then_profit_moves_and_closing_books_it(trader: Trad
     trader.until("before => document.querySelector('[data-figure=equity]').innerText !== before", equity)
 
     trader.row("positions").get_by_role("button", name="Close position").click()
-    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_empty("positions")
 
     ((profit, balance),) = stack.rows(
         "SELECT d.profit, a.balance FROM positions_deal d JOIN accounts_account a USING (login)"
@@ -67,6 +68,7 @@ def test_trader_when_he_closes_a_part_then_the_rest_stays(trader: Trader, stack:
     page = trader.page
     page.keyboard.press("s")
     page.get_by_label("Volume, lots").first.fill("0.4")
+    trader.armed()
     page.keyboard.press("Enter")
     trader.row("positions").wait_for()
 
@@ -77,7 +79,7 @@ def test_trader_when_he_closes_a_part_then_the_rest_stays(trader: Trader, stack:
 
     assert [str(volume) for (volume,) in _position_volume(stack)] == ["0.30"]
     trader.row("positions").get_by_role("button", name="Close position").click()
-    page.locator("table.positions tbody tr").wait_for(state="detached")
+    trader.wait_empty("positions")
 
 
 def test_trader_when_he_places_and_changes_a_pending_order_then_the_desk_has_it(
@@ -87,7 +89,9 @@ def test_trader_when_he_places_and_changes_a_pending_order_then_the_desk_has_it(
     page.get_by_role("button", name="Limit", exact=True).click()
     page.get_by_label("Volume, lots").first.fill("0.2")
     page.get_by_label("Price", exact=True).fill("1.00000")
-    page.get_by_role("button", name="Buy limit 0.2 EURUSD").click()
+    trader.choose("buy")
+    assert trader.armed().inner_text() == "Buy limit 0.2 EURUSD"
+    trader.armed().click()
     page.keyboard.press("Escape")
     page.keyboard.press("2")
     trader.row("orders").wait_for()
@@ -100,7 +104,7 @@ def test_trader_when_he_places_and_changes_a_pending_order_then_the_desk_has_it(
 
     trader.row("orders").get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel order", exact=True).click()
-    page.locator("table.orders tbody tr").wait_for(state="detached")
+    trader.wait_empty("orders")
     assert stack.rows("SELECT price::text, status FROM orders_order WHERE type = 'buy_limit'") == [
         ("1.00500", "canceled")
     ]
@@ -120,7 +124,8 @@ def test_trader_when_an_order_is_refused_then_the_code_is_told_in_words(trader: 
     trader.expected = ("400", "409")
     page = trader.page
     page.get_by_label("Volume, lots").first.fill("99")
-    page.locator(".confirm:visible").click()
+    trader.choose("buy")
+    trader.armed().click()
 
     page.locator(".ticket .form-error:visible").wait_for()
     assert "[no_money]" in trader.text(".ticket .form-error:visible")

@@ -4,11 +4,12 @@ import { answeredTickets, ApiError, get, leave, openTickets } from "./lib/api.js
 import { startAccountBar } from "./book/account_bar.js";
 import { reload as reloadChart, startChart } from "./market/chart.js";
 import { el, recall, remember, setAttribute, setText } from "./lib/dom.js";
-import { gain, price, volume } from "./lib/format.js";
+import { gain, price, volume, zoneWords } from "./lib/format.js";
 import { startHistory, startLedger } from "./book/history.js";
 import { startKeys } from "./lib/keys.js";
 import { startOrders } from "./book/orders.js";
 import { failed, failedBy, told, warned } from "./lib/outcome.js";
+import { prefer, preference, readPreferences } from "./lib/preferences.js";
 import { startPositions } from "./book/positions.js";
 import { publishDraft, startBuilder, suggestPlan } from "./plans/smart_builder.js";
 import { refreshPlan, startSmartList } from "./plans/smart_list.js";
@@ -18,7 +19,7 @@ import { rowOf, store } from "./lib/store.js";
 import { makeTabs } from "./lib/tabs.js";
 import { focusVolume, setSide, startTicket } from "./ticket/ticket.js";
 import { startWatch } from "./market/watch.js";
-import { codeWords, reasonWords, stateWords, typeWords } from "./lib/words.js";
+import { codeWords, dealWords, stateWords, typeWords } from "./lib/words.js";
 
 const SYMBOLS_REFRESH_MS = 60_000;
 const ANSWER_MS = 1_500; // an event may come before the answer to the request that caused it
@@ -71,6 +72,7 @@ function buildBook() {
       paged[name]?.show();
     },
   });
+  bookTabs.list.append(el("span", { class: "zone", id: "zone", role: "presentation" }));
   panelOf("book").append(bookTabs.list, ...Object.values(bodies));
   startPositions(bodies.positions, bookTabs);
   startOrders(bodies.orders, bookTabs);
@@ -109,8 +111,8 @@ function openTicket(side) {
 function shortcuts() {
   const book = (key, name, label) => ({ key, label: `Show ${label}`, act: () => (showView("book"), bookTabs.show(name)) });
   return [
-    { key: "b", label: "Buy: choose the side; Enter sends", act: () => openTicket("buy") },
-    { key: "s", label: "Sell: choose the side; Enter sends", act: () => openTicket("sell") },
+    { key: "b", label: "Buy: choose the side; Enter sends what is shown", act: () => openTicket("buy") },
+    { key: "s", label: "Sell: choose the side; Enter sends what is shown", act: () => openTicket("sell") },
     { key: "v", label: "Change the volume", act: () => (showView("trade"), tradeTabs.show("order"), focusVolume()) },
     { key: "p", label: "Build a smart order", act: openBuilder },
     { key: "m", label: "Go to the markets", act: () => (showView("watch"), panelOf("watch").querySelector('[aria-pressed="true"]')?.focus()) },
@@ -170,7 +172,7 @@ function tell(event) {
   const row = rowOf(event);
   switch (event.kind) {
     case "deal":
-      if (row.reason && !QUIET.has(row.reason)) tellDeal(row);
+      if (row.trigger || (row.reason && !QUIET.has(row.reason))) tellDeal(row);
       break;
     case "smart":
       tellPlan(row);
@@ -205,9 +207,9 @@ function tellFailed(row) {
 
 function tellDeal(row) {
   const at = price(row.price, store.digits(row.symbol));
-  const profit = row.direction === "out" ? ` ${gain(row.profit)}` : "";
+  const profit = row.direction === "out" ? `, net ${gain(store.net(row))}` : "";
   const say = row.reason === "forced_close" || row.reason === "stop_loss" ? warned : told;
-  say(`${reasonWords(row.reason)}: ${row.side} ${volume(row.volume)} ${row.symbol} at ${at}${profit}`);
+  say(`${dealWords(row)}: ${row.side} ${volume(row.volume)} ${row.symbol} at ${at} (#${row.position})${profit}`);
 }
 
 const lastStates = new Map();
@@ -263,6 +265,23 @@ function startSound(button) {
   show();
 }
 
+/** Let the menu show and change what belongs to the person: whether closing is asked about, and the zone of times. */
+function startChoices(confirm, zone) {
+  const show = () => {
+    setText(confirm, preference("confirm_close") ? "Ask before closing: on" : "Ask before closing: off");
+    setAttribute(confirm, "aria-pressed", String(preference("confirm_close")));
+    setText(zone, preference("time_zone") === "utc" ? "Times: UTC, as the server" : `Times: yours, ${zoneWords()}`);
+    setText(document.getElementById("zone"), `Times are ${zoneWords()}`);
+  };
+  confirm.addEventListener("click", () => prefer("confirm_close", !preference("confirm_close")).catch(failedBy));
+  zone.addEventListener("click", () => prefer("time_zone", preference("time_zone") === "utc" ? "local" : "utc").catch(failedBy));
+  store.on("preferences", () => {
+    show();
+    store.changed("positions", "orders", "smarts");
+  });
+  show();
+}
+
 function onLogout() {
   leave();
   socket.stop();
@@ -279,6 +298,7 @@ function start() {
   document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());
   startMenu(document.querySelector(".menu"));
   startSound(document.getElementById("sound-button"));
+  startChoices(document.getElementById("confirm-button"), document.getElementById("zone-button"));
   document.getElementById("logout-form").addEventListener("submit", onLogout);
   document.addEventListener("td-plan-started", () => (bookTabs.show("smart"), tradeTabs.show("order"), showView("book")));
   socket.addEventListener("event", ({ detail }) => tell(detail));
@@ -288,6 +308,7 @@ function start() {
   store.on("connection", () => {
     if (store.connection === "live") reloadChart(true);
   });
+  readPreferences().catch(failedBy); // until they are read the careful ones count
   begin();
 }
 

@@ -5,12 +5,12 @@ import { get } from "../lib/api.js";
 import { BalanceCurve } from "./curve.js";
 import { add } from "../lib/decimal.js";
 import { debounced, el, freshId, setAttribute, setText } from "../lib/dom.js";
-import { date, gain, money, price, time, tone } from "../lib/format.js";
+import { dayBefore, gain, momentOf, money, price, time, tone } from "../lib/format.js";
 import { attempt, failedBy } from "../lib/outcome.js";
 import { store } from "../lib/store.js";
 import { liveTable } from "../lib/table.js";
 import { explainDeal } from "./why.js";
-import { LEDGER_KINDS, ledgerWords, reasonWords } from "../lib/words.js";
+import { dealWords, LEDGER_KINDS, ledgerWords } from "../lib/words.js";
 
 const PAGE = 50;
 
@@ -22,10 +22,11 @@ const DEALS = [
   { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
   { name: "price", label: "Price", number: true, value: (row) => price(row.price, row.digits) },
   { name: "requested", label: "Requested", number: true, className: "minor", value: (row) => price(row.requested_price, row.digits) },
-  { name: "reason", label: "Reason", value: (row) => reasonWords(row.reason), sort: (row) => reasonWords(row.reason) },
+  { name: "reason", label: "Reason", value: dealWords, sort: dealWords },
   { name: "position", label: "Position", number: true, className: "minor", value: (row) => `#${row.position}`, sort: (row) => row.position },
-  { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => (row.direction === "out" ? money(add(row.swap ?? "0", row.fees ?? "0")) : "") },
+  { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => (row.direction === "out" ? money(store.carried(row)) : "") },
   { name: "profit", label: "Profit", number: true, value: (row) => (row.direction === "out" ? gain(row.profit) : ""), tone: (row) => tone(row.profit), sort: (row) => row.profit },
+  { name: "net", label: "Net", title: "Profit after swap and fees", number: true, value: (row) => (row.direction === "out" ? gain(store.net(row)) : ""), tone: (row) => tone(store.net(row)), sort: (row) => store.net(row) },
   { name: "actions", label: "", node: (row) => el("span", { class: "row-actions" }, el("button", { type: "button", class: "small", text: row.direction === "out" ? "Why?" : "Details", "aria-label": `${row.direction === "out" ? "Why?" : "Details"} Deal ${row.ticket}`, on: { click: (event) => attempt(event.currentTarget, () => explainDeal(row.ticket)) } })) },
 ];
 
@@ -61,7 +62,7 @@ class PagedTab {
     this.next = null;
     this.more.hidden = true;
     this.table.waits(true);
-    this.table.render([]);
+    this.table.render([], true);
     this.onRows?.([], false);
     this.outdated();
   }
@@ -85,12 +86,12 @@ class PagedTab {
     this.next = answer.next;
     this.more.hidden = !this.next;
     this.table.waits(false);
-    this.table.render(this.rows);
+    this.table.render(this.rows, true);
     this.onRows?.(this.rows, Boolean(this.next));
   }
 }
 
-/** A choice of days in the reader's own time; `query()` is what the server is asked. */
+/** A choice of days in the zone of the terminal; `query()` is what the server is asked. */
 class Span {
   constructor(onChange) {
     const day = (label) => el("input", { id: freshId("day"), type: "date", class: "day", "aria-label": label });
@@ -106,9 +107,7 @@ class Span {
 
   /** Return the first of so many days up to today, "" for all. */
   first(days) {
-    const at = new Date();
-    at.setDate(at.getDate() - (days ?? 0));
-    return days === null ? "" : date(at);
+    return days === null ? "" : dayBefore(days);
   }
 
   showChosen() {
@@ -123,12 +122,7 @@ class Span {
   }
 
   query() {
-    const begin = (input, ahead) => {
-      if (!input.value) return undefined;
-      const at = new Date(`${input.value}T00:00:00`);
-      at.setDate(at.getDate() + ahead);
-      return at.toISOString();
-    };
+    const begin = (input, ahead) => momentOf(input.value, ahead)?.toISOString();
     return { since: begin(this.from, 0), until: begin(this.to, 1) };
   }
 }
@@ -161,12 +155,13 @@ export function startHistory(panel) {
     filter: () => ({ symbol: symbol.pick.value, ...span.query() }),
     onRows: (rows, hasMore) => {
       const profit = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
-      setText(sum, rows.length ? `${hasMore ? "The last " : ""}${rows.length} deals: ${gain(store.cash(profit))} ${store.account?.currency ?? ""}` : "");
-      sum.className = `sum ${tone(profit)}`;
+      const net = rows.reduce((so, row) => add(so, store.net(row) ?? "0") ?? so, "0");
+      setText(sum, rows.length ? `${hasMore ? "The last " : ""}${rows.length} deals: ${gain(store.cash(profit))}, net ${gain(store.cash(net))} ${store.account?.currency ?? ""}` : "");
+      sum.className = `sum ${tone(net)}`;
     },
   });
   store.on("symbols", () => symbol.fill([...store.symbols.keys()].map((name) => [name, name])));
-  store.on("deals snapshot", again);
+  store.on("deals snapshot preferences", again);
   store.on("login", () => tab.forget());
   return tab;
 }
@@ -191,7 +186,7 @@ export function startLedger(panel) {
     setAttribute(toggle, "aria-pressed", String(isOn));
     if (isOn) drawCurve();
   });
-  store.on("ledger snapshot", again);
+  store.on("ledger snapshot preferences", again);
   store.on("login", () => tab.forget());
   return tab;
 }

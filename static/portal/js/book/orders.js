@@ -6,8 +6,9 @@ import { el, setAttribute, setText } from "../lib/dom.js";
 import { points, price, time, volume } from "../lib/format.js";
 import { cashWords, perPointOf } from "../market/moves.js";
 import { told } from "../lib/outcome.js";
-import { priceField, valueOf } from "../lib/steppers.js";
+import { priceField, reading, say } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
+import { Seen } from "../lib/seen.js";
 import { liveTable } from "../lib/table.js";
 import { plainWords, typeWords } from "../lib/words.js";
 
@@ -58,11 +59,11 @@ function refreshActions(box, row) {
 export function startOrders(panel, tabs) {
   const table = liveTable({ name: "orders", caption: "Pending orders", columns: COLUMNS, key: (row) => row.ticket, empty: "No pending orders.", className: "cards orders" });
   const queue = el("p", { class: "hint queue", hidden: true });
-  panel.append(queue, table.box);
-  store.on("orders quotes snapshot", () => {
+  panel.append(table.box, queue); // below: what comes and goes there moves no row
+  store.on("orders quotes snapshot login", (topics) => {
     table.waits(store.seq === null);
     const rows = [...store.orders.values()].sort((a, b) => b.ticket - a.ticket);
-    table.render(rows);
+    table.render(rows, topics.has("login"));
     tabs.count("orders", rows.length ? String(rows.length) : "");
   });
   store.on("requests", () => {
@@ -86,50 +87,49 @@ async function cancelOrder(ticket) {
   });
 }
 
+const NAMES = { price: "Price", limit_price: "Limit price", sl: "Stop loss", tp: "Take profit" };
+
 async function modify(ticket) {
-  const row = store.orders.get(ticket);
+  const row = { ...store.orders.get(ticket) }; // as it was seen when the dialog was opened
   const digits = digitsOf(row);
-  const symbolOf = () => store.symbol(row.symbol);
-  const names = { price: "Price", limit_price: "Limit price", sl: "Stop loss", tp: "Take profit" };
-  const shown = Object.keys(names).filter((name) => name !== "limit_price" || row.limit_price);
-  const fields = {};
-  for (const name of shown) {
-    fields[name] = priceField({ label: names[name], start: () => row.price, symbolOf });
-    fields[name].input.value = row[name] ? price(row[name], digits) : "";
-  }
+  const names = Object.keys(NAMES).filter((name) => name !== "limit_price" || row.limit_price);
+  const fields = Object.fromEntries(names.map((name) => [name, priceField({ label: NAMES[name], start: () => row.price, symbolOf: () => store.symbol(row.symbol) })]));
+  const seen = new Seen({ row, names, fields, digits });
   fields.price.input.setAttribute("autofocus", "");
+  const describe = describer(row, fields);
+  await openDialog({
+    title: `Modify ${typeWords(row.type).toLowerCase()} #${ticket}`,
+    content: [...Object.values(fields).map((one) => one.row), el("p", { class: "hint", text: `Expires: ${expiry(row).toLowerCase()}. A stop that you empty is removed; what you leave alone stays.` })],
+    action: "Save",
+    lacks: () => (reading(fields.price.input).empty || (fields.limit_price && reading(fields.limit_price.input).empty) ? "An order needs its price." : seen.lacks()),
+    act: async () => {
+      await seen.send((body) => submit("PATCH", `/orders/${ticket}/`, { account: store.login, ...body }), describe);
+      told(`Order #${ticket} changed`);
+    },
+  });
+}
+
+/** Return what says beside each field of an order how far it lies and what it would bring. */
+function describer(row, fields) {
+  const digits = digitsOf(row);
   const side = row.type.startsWith("buy") ? "buy" : "sell";
   let perPoint = null;
   const describe = () => {
     const quote = store.quotes.get(row.symbol);
     const market = quote && (side === "buy" ? quote.ask : quote.bid);
-    const entry = valueOf((fields.limit_price ?? fields.price).input);
-    for (const name of shown) {
-      const value = valueOf(fields[name].input);
+    const entry = reading((fields.limit_price ?? fields.price).input).value;
+    for (const [name, field] of Object.entries(fields)) {
+      const { value } = reading(field.input);
       const isExit = name === "sl" || name === "tp";
       const from = isExit ? entry : market;
-      const away = value && from ? points(from, value, digits) : null;
-      const distance = away === null ? null : `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} ${isExit ? "the entry" : "the market"}`;
-      const cash = isExit && value ? cashWords({ side, from, to: value, digits, perPoint }) : null;
-      setText(fields[name].note, value ? [distance, cash].filter(Boolean).join(" · ") : isExit ? "none" : "");
+      const apart = value && from ? points(from, value, digits) : null;
+      const distance = apart === null ? null : `${apart < 0n ? -apart : apart} pt ${apart < 0n ? "below" : "above"} ${isExit ? "the entry" : "the market"}`;
+      const cash = isExit && value ? cashWords({ side, from: entry, to: value, digits, perPoint }) : null;
+      say(field, value ? [distance, cash].filter(Boolean).join(" · ") : isExit ? "none" : "");
     }
   };
   for (const one of Object.values(fields)) one.input.addEventListener("input", describe);
   perPointOf({ symbol: row.symbol, side, volume: row.volume }).then((value) => ((perPoint = value), describe()));
   describe();
-  await openDialog({
-    title: `Modify ${typeWords(row.type).toLowerCase()} #${ticket}`,
-    content: [...Object.values(fields).map((one) => one.row), el("p", { class: "hint", text: "An empty stop is removed." })],
-    action: "Save",
-    act: async () => {
-      const body = { account: store.login };
-      for (const name of shown) {
-        const value = valueOf(fields[name].input);
-        const before = row[name] ? price(row[name], digits) : undefined;
-        if (value !== before) body[name] = value ?? "0";
-      }
-      await submit("PATCH", `/orders/${ticket}/`, body);
-      told(`Order #${ticket} changed`);
-    },
-  });
+  return describe;
 }

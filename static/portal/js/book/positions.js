@@ -7,8 +7,10 @@ import { el, setAttribute, setText } from "../lib/dom.js";
 import { gain, money, points, price, time, tone, volume } from "../lib/format.js";
 import { cashWords, perPointOf } from "../market/moves.js";
 import { attempt, told } from "../lib/outcome.js";
-import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { preference } from "../lib/preferences.js";
+import { priceField, reading, say, setValue, valueOf, volumeField } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
+import { Seen } from "../lib/seen.js";
 import { liveTable } from "../lib/table.js";
 
 let table;
@@ -16,7 +18,8 @@ let total;
 let twoSided = new Map();
 
 const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
-const carried = (row) => add(row.swap ?? "0", row.fees ?? "0");
+const carried = (row) => store.carried(row);
+const netOf = (row) => store.net(row);
 
 const COLUMNS = [
   { name: "symbol", label: "Symbol", node: symbolButton, sort: (row) => row.symbol },
@@ -30,6 +33,7 @@ const COLUMNS = [
   { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => money(carried(row)), sort: carried },
   { name: "opened", label: "Opened", className: "minor", value: (row) => time(row.opened_at), sort: (row) => Date.parse(row.opened_at) },
   { name: "profit", label: "Profit", number: true, value: (row) => gain(row.profit), tone: (row) => tone(row.profit), sort: (row) => row.profit },
+  { name: "net", label: "Net", title: "Profit after swap and fees", number: true, value: (row) => gain(netOf(row)), tone: (row) => tone(netOf(row)), sort: netOf },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
 
@@ -59,7 +63,7 @@ function actions(row) {
 function refreshActions(box, row) {
   setAttribute(box.buttons.edit, "disabled", row.smart ? "" : null);
   setAttribute(box.buttons.edit, "title", row.smart ? `Smart order #${row.smart} keeps its exits` : null);
-  box.buttons.by.hidden = twoSided.get(row.symbol) !== 2;
+  setAttribute(box.buttons.by, "class", twoSided.get(row.symbol) === 2 ? "small by" : "small by unseen"); // its place stays
 }
 
 /** Return how many sides are held of each symbol. */
@@ -76,37 +80,45 @@ export function startPositions(panel, tabs) {
   table = liveTable({ name: "positions", caption: "Open positions", columns: COLUMNS, key: (row) => row.ticket, empty: "No open positions.", className: "cards positions" });
   total = el("p", { class: "total", hidden: true });
   panel.append(table.box, total);
-  const render = () => {
+  const render = (topics) => {
     table.waits(store.seq === null);
     twoSided = sidesOf(store.positions.values());
     const rows = [...store.positions.values()].map((row) => store.positionView(row)).sort((a, b) => b.ticket - a.ticket);
-    table.render(rows);
+    table.render(rows, topics.has("login"));
     tabs.count("positions", rows.length ? String(rows.length) : "");
     total.hidden = rows.length < 2;
     const sum = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
-    setText(total, `${rows.length} positions, together ${gain(store.cash(sum))} ${store.account?.currency ?? ""}`);
-    total.className = `total ${tone(sum)}`;
+    const net = rows.reduce((so, row) => add(so, netOf(row) ?? "0") ?? so, "0");
+    setText(total, `${rows.length} positions, together ${gain(store.cash(sum))}, net ${gain(store.cash(net))} ${store.account?.currency ?? ""}`);
+    total.className = `total ${tone(net)}`;
   };
-  store.on("positions live snapshot symbols smarts", render);
+  store.on("positions live snapshot symbols smarts login", render);
 }
 
+/** Return what a close did: which position, how much, at what price, and what it brought after swap and fees. */
 function outcomeWords(answer, ticket) {
-  const last = answer.deals.at(-1);
+  const { deals, position } = answer;
+  const last = deals.at(-1);
   if (!last) return `Closing #${ticket} waits for a dealer`;
-  const profit = answer.deals.reduce((so, deal) => add(so, deal.profit ?? "0") ?? so, "0");
-  return `Closed ${volume(last.volume)} of #${ticket} at ${price(last.price, last.digits)}: ${gain(store.cash(profit))}`;
+  const sum = (figure) => store.cash(deals.reduce((so, deal) => add(so, figure(deal) ?? "0"), "0"));
+  const lots = deals.reduce((so, deal) => add(so, deal.volume), "0");
+  const what = position.status === "closed" ? "Closed" : "Closed a part of";
+  const net = `net ${gain(sum((deal) => store.net(deal)))} ${store.account?.currency ?? ""}`;
+  const made = `profit ${money(sum((deal) => deal.profit))}, swap ${money(sum((deal) => deal.swap))}, fees ${money(sum((deal) => deal.fees))}`;
+  return `${what} #${ticket}: ${position.side} ${volume(lots)} ${position.symbol} at ${price(last.price, last.digits)}, ${net} (${made})`;
 }
 
-/** Close a whole position; asked for once more only where a smart order keeps it. */
+/** Close a whole position; asked for once more where the trader wants it so, and where a smart order keeps it. */
 export async function closeWhole(ticket, button) {
   const row = store.positions.get(ticket);
   if (!row) return;
   const act = async () => told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login }), ticket));
-  if (!row.smart) {
+  if (!row.smart && !preference("confirm_close")) {
     await attempt(button, act);
     return;
   }
-  await confirmed({ title: `Close position #${ticket}?`, text: [`Smart order #${row.smart} keeps this position. Closing it ends the plan and cancels its levels.`], action: "Close now", act });
+  const plan = row.smart ? `Smart order #${row.smart} keeps this position. Closing it ends the plan and cancels its levels.` : null;
+  await confirmed({ title: `Close position #${ticket}?`, text: [liveLine(ticket), plan].filter(Boolean), action: "Close now", act });
 }
 
 function liveLine(ticket) {
@@ -121,8 +133,8 @@ function liveLine(ticket) {
     const row = store.positions.get(ticket);
     if (!row) return;
     const view = store.positionView(row);
-    setText(line, `${view.side === "buy" ? "Buy" : "Sell"} ${volume(view.volume)} ${view.symbol} from ${price(view.open_price, digitsOf(view))}, now ${price(view.price, digitsOf(view))}, ${gain(view.profit)}`);
-    line.className = `live-line ${tone(view.profit)}`;
+    setText(line, `${view.side === "buy" ? "Buy" : "Sell"} ${volume(view.volume)} ${view.symbol} from ${price(view.open_price, digitsOf(view))}, now ${price(view.price, digitsOf(view))}, ${gain(view.profit)}, net ${gain(netOf(view))}`);
+    line.className = `live-line ${tone(netOf(view))}`;
   };
   const stop = store.on("live positions", show);
   show();
@@ -134,16 +146,18 @@ async function closePart(ticket) {
   const symbol = store.symbol(row.symbol);
   const held = { ...symbol, volume_max: row.volume };
   const field = volumeField({ label: "Volume to close, lots", symbolOf: () => held });
-  const fractions = [25, 50, 75].map((percent) =>
-    el("button", { type: "button", class: "small", text: `${percent} %`, on: { click: () => (field.input.value = fractionOf(row.volume, percent, symbol)) } }),
-  );
-  field.input.value = fractionOf(row.volume, 50, symbol);
+  const choose = (percent) => {
+    setValue(field.input, fractionOf(row.volume, percent, symbol));
+    field.show();
+  };
+  const fractions = [25, 50, 75].map((percent) => el("button", { type: "button", class: "small", text: `${percent} %`, on: { click: () => choose(percent) } }));
   field.input.setAttribute("autofocus", "");
   await openDialog({
     title: `Close a part of #${ticket}`,
     content: [liveLine(ticket), field.row, el("div", { class: "chips" }, fractions)],
     action: "Close part",
-    act: async () => told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login, volume: valueOf(field.input) ?? "" }), ticket)),
+    lacks: () => (valueOf(field.input) === undefined ? "Type or choose how much." : ""),
+    act: async () => told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login, volume: valueOf(field.input) }), ticket)),
   });
 }
 
@@ -153,22 +167,21 @@ function fractionOf(held, percent, symbol) {
 }
 
 async function editStops(ticket) {
-  const row = store.positions.get(ticket);
+  const row = { ...store.positions.get(ticket) }; // as it was seen when the dialog was opened
   const symbolOf = () => store.symbol(row.symbol);
   const now = () => store.positionView(store.positions.get(ticket) ?? row).price ?? row.open_price;
   const sl = priceField({ label: "Stop loss", start: now, symbolOf });
   const tp = priceField({ label: "Take profit", start: now, symbolOf });
+  const seen = new Seen({ row, names: ["sl", "tp"], fields: { sl, tp }, digits: digitsOf(row) });
   let perPoint = null;
-  sl.input.value = row.sl ? price(row.sl, digitsOf(row)) : "";
-  tp.input.value = row.tp ? price(row.tp, digitsOf(row)) : "";
   sl.input.setAttribute("autofocus", "");
   const describe = () => {
     for (const field of [sl, tp]) {
-      const value = valueOf(field.input);
+      const { value } = reading(field.input);
       const away = value && points(now(), value, symbolOf().digits);
       const cash = value && cashWords({ side: row.side, from: row.open_price, to: value, digits: digitsOf(row), perPoint });
       const distance = away && `${away < 0n ? -away : away} pt ${away < 0n ? "below" : "above"} the market`;
-      setText(field.note, value ? [distance, cash].filter(Boolean).join(" · ") : "none");
+      say(field, value ? [distance, cash].filter(Boolean).join(" · ") : "none");
     }
   };
   perPointOf(row).then((value) => ((perPoint = value), describe()));
@@ -176,10 +189,11 @@ async function editStops(ticket) {
   describe();
   await openDialog({
     title: `Stops of #${ticket}`,
-    content: [liveLine(ticket), sl.row, tp.row, el("p", { class: "hint", text: "An empty field removes the stop." })],
+    content: [liveLine(ticket), sl.row, tp.row, el("p", { class: "hint", text: "A stop that you empty is removed; one that you leave alone stays." })],
     action: "Save",
+    lacks: () => seen.lacks(),
     act: async () => {
-      await submit("PATCH", `/positions/${ticket}/`, { account: store.login, sl: valueOf(sl.input) ?? "0", tp: valueOf(tp.input) ?? "0" });
+      await seen.send((body) => submit("PATCH", `/positions/${ticket}/`, { account: store.login, ...body }), describe);
       told(`Stops of #${ticket} changed`);
     },
   });
@@ -237,6 +251,7 @@ function details(ticket) {
         ["Leverage", view.leverage && `1:${volume(view.leverage)}`],
         ["Swap", money(view.swap)],
         ["Fees", money(view.fees)],
+        ["Net", gain(netOf(view))],
         ["Realised so far", money(view.realised_profit)],
         ["Smart order", view.smart ? `#${view.smart}` : null],
         ["Comment", view.comment],

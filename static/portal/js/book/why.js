@@ -6,7 +6,7 @@ import { facts, openDialog } from "../lib/dialog.js";
 import { el } from "../lib/dom.js";
 import { exactTime, gain, money, price, volume } from "../lib/format.js";
 import { store } from "../lib/store.js";
-import { plainWords, reasonWords } from "../lib/words.js";
+import { dealWords, plainWords, reasonWords } from "../lib/words.js";
 
 /** Open the story of a deal. */
 export async function explainDeal(ticket) {
@@ -25,7 +25,9 @@ export async function explainDeal(ticket) {
         ["Time", exactTime(deal.time)],
         ["Position", `#${deal.position}`],
         ["Order", `#${deal.order}`],
+        ["Reason", dealWords(deal)],
         ["Profit", deal.direction === "out" ? gain(deal.profit) : null],
+        ["Net", deal.direction === "out" ? gain(store.net(deal)) : null],
         ["Fees", deal.direction === "out" ? money(deal.fees) : null],
         ["Swap", deal.direction === "out" ? money(deal.swap) : null],
         ["Converted at", deal.profit_rate && trim(deal.profit_rate)],
@@ -58,7 +60,7 @@ function story(deal, evidence) {
     case "smart_order":
       return `${smartWords(evidence.trigger)}${level}: ${lots} were ${deal.direction === "out" ? "closed" : "opened"} at ${at}.${quote}`;
     default:
-      return `${reasonWords(deal.reason)}${level}: ${lots} were executed at ${at} without a further request.${quote}`;
+      return deal.trigger ? `${dealWords(deal)}: the price reached your order${level}, and ${lots} were ${deal.direction === "out" ? "closed" : "opened"} at ${at}.${quote}` : `${reasonWords(deal.reason)}${level}: ${lots} were executed at ${at} without a further request.${quote}`;
   }
 }
 

@@ -1,6 +1,8 @@
 // The REST API with the session's cookie. A request that changes something carries an Idempotency-Key, so that
 // it may be repeated when its answer was lost: it acts once.
 
+import { store } from "./store.js";
+
 const BASE = "/api/v1";
 const RETRIES = 3;
 const RETRY_WAIT_MS = 700;
@@ -63,7 +65,7 @@ async function request(method, path, { query, body, key, signal } = {}) {
     throw new ApiError(0, { code: "network", message: "" });
   }
   const text = await response.text();
-  let answer = null;
+  let answer;
   try {
     answer = text ? JSON.parse(text) : null;
   } catch {
@@ -90,8 +92,17 @@ export const answeredTickets = new Set();
 /** Tickets whose outcome no request could tell: what their events say is news. */
 export const openTickets = new Set();
 
-/** Submit a command; repeated with the same key while its outcome is unknown. */
+/** Change something that is no trading, such as a preference. */
+export function change(method, path, body) {
+  return request(method, path, { body });
+}
+
+/**
+ * Submit a command; repeated with the same key while its outcome is unknown. Without the connection nothing is
+ * submitted: what is on the screen is old, and nobody would see what came of it.
+ */
 export async function submit(method, path, body, query) {
+  if (store.connection !== "live") throw new ApiError(0, { code: "not_connected" });
   const key = freshKey();
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -1,9 +1,9 @@
 // Exact decimals as text: prices, volumes and money never pass through a float on their way to the server.
 // Numbers are text such as "1.08310"; inside they are a BigInt and a scale.
 
-const PATTERN = /^([+-]?)(\d*)(?:[.,](\d*))?$/;
+const PATTERN = /^([+-]?)([0-9]*)(?:\.([0-9]*))?$/;
 
-/** Return {n, scale} of decimal text, null where it is none. A decimal comma counts as a point. */
+/** Return {n, scale} of decimal text, null where it is none. What people type is read by numbers.js. */
 export function parse(value) {
   const found = PATTERN.exec(String(value ?? "").trim());
   if (!found || (!found[2] && !found[3])) return null;
@@ -14,9 +14,9 @@ export function parse(value) {
 
 /** Return the decimal text of n / 10^scale. */
 export function text(n, scale) {
-  const sign = n < 0n ? "-" : "";
+  const minus = n < 0n ? "-" : "";
   const digits = (n < 0n ? -n : n).toString().padStart(scale + 1, "0");
-  return scale ? `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}` : sign + digits;
+  return scale ? `${minus}${digits.slice(0, -scale)}.${digits.slice(-scale)}` : minus + digits;
 }
 
 /** Return the value in units of 10^-scale, rounded half up (ties away from zero); null for no number. */

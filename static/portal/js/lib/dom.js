@@ -80,6 +80,15 @@ export function recall(name, otherwise) {
   }
 }
 
+/** Forget a choice. */
+export function forget(name) {
+  try {
+    localStorage.removeItem(`td.${name}`);
+  } catch {
+    return; // storage is forbidden: there was none
+  }
+}
+
 let lastId = 0;
 
 /** Return an id that no other element of the page has. */

@@ -8,7 +8,7 @@ const INPUTS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
 
 /** Return whether an input takes numbers only: a letter typed there can be a shortcut. */
 function isNumeric(input) {
-  return input.inputMode === "decimal" || input.inputMode === "numeric";
+  return input.dataset.number !== undefined;
 }
 
 /** Start listening; `shortcuts` is a list of {key, label, act}. */

@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { ApiError } from "./api.js";
 import { play } from "./sound.js";
+import { leaveEmpty } from "./stays.js";
 import { errorLine } from "./words.js";
 
 const GOOD_MS = 5_000;
@@ -19,11 +20,11 @@ function speak(id, text) {
 function toast(kind, text, lastsMs, undo) {
   const box = document.getElementById("toasts");
   const note = el("div", { class: `toast ${kind}` }, el("span", { class: "toast-mark", "aria-hidden": "true", text: kind === "bad" ? "✕" : kind === "warn" ? "!" : "✓" }), el("span", { class: "toast-text", text }));
-  const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", text: "×", on: { click: () => note.remove() } });
+  const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", text: "×", on: { click: () => leaveEmpty(box, note) } });
   if (undo) {
     const button = el("button", { type: "button", class: "small", text: undo.action });
     button.addEventListener("click", async () => {
-      note.remove();
+      leaveEmpty(box, note);
       await attempt(button, undo.act);
     });
     note.append(button);
@@ -32,7 +33,7 @@ function toast(kind, text, lastsMs, undo) {
   box.prepend(note);
   play(kind);
   while (box.children.length > MOST) box.lastElementChild.remove();
-  setTimeout(() => note.remove(), lastsMs);
+  setTimeout(() => leaveEmpty(box, note), lastsMs);
 }
 
 /** Say that something was done; `undo` = {action, act} offers a way back for some seconds. */

@@ -2,7 +2,7 @@
 // Rows come from a snapshot and are carried on by numbered events; live figures come beside them.
 // Views listen to topics; a topic that changed many times between two paints is told once.
 
-import { parse, round, stepped, trim } from "./decimal.js";
+import { add, parse, round, stepped, trim } from "./decimal.js";
 import { recall, remember } from "./dom.js";
 
 export const OLD_QUOTE_MS = 60_000;
@@ -83,6 +83,14 @@ class Store {
 
   quote(name = this.selected) {
     return this.quotes.get(name) ?? null;
+  }
+
+  /** Return in words that the price of a symbol is too old to send anything on it, "" where it is not. */
+  staleWords(name = this.selected) {
+    const quote = this.quotes.get(name);
+    if (!quote) return "There is no price yet.";
+    const limitS = this.symbols.get(name)?.quotes_timeout || OLD_QUOTE_MS / 1000;
+    return Date.now() - quote.seenMs > limitS * 1000 ? `The price is older than ${limitS} s: nothing is sent on it.` : "";
   }
 
   setDraft(draft) {
@@ -212,6 +220,16 @@ class Store {
   /** Return an amount with the digits of the account's currency, also a bare 0. */
   cash(value) {
     return value === null || value === undefined ? value : round(String(value), this.account?.digits ?? 2);
+  }
+
+  /** Return what a position or a deal brings after swap and fees, null while its profit is not known. */
+  net(row) {
+    return row.profit === null || row.profit === undefined ? null : add(row.profit, this.carried(row));
+  }
+
+  /** Return swap and fees of a position or a deal together. */
+  carried(row) {
+    return add(row.swap ?? "0", row.fees ?? "0");
   }
 
   /** Return a volume with the decimals of its symbol's step, so that lots stand under lots. */

@@ -1,16 +1,19 @@
 // Tables whose rows live: made once by key, cells updated in place, so that nothing jumps under the pointer.
 // A header with a `sort` sorts by it. Rows change places only while nobody points at them or has the focus in
-// them, at most once a second, and columns grow but never shrink: a button stays where the hand goes.
+// them, at most once a second, and columns grow but never shrink: a button stays where the hand goes. Where a row
+// leaves, its place stays (stays.js).
 
 import { compare } from "./decimal.js";
 import { el, keyed, recall, remember, setAttribute, setText } from "./dom.js";
+import { Places } from "./stays.js";
 
 const RESORT_MS = 1_000;
 const DIGIT_PX = 7;
 const CELL_PX = 12;
 
 /**
- * Return {box, render(items)}. `columns` are {name, label, number?, value(item) -> text, tone?(item), node?(item)};
+ * Return {box, render(items, isOther)}; `isOther` says that the items are not those of before, changed, but others:
+ * of another account, or chosen by another filter. `columns` are {name, label, number?, value(item) -> text, tone?(item), node?(item)};
  * a column with `node` gets its content once per row, `refresh(node, item)` updates it. `sort(item)` is what its
  * header sorts by: decimal text, a number, or words. `name` keeps the chosen order in this browser.
  */
@@ -21,9 +24,11 @@ export function liveTable({ name, caption, columns, key, empty, className = "" }
   const note = el("p", { class: "empty" });
   const box = el("div", { class: "scroll" }, table, note);
   const widest = columns.map(() => 0);
-  const sorter = new Sorter({ columns, key, chosen: name ? recall(`sort.${name}`, null) : null, isHeld: () => isHeld(body) });
   let items = [];
   let later = 0;
+  const known = () => body.keyedRows ?? new Map();
+  const places = new Places({ box: body, rowsOf: known, again: () => render(items) });
+  const sorter = new Sorter({ columns, key, chosen: name ? recall(`sort.${name}`, null) : null, isHeld: () => places.isHeld() });
 
   function choose(column) {
     sorter.choose(column.name);
@@ -52,6 +57,7 @@ export function liveTable({ name, caption, columns, key, empty, className = "" }
   }
 
   function update(row, item) {
+    if (places.gone.has(row.dataset.key)) return;
     row.item = item;
     columns.forEach((column, index) => {
       const { cell, content } = row.parts[index];
@@ -72,37 +78,33 @@ export function liveTable({ name, caption, columns, key, empty, className = "" }
     heads[index].style.minWidth = `${length * DIGIT_PX + CELL_PX}px`;
   }
 
-  function render(found) {
+  function render(found, isOther = false) {
     items = found;
-    if (!items.length) {
+    const isSeen = box.offsetParent !== null;
+    clearTimeout(later);
+    if (isOther || !isSeen) places.forget();
+    else places.keep(new Set(items.map((item) => String(key(item)))));
+    const left = [...places.gone.keys()].map((gone) => known().get(gone)?.item).filter(Boolean);
+    keyed(body, sorter.arranged([...items, ...left], left.length > 0), key, create, isSeen ? update : () => undefined);
+    if (sorter.isSoon) later = setTimeout(() => render(items), RESORT_MS); // also where nothing comes any more
+    table.hidden = items.length + left.length === 0;
+    if (table.hidden) {
       widest.fill(0);
       for (const head of heads) head.style.minWidth = "";
     }
-    const isSeen = box.offsetParent !== null;
-    clearTimeout(later);
-    keyed(body, sorter.arranged(items), key, create, isSeen ? update : () => undefined);
-    if (sorter.isSoon) later = setTimeout(() => render(items), RESORT_MS); // also where nothing comes any more
-    table.hidden = items.length === 0;
-    note.hidden = items.length > 0;
+    note.hidden = !table.hidden;
   }
 
   /** Say what an empty table means: nothing there, or not known yet. */
-  function waits(isWaiting) {
-    setText(note, isWaiting ? "Loading …" : empty);
-  }
+  const waits = (isWaiting) => setText(note, isWaiting ? "Loading …" : empty);
 
   // Cells of a hidden table are left alone; they are brought up to date when it is seen again.
   new ResizeObserver(() => box.offsetParent !== null && render(items)).observe(box);
-  body.addEventListener("pointerleave", () => render(items));
+  body.addEventListener("pointerleave", () => setTimeout(() => render(items), RESORT_MS + 50));
   showOrder();
   waits(true);
   render([]);
   return { box, render, body, waits };
-}
-
-/** Return whether somebody is at the rows: a row that moved now would be another one under the finger. */
-function isHeld(body) {
-  return (window.matchMedia("(hover: hover)").matches && body.matches(":hover")) || body.querySelector(":focus-visible") !== null;
 }
 
 function headOf(column, choose) {
@@ -132,10 +134,10 @@ class Sorter {
     this.sortedMs = -Infinity;
   }
 
-  arranged(items) {
+  arranged(items, isStill) {
     const column = this.columnOf(this.chosen);
     this.isSoon = Boolean(column) && performance.now() - this.sortedMs < RESORT_MS;
-    if (this.order.length && (this.isHeld() || this.isSoon)) return this.asBefore(items);
+    if (this.order.length && (isStill || this.isHeld() || this.isSoon)) return this.asBefore(items);
     const found = column ? [...items].sort((a, b) => ranked(column.sort(a), column.sort(b), this.chosen.way)) : items;
     this.order = found.map((item) => String(this.key(item)));
     this.sortedMs = performance.now();

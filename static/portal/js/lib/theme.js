@@ -3,10 +3,10 @@
 (function () {
   const system = window.matchMedia("(prefers-color-scheme: light)");
   function apply() {
-    let chosen = null;
+    let chosen;
     try {
       chosen = localStorage.getItem("td.theme");
-    } catch (error) {
+    } catch {
       chosen = null; // storage is forbidden: the system's choice stands
     }
     const theme = chosen === "light" || chosen === "dark" ? chosen : system.matches ? "light" : "dark";
@@ -23,7 +23,7 @@
       const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       try {
         localStorage.setItem("td.theme", next);
-      } catch (error) {
+      } catch {
         document.documentElement.dataset.theme = next; // for this page only
       }
       apply();

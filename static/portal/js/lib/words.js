@@ -41,6 +41,7 @@ const CODES = {
   not_found: "It is not there.",
   too_many_requests: "Too many requests; wait a moment.",
   network: "The server cannot be reached.",
+  not_connected: "The connection is gone: nothing was sent.",
 };
 
 const TYPES = {
@@ -89,6 +90,11 @@ const LEDGER = {
   agent_commission: "Agent commission",
   so_compensation: "Stop-out compensation",
 };
+
+/** Return why a deal was made: a waiting order that was reached says its own kind, not who once placed it. */
+export function dealWords(deal) {
+  return deal.trigger in TYPES && (deal.reason === "client" || deal.reason === "manager") ? `${TYPES[deal.trigger]} filled` : reasonWords(deal.reason);
+}
 
 function spaced(value) {
   const words = String(value ?? "").replaceAll("_", " ").toLowerCase();

@@ -1,12 +1,12 @@
 // The chart of the selected symbol: candles of the bid, the last one alive with the quotes, and everything of the
 // account on this symbol as lines: positions, their stops, waiting orders, smart plans, and the draft being made.
-// Lines can be dragged. Times are the reader's, as everywhere in the terminal; days are the server's, UTC.
+// Lines can be dragged. Times are in the zone of the terminal; daily candles are the server's days, UTC.
 // Numbers become floats here and only here: a pixel needs no cents.
 
 import { get } from "../lib/api.js";
 import { el, recall, remember, setText } from "../lib/dom.js";
 import { makeDraggable } from "./drag.js";
-import { clock, date, price } from "../lib/format.js";
+import { clock, date, partsOf, price } from "../lib/format.js";
 import { chartLines } from "./lines.js";
 import { dragWords, moveLine, perPointOf } from "./moves.js";
 import { store } from "../lib/store.js";
@@ -48,6 +48,7 @@ export async function startChart(panel) {
   store.on("selected symbols login", () => reload());
   store.on("quotes", onQuotes);
   store.on("positions orders smarts live draft selected quotes", drawLines);
+  store.on("preferences", () => chart?.applyOptions({ timeScale: { tickMarkFormatter: markWords } }));
   window.addEventListener("td-theme", applyTheme);
   try {
     library = await import("../../../vendor/lightweight-charts.mjs");
@@ -63,7 +64,7 @@ export async function startChart(panel) {
 
 const isDaily = () => interval === "1d";
 
-/** Return a bar's time for the crosshair: the reader's clock, a daily bar's date in UTC. */
+/** Return a bar's time for the crosshair: the clock of the terminal's zone, a daily bar's date in UTC. */
 function momentWords(at) {
   const when = new Date(at * 1000);
   return isDaily() ? when.toISOString().slice(0, 10) : `${date(when)} ${clock(when).slice(0, 5)}`;
@@ -74,7 +75,8 @@ function markWords(at, kind) {
   const when = new Date(at * 1000);
   const { Year, Month, DayOfMonth } = library.TickMarkType;
   if (isDaily()) return when.toISOString().slice(...(kind === Year ? [0, 4] : kind === Month ? [0, 7] : [5, 10]));
-  const isMidnight = when.getHours() === 0 && when.getMinutes() === 0;
+  const { hour, minute } = partsOf(when);
+  const isMidnight = hour === 0 && minute === 0;
   return isMidnight || (INTERVALS[interval] >= INTERVALS["4h"] && [Year, Month, DayOfMonth].includes(kind)) ? date(when).slice(5) : clock(when).slice(0, 5);
 }
 

@@ -1,7 +1,7 @@
 // What moving a line of the chart does: the same requests as the dialogs send, done at once and told with an Undo.
 // A refusal is told with its code, and the line is where the server has it.
 
-import { ask, get, submit } from "../lib/api.js";
+import { ask, submit } from "../lib/api.js";
 import { abs, mul, round } from "../lib/decimal.js";
 import { gain, money, points, price } from "../lib/format.js";
 import { failedBy, told } from "../lib/outcome.js";
@@ -71,9 +71,9 @@ export async function moveLine(move, to) {
 
 /** Send a change, tell it, and offer to take it back. */
 async function changed(words, to, before, send) {
-  await send(to);
+  await send(to, before);
   const undo = async () => {
-    await send(before);
+    await send(before, to);
     told(`${words} is back where it was`);
   };
   told(`${words} moved to ${to}`, { action: "Undo", act: undo });
@@ -82,27 +82,27 @@ async function changed(words, to, before, send) {
 function moveStop({ ticket, what, symbol }, to) {
   const account = store.login;
   const before = store.positions.get(ticket)?.[what];
-  const send = (value) => submit("PATCH", `/positions/${ticket}/`, { account, [what]: value });
+  const send = (value, was) => submit("PATCH", `/positions/${ticket}/`, { account, [what]: value, seen: { [what]: was } });
   return changed(`${NAMES[what]} of #${ticket}`, to, before ? price(before, store.digits(symbol)) : "0", send);
 }
 
 function moveOrder({ order, what, symbol }, to) {
   const account = store.login;
   const before = store.orders.get(order)?.[what];
-  const send = (value) => submit("PATCH", `/orders/${order}/`, { account, [what]: value });
+  const send = (value, was) => submit("PATCH", `/orders/${order}/`, { account, [what]: value, seen: { [what]: was } });
   return changed(`${NAMES[what]} of order #${order}`, to, before ? price(before, store.digits(symbol)) : "0", send);
 }
 
 function moveInPlan({ smart, what, level }, to) {
   const account = store.login;
-  const plan = store.smarts.get(smart);
+  let plan = store.smarts.get(smart); // as it was seen: a plan that changed meanwhile is not moved
   const before = what === "stop" ? plan.stop_loss : plan.levels.find((one) => one.number === level).price;
   const send = async (value) => {
-    const now = await get(`/smart-orders/${smart}/`, { account });
-    const open = now.levels.filter((one) => one.status === "PENDING" || one.status === "TRIGGERED");
+    const open = plan.levels.filter((one) => one.status === "PENDING" || one.status === "TRIGGERED");
     const change = what === "stop" ? { stop_loss: value ?? "0" } : { levels: open.map((one) => ({ price: one.number === level ? value : one.price, percent: one.percent })) };
-    const answer = await submit("PATCH", `/smart-orders/${smart}/`, { account, version: now.version, ...change });
-    const { timeline, ...row } = answer;
+    const answer = await submit("PATCH", `/smart-orders/${smart}/`, { account, version: plan.version, ...change });
+    const { timeline: _, ...row } = answer;
+    plan = row;
     if (account !== store.login) return;
     store.smarts.set(smart, row);
     store.changed("smarts");

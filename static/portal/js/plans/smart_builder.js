@@ -7,7 +7,7 @@ import { debounced, el, freshId, recall, remember, setAttribute, setText } from 
 import { gain, money, price, tone, volume } from "../lib/format.js";
 import { attempt, failedBy, told } from "../lib/outcome.js";
 import { LevelRows } from "./smart_levels.js";
-import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { numberField, priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 import { errorLine } from "../lib/words.js";
 
@@ -19,6 +19,7 @@ let levels;
 let side = "buy";
 let entry = "market";
 let asking = null;
+let previewed = ""; // the plan whose figures are shown
 
 /** Build the form inside its tab. */
 export function startBuilder(panel) {
@@ -37,7 +38,7 @@ export function startBuilder(panel) {
     parts.stop.row,
     trail,
     el("div", { class: "even-row" }, el("label", { class: "check" }, parts.even, " Break-even after level 1"), parts.offset.row),
-    el("div", { class: "ticket-end" }, parts.summary, parts.problem, parts.submit),
+    el("div", { class: "ticket-end" }, parts.summary, parts.problem, parts.why, parts.submit),
   );
   panel.append(form);
   form.addEventListener("submit", (event) => {
@@ -46,13 +47,13 @@ export function startBuilder(panel) {
   });
   form.addEventListener("input", changed);
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.ctrlKey) {
-      event.preventDefault();
-      start();
-    }
+    if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
+    event.preventDefault(); // Enter in a field starts nothing
+    if (event.ctrlKey) start();
   });
   store.on("selected login", reset);
-  store.on("account", showTier);
+  store.on("account connection", showArming);
+  store.on("quotes", showArming);
   store.on("positions selected", showPositions);
   setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
 }
@@ -65,10 +66,6 @@ function makeParts() {
   const position = el("select", { id: freshId("position") });
   position.addEventListener("change", adoptPosition);
   const even = el("input", { type: "checkbox" });
-  const number = (label, placeholder, hint) => {
-    const input = el("input", { id: freshId("number"), type: "text", inputmode: "decimal", class: "number", autocomplete: "off", placeholder, title: hint });
-    return { input, row: el("div", { class: "form-row" }, el("label", { for: input.id, text: label }), input) };
-  };
   return {
     notice: el("p", { class: "notice", role: "note", hidden: true }),
     sell: sideButton("sell", "Sell"),
@@ -80,13 +77,14 @@ function makeParts() {
     volume: volumeField({ label: "Volume, lots" }),
     price: priceField({ label: "Entry price", start: market }),
     stop: priceField({ label: "Stop loss", start: stopStart, name: "stop" }),
-    callback: number("Callback, %", "off", "The stop follows the best price at this distance"),
+    callback: numberField({ label: "Callback, %", placeholder: "off", title: "The stop follows the best price at this distance" }),
     activation: priceField({ label: "Starts at", start: entryPrice, name: "activation" }),
     even,
-    offset: number("Offset, pt", "0", "Points beyond the entry, in the direction of profit"),
+    offset: numberField({ label: "Offset, pt", whole: true, placeholder: "0", title: "Points beyond the entry, in the direction of profit" }),
     summary: el("dl", { class: "facts preview", "aria-label": "What the plan would bring" }),
     problem: el("p", { class: "form-error", role: "alert", hidden: true }),
-    submit: el("button", { type: "submit", class: "confirm" }),
+    why: el("p", { class: "hint ticket-why", role: "status" }),
+    submit: el("button", { type: "submit", class: "confirm", "aria-disabled": "true" }),
   };
 }
 
@@ -97,7 +95,7 @@ function market() {
 
 function entryPrice() {
   if (entry === "position") return store.positions.get(Number(parts.position.value))?.open_price;
-  if (entry !== "market") return valueOf(parts.price.input) ?? market();
+  if (entry !== "market") return reading(parts.price.input).value ?? market();
   return market();
 }
 
@@ -118,7 +116,7 @@ function setSide(name) {
   const shares = levels.values().map((level) => level.percent);
   levels.clear();
   shares.forEach((percent) => levels.add(undefined, percent));
-  parts.stop.input.value = "";
+  setValue(parts.stop.input, "");
   changed();
 }
 
@@ -147,15 +145,15 @@ function adoptPosition() {
   const row = store.positions.get(Number(parts.position.value));
   if (!row) return;
   setSide(row.side);
-  parts.volume.input.value = volume(row.volume);
+  setValue(parts.volume.input, volume(row.volume));
   changed();
 }
 
 function reset() {
   const symbol = store.symbol();
   if (!symbol) return;
-  parts.volume.input.value = recall(`plan.${symbol.symbol}`, usualVolume(symbol));
-  for (const field of [parts.price, parts.stop, parts.activation]) field.input.value = "";
+  setValue(parts.volume.input, recall(`plan.${symbol.symbol}`, usualVolume(symbol)));
+  for (const field of [parts.price, parts.stop, parts.activation]) setValue(field.input, "");
   setEntry("market");
   levels.clear();
   parts.summary.replaceChildren();
@@ -172,7 +170,7 @@ function usualVolume(symbol) {
 export function suggestPlan() {
   if (levels.rows.length || !market()) return;
   for (const percent of ["40", "35", "25"]) levels.add(undefined, percent);
-  parts.stop.input.value = stopStart() ?? "";
+  setValue(parts.stop.input, stopStart());
   parts.even.checked = true;
   changed();
 }
@@ -182,7 +180,31 @@ function showTier() {
   const low = tier === "FREE";
   parts.notice.hidden = !low;
   setText(parts.notice, low ? `Smart orders need the tier PRO or above; account ${store.login} is ${tier}. You can plan here and see the figures; to start plans, ask your broker for an upgrade. [subscription_required]` : "");
-  parts.submit.disabled = low;
+}
+
+/** Return what keeps this plan from being started, "" where nothing does. */
+function missing() {
+  if (store.account?.tier === "FREE") return "Smart orders need the tier PRO or above.";
+  if (store.connection !== "live") return "The connection is gone: nothing can be sent.";
+  const stale = store.staleWords();
+  if (stale) return stale;
+  const wrong = unread(form);
+  if (wrong) return wrong.words;
+  const has = (field) => !reading(field.input).empty;
+  if (!has(parts.callback) && has(parts.activation)) return "Starts at belongs to a trailing stop: type its callback too, or empty it.";
+  if (!parts.even.checked && has(parts.offset)) return "The offset belongs to break-even: switch that on, or empty it.";
+  const body = planBody();
+  if (!complete(body)) return "A plan needs a volume, and a level, a stop loss or a trailing stop.";
+  return previewed === JSON.stringify(body) ? "" : "What it would bring is being counted …";
+}
+
+function showArming() {
+  if (!form) return;
+  showTier();
+  const words = missing();
+  setAttribute(parts.submit, "aria-disabled", words ? "true" : null);
+  parts.submit.disabled = store.account?.tier === "FREE";
+  setText(parts.why, words);
 }
 
 function changed() {
@@ -191,6 +213,9 @@ function changed() {
   for (const button of [parts.sell, parts.buy]) setAttribute(button, "aria-pressed", String(button.dataset.side === side));
   setText(parts.submit, `Start plan: ${side} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
   parts.submit.className = `confirm ${side}`;
+  parts.volume.show();
+  for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) say(field);
+  showArming();
   publishDraft();
   askPreviewSoon();
 }
@@ -199,7 +224,7 @@ function changed() {
 export function publishDraft() {
   if (!form?.offsetParent) return;
   const draft = levels.values().map((level, index) => ({ kind: "level", price: level.price, title: `TP${index + 1} ${level.percent} %`, tone: "up", put: (to) => levels.put(index, to) }));
-  const put = (kind, input, title, tone) => draft.push({ kind, price: valueOf(input), title, tone, put: (to) => ((input.value = to), changed()) });
+  const put = (kind, input, title, colour) => draft.push({ kind, price: valueOf(input), title, tone: colour, put: (to) => (setValue(input, to), changed()) });
   if (entry === "limit" || entry === "stop") put("entry", parts.price.input, "Entry", "accent");
   put("stop", parts.stop.input, "Stop", "warn");
   put("activation", parts.activation.input, "Trailing starts", "dim");
@@ -226,7 +251,7 @@ function planBody() {
     if (activation !== undefined) body.trailing.activation = activation;
   }
   if (parts.even.checked) {
-    const offset = Number.parseInt(valueOf(parts.offset.input) ?? "0", 10);
+    const offset = Number(reading(parts.offset.input).value ?? 0);
     body.break_even = offset ? { offset } : true;
   }
   return body;
@@ -252,12 +277,16 @@ async function askPreview() {
   asking?.abort();
   asking = new AbortController();
   try {
-    showPreview(await ask("/smart-orders/preview/", body, asking.signal));
+    const found = await ask("/smart-orders/preview/", body, asking.signal);
+    previewed = JSON.stringify(body);
+    showPreview(found);
   } catch (error) {
     if (error.name === "AbortError") return;
+    previewed = "";
     if (error instanceof ApiError) showPreview({ levels: [], errors: [{ code: error.code, message: error.message, level: error.level }] });
     else failedBy(error);
   }
+  showArming();
 }
 
 function showPreview(found) {
@@ -294,6 +323,12 @@ function placed(error) {
 
 async function start() {
   if (parts.submit.disabled) return;
+  const words = missing();
+  if (words) {
+    setText(parts.problem, `Not sent. ${words}`);
+    parts.problem.hidden = false;
+    return;
+  }
   const body = planBody();
   const plan = await attempt(parts.submit, async () => {
     try {
@@ -306,12 +341,13 @@ async function start() {
       return undefined;
     }
   });
-  showTier();
+  showArming();
   if (!plan) return;
+  previewed = ""; // a second press finds nothing to start
   remember(`plan.${body.symbol}`, body.volume);
   told(`Smart order #${plan.id} started: ${plan.side} ${volume(plan.volume)} ${plan.symbol}`);
   levels.clear();
-  for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) field.input.value = "";
+  for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) setValue(field.input, "");
   parts.summary.replaceChildren();
   setEntry("market");
   document.dispatchEvent(new CustomEvent("td-plan-started", { detail: plan.id }));

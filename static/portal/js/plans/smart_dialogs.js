@@ -4,12 +4,12 @@
 import { ApiError, get, submit } from "../lib/api.js";
 import { compare, div, mul, parse, sub } from "../lib/decimal.js";
 import { facts, openDialog } from "../lib/dialog.js";
-import { el, freshId } from "../lib/dom.js";
+import { el } from "../lib/dom.js";
 import { exactTime, gain, money, points, price, volume } from "../lib/format.js";
 import { perPointOf } from "../market/moves.js";
 import { failedBy, told } from "../lib/outcome.js";
 import { LevelRows } from "./smart_levels.js";
-import { priceField, valueOf } from "../lib/steppers.js";
+import { numberField, priceField, reading, say, setValue, valueOf } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 import { plainWords, stateWords, stopWords } from "../lib/words.js";
 
@@ -95,9 +95,9 @@ export async function editPlan(id) {
   const perPoint = await perPointOf(plan); // of the whole volume
   const symbolOf = () => store.symbol(plan.symbol);
   const stop = priceField({ label: "Stop loss", start: () => plan.effective_stop ?? plan.entry_price, symbolOf });
-  const callback = el("input", { id: freshId("callback"), type: "text", inputmode: "decimal", class: "number", autocomplete: "off", placeholder: "off" });
+  const callback = numberField({ label: "Trailing callback, %", placeholder: "off" });
   const even = el("input", { type: "checkbox" });
-  const offset = el("input", { id: freshId("offset"), type: "text", inputmode: "numeric", class: "number", autocomplete: "off", placeholder: "0" });
+  const offset = numberField({ label: "Offset, pt", whole: true, placeholder: "0" });
   const kept = el("p", { class: "hint" });
   const levels = new LevelRows({
     symbolOf,
@@ -110,33 +110,38 @@ export async function editPlan(id) {
     const gone = plan.levels.filter((level) => !isOpen(level));
     const used = gone.filter((level) => level.status === "FILLED").reduce((left, level) => sub(left, level.percent), "100");
     levels.whole = volume(used);
-    stop.input.value = plan.stop_loss ? price(plan.stop_loss, digitsOf(plan)) : "";
-    callback.value = plan.callback ? volume(plan.callback) : "";
+    setValue(stop.input, plan.stop_loss ? price(plan.stop_loss, digitsOf(plan)) : "");
+    setValue(callback.input, plan.callback ? volume(plan.callback) : "");
     even.checked = plan.break_even;
-    offset.value = plan.offset ? String(plan.offset) : "";
+    setValue(offset.input, plan.offset ? String(plan.offset) : "");
+    for (const field of [stop, callback, offset]) say(field);
     levels.clear();
     for (const level of plan.levels.filter(isOpen)) levels.add(price(level.price, digitsOf(plan)), volume(level.percent));
     kept.textContent = `Stop in force: ${plan.effective_stop ? `${price(plan.effective_stop, digitsOf(plan))} (${stopWords(plan.stop_source)})` : "none"}. ${gone.length ? `Levels ${gone.map((level) => level.number).join(", ")} are over and stay as they are.` : ""} Version ${plan.version}.`;
   };
   show();
+  stop.input.addEventListener("input", () => say(stop));
   stop.input.setAttribute("autofocus", "");
   await openDialog({
     title: `Modify smart order #${id}`,
     wide: true,
     content: [
       kept,
-      el("div", { class: "pair" }, stop.row, el("div", { class: "form-row" }, el("label", { for: callback.id, text: "Trailing callback, %" }), callback)),
-      el("div", { class: "even-row" }, el("label", { class: "check" }, even, " Break-even after level 1"), el("div", { class: "form-row" }, el("label", { for: offset.id, text: "Offset, pt" }), offset)),
+      el("div", { class: "pair" }, stop.row, callback.row),
+      el("div", { class: "even-row" }, el("label", { class: "check" }, even, " Break-even after level 1"), offset.row),
       el("fieldset", {}, el("legend", { text: "Levels still open" }), levels.box),
       el("p", { class: "hint", text: "An empty stop loss or callback removes it. A stop that trailing or break-even moved is never loosened." }),
     ],
     action: "Save",
+    lacks: () => {
+      if (!even.checked && !reading(offset.input).empty && reading(offset.input).value !== String(plan.offset)) return "The offset belongs to break-even: switch that on, or leave the offset as it was.";
+      return Object.keys(changes(plan, { stop, callback, even, offset, levels })).length ? "" : "Nothing is changed yet.";
+    },
     act: async (problem) => {
       const body = changes(plan, { stop, callback, even, offset, levels });
-      if (Object.keys(body).length === 0) return;
       try {
         const answer = await submit("PATCH", `/smart-orders/${id}/`, { account: store.login, version: plan.version, ...body });
-        const { timeline: story, ...row } = answer;
+        const { timeline: _, ...row } = answer;
         store.smarts.set(id, row);
         store.changed("smarts");
         told(`Smart order #${id} changed (version ${answer.version})`);
@@ -168,9 +173,9 @@ function changes(plan, { stop, callback, even, offset, levels }) {
   const same = (a, b) => (a && b ? compare(a, b) === 0 : !a && !b);
   const newStop = valueOf(stop.input);
   if (!same(newStop, plan.stop_loss)) body.stop_loss = newStop ?? "0";
-  const newCallback = valueOf(callback);
+  const newCallback = valueOf(callback.input);
   if (!same(newCallback, plan.callback)) body.callback = newCallback ?? "0";
-  const newOffset = Number.parseInt(valueOf(offset) ?? "0", 10) || 0;
+  const newOffset = Number(reading(offset.input).value ?? 0);
   if (even.checked !== plan.break_even || (even.checked && newOffset !== plan.offset)) body.break_even = even.checked ? { offset: newOffset } : false;
   const open = plan.levels.filter(isOpen);
   const wanted = levels.values();

@@ -3,8 +3,9 @@
 
 import { add, compare, div, parse, stepped, sub, text, trim, units } from "../lib/decimal.js";
 import { el, setAttribute, setText } from "../lib/dom.js";
-import { gain, points, tone, volume } from "../lib/format.js";
-import { priceField, valueOf } from "../lib/steppers.js";
+import { gain, money, points, tone, volume } from "../lib/format.js";
+import { leaveEmpty } from "../lib/stays.js";
+import { numberInput, priceField, reading, setValue, valueOf } from "../lib/steppers.js";
 
 const MOST = 20;
 const PERCENT_STEP = "5";
@@ -37,8 +38,8 @@ export class LevelRows {
   add(price, percent) {
     if (this.rows.length >= MOST) return null;
     const level = this.makeRow();
-    level.price.value = price ?? this.nextPrice() ?? "";
-    level.percent.value = percent ?? this.leftPercent();
+    setValue(level.price, price ?? this.nextPrice());
+    setValue(level.percent, percent ?? this.leftPercent());
     this.rows.push(level);
     this.list.append(level.row);
     this.changed();
@@ -49,10 +50,10 @@ export class LevelRows {
     const level = {};
     const field = priceField({ label: "Level price", start: () => this.nextPrice(), symbolOf: this.symbolOf, compact: true });
     level.price = field.input;
-    level.percent = el("input", { type: "text", inputmode: "decimal", class: "number", autocomplete: "off", "aria-label": "Percent of the volume" });
+    level.percent = numberInput({ "aria-label": "Percent of the volume" });
     level.percent.addEventListener("keydown", (event) => {
       const way = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-      if (!way) return;
+      if (!way || reading(level.percent).problem) return;
       event.preventDefault();
       level.percent.value = stepped(level.percent.value || "0", event.shiftKey ? "1" : PERCENT_STEP, way, "1", "100");
       this.changed();
@@ -75,14 +76,14 @@ export class LevelRows {
   /** Put a price into a level. */
   put(index, to) {
     if (!this.rows[index]) return;
-    this.rows[index].price.value = to;
+    setValue(this.rows[index].price, to);
     this.changed();
   }
 
   remove(level) {
     const at = this.rows.indexOf(level);
     this.rows.splice(at, 1);
-    level.row.remove();
+    leaveEmpty(this.list, level.row); // the next row's cross must not come under the same hand
     (this.rows[at] ?? this.rows.at(-1))?.price.focus();
     this.changed();
   }
@@ -100,7 +101,7 @@ export class LevelRows {
   }
 
   total() {
-    return this.rows.reduce((so, row) => add(so, valueOf(row.percent) ?? "0") ?? so, "0");
+    return this.rows.reduce((so, row) => add(so, reading(row.percent).value ?? "0"), "0");
   }
 
   leftPercent() {
@@ -112,17 +113,17 @@ export class LevelRows {
     const count = this.rows.length;
     if (!count) return;
     const each = units(this.whole, 2) / BigInt(count); // hundredths of a percent
-    for (const row of this.rows) row.percent.value = trim(text(each, 2));
-    this.rows.at(-1).percent.value = trim(sub(this.whole, text(each * BigInt(count - 1), 2)));
+    for (const row of this.rows) setValue(row.percent, trim(text(each, 2)));
+    setValue(this.rows.at(-1).percent, trim(sub(this.whole, text(each * BigInt(count - 1), 2))));
     this.changed();
   }
 
   fill() {
     const last = this.rows.at(-1);
     if (!last) return;
-    const others = sub(this.total(), valueOf(last.percent) ?? "0");
+    const others = sub(this.total(), reading(last.percent).value ?? "0");
     const rest = others && sub(this.whole, others);
-    if (rest && compare(rest, "0") > 0) last.percent.value = volume(rest);
+    if (rest && compare(rest, "0") > 0) setValue(last.percent, volume(rest));
     this.changed();
   }
 
@@ -174,9 +175,11 @@ export class LevelRows {
         setAttribute(row.money, "class", `level-money number ${tone(profit)}`);
       }
       row.lots = found?.volume ?? row.lots; // until the next answer the last one stands
-      setText(row.note, error ? `${this.fault(index, found, error)} [${error.code}]` : [distance, row.lots && `${volume(row.lots)} lots`].filter(Boolean).join(" · "));
-      setAttribute(row.row, "data-error", error ? "true" : null);
-      setAttribute(row.price, "aria-invalid", error ? "true" : null);
+      const problem = reading(row.price).problem ?? reading(row.percent).problem;
+      const read = value && !problem ? `= ${money(value)}` : null;
+      setText(row.note, problem ?? (error ? `${this.fault(index, found, error)} [${error.code}]` : [read, distance, row.lots && `${volume(row.lots)} lots`].filter(Boolean).join(" · ")));
+      setAttribute(row.row, "data-error", error || problem ? "true" : null);
+      setAttribute(row.price, "aria-invalid", error || reading(row.price).problem ? "true" : null);
     });
   }
 }

@@ -78,8 +78,8 @@ function actions(plan) {
 
 function refreshActions(box, plan) {
   const live = isLiveSmart(plan);
-  for (const button of box.live) button.hidden = !live;
-  box.live[1].hidden = !live || plan.state === "PENDING";
+  // Each keeps its place: one that comes or goes must not push another one under the hand.
+  box.live.forEach((button, index) => button.classList.toggle("unseen", !live || (index === 1 && plan.state === "PENDING")));
 }
 
 /** Build the tab; `openBuilder` shows the builder. */
@@ -90,10 +90,9 @@ export function startSmartList(panel, tabs, openBuilder) {
   panel.append(el("div", { class: "tools" }, el("div", { class: "chips", role: "group", "aria-label": "Which plans" }, chips), legend(), make));
   table = liveTable({ name: "smart", caption: "Smart orders", columns: COLUMNS, key: (plan) => plan.id, empty: "No smart orders here.", className: "cards smarts" });
   panel.append(table.box);
-  const render = () => renderList(tabs);
-  store.on("smarts live snapshot symbols orders", render);
+  store.on("smarts live snapshot symbols orders login", (topics) => renderList(tabs, topics.has("login")));
   store.on("login", readEnded);
-  chooseTabs = render;
+  chooseTabs = (isOther) => renderList(tabs, isOther);
 }
 
 let chooseTabs = () => undefined;
@@ -105,10 +104,10 @@ function legend() {
 
 function choose(name) {
   filter = name;
-  chooseTabs();
+  chooseTabs(true);
 }
 
-function renderList(tabs) {
+function renderList(tabs, isOther) {
   const plans = [...store.smarts.values()].map((plan) => store.smartView(plan)).sort((a, b) => b.id - a.id);
   for (const chip of chips) {
     const test = FILTERS.find(([name]) => name === chip.dataset.filter)?.[2] ?? (() => true);
@@ -117,7 +116,7 @@ function renderList(tabs) {
   }
   const test = FILTERS.find(([name]) => name === filter)?.[2] ?? (() => true);
   table.waits(store.seq === null);
-  table.render(plans.filter(test));
+  table.render(plans.filter(test), isOther);
   const live = plans.filter(isLiveSmart).length;
   tabs.count("smart", live ? String(live) : "");
 }
@@ -139,7 +138,7 @@ const readStale = debounced(async () => {
   for (const id of [...stale]) {
     stale.delete(id);
     try {
-      const { timeline, ...plan } = await get(`/smart-orders/${id}/`, { account: login });
+      const { timeline: _, ...plan } = await get(`/smart-orders/${id}/`, { account: login });
       if (login === store.login && (store.smarts.get(id)?.version ?? 0) <= plan.version) store.smarts.set(id, plan);
     } catch (error) {
       failedBy(error);
@@ -162,7 +161,7 @@ function cancelPlan(id) {
     text: waits ? "Its entry order is cancelled; nothing was opened." : [`All open levels and the stop are cancelled. The position of ${volume(plan.remaining)} lots stays open, without stops.`],
     action: "Cancel plan",
     act: async () => {
-      await submit("POST", `/smart-orders/${id}/cancel/`, { account: store.login });
+      await submit("POST", `/smart-orders/${id}/cancel/`, { account: store.login, version: plan.version });
       told(`Smart order #${id} cancelled`);
     },
   });
@@ -175,7 +174,7 @@ function closePlan(id) {
     text: `The remaining ${volume(plan.remaining)} lots of ${plan.symbol} are closed at the market; open levels and the stop are cancelled.`,
     action: "Close now",
     act: async () => {
-      const answer = await submit("POST", `/smart-orders/${id}/close/`, { account: store.login });
+      const answer = await submit("POST", `/smart-orders/${id}/close/`, { account: store.login, version: plan.version });
       told(`Smart order #${id} closed, realised ${gain(store.cash(answer.realised_profit))}`);
     },
   });

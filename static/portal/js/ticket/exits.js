@@ -5,7 +5,7 @@
 import { abs, mul, parse, round, text, trim, units } from "../lib/decimal.js";
 import { el, recall, remember, setAttribute, setText } from "../lib/dom.js";
 import { money, points, price } from "../lib/format.js";
-import { priceField, valueOf } from "../lib/steppers.js";
+import { priceField, reading, say, setValue } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 
 const MODES = ["price", "points", "money"];
@@ -62,7 +62,7 @@ export class Exits {
     const prices = { sl: this.priceOf("sl"), tp: this.priceOf("tp") };
     this.mode = mode;
     remember("exits", mode);
-    for (const which of Object.keys(this.fields)) this.fields[which].input.value = (prices[which] && this.typed(which, prices[which])) ?? "";
+    for (const which of Object.keys(this.fields)) setValue(this.fields[which].input, prices[which] && this.typed(which, prices[which]));
     this.showMode();
     this.onChange();
   }
@@ -76,12 +76,7 @@ export class Exits {
   }
 
   clear() {
-    for (const { input } of Object.values(this.fields)) input.value = "";
-  }
-
-  /** Return whether what is typed needs the value of a point before it is a price. */
-  needsValue() {
-    return this.mode === "money" && Object.values(this.fields).some(({ input }) => valueOf(input) !== undefined);
+    for (const { input } of Object.values(this.fields)) setValue(input, "");
   }
 
   /** Return the price so many points from the entry, where a stop or a target belongs. */
@@ -96,8 +91,9 @@ export class Exits {
 
   /** Return what is typed as the price to send: undefined where nothing is, null where it cannot be told. */
   priceOf(which) {
-    const value = valueOf(this.fields[which].input);
-    if (value === undefined || this.mode === "price") return value;
+    const { empty, value } = reading(this.fields[which].input);
+    if (empty) return undefined;
+    if (value === undefined || this.mode === "price") return value ?? null;
     const away = this.mode === "points" ? units(value, 0) : this.pointsFor(which, value);
     return away === null || away <= 0n ? null : this.priceAt(which, away);
   }
@@ -115,7 +111,7 @@ export class Exits {
   /** Put a price in, in the way of typing that is chosen. */
   put(which, at) {
     const value = this.typed(which, at);
-    if (value !== null) this.fields[which].input.value = value;
+    if (value !== null) setValue(this.fields[which].input, value);
     this.onChange();
   }
 
@@ -136,13 +132,11 @@ export class Exits {
   describe() {
     this.showMode();
     const symbol = store.symbol();
-    if (symbol) for (const which of Object.keys(this.fields)) setText(this.fields[which].note, this.words(which, symbol));
+    if (symbol) for (const which of Object.keys(this.fields)) say(this.fields[which], this.words(which, symbol));
   }
 
   words(which, symbol) {
-    const value = valueOf(this.fields[which].input);
-    if (value === undefined) return "";
-    if (!parse(value)) return "Not a number";
+    if (reading(this.fields[which].input).value === undefined) return "";
     const at = this.priceOf(which);
     const away = at && parse(at) ? points(this.entryOf(), at, symbol.digits) : null;
     if (away === null || away === undefined) return this.mode === "price" ? "" : "Not known yet";

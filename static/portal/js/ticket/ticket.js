@@ -1,16 +1,20 @@
 // The order ticket: what, how much, at what price, with which stops, and what it risks in money before it is sent.
-// B and S choose the side and put the focus on the confirming button, Enter sends. Estimates come from the
-// server's margin preview; distances are counted exactly in points.
+// It is armed only while a side is chosen, every number can be read, the price is fresh, the connection is there and
+// the figures shown are of this very order; else it says what is missing, and nothing sends it: not the button, not
+// Enter, not one click. After it was sent no side is chosen, so that a second press finds nothing to send.
 
-import { ask, ApiError, submit } from "../lib/api.js";
-import { compare, parse, trim } from "../lib/decimal.js";
-import { debounced, el, freshId, recall, remember, setText } from "../lib/dom.js";
-import { Exits } from "./exits.js";
-import { money, points, price, volume } from "../lib/format.js";
+import { ApiError, submit } from "../lib/api.js";
+import { compare, trim } from "../lib/decimal.js";
+import { el, freshId, recall, remember, setAttribute, setText } from "../lib/dom.js";
+import { money, momentOf, points, price, volume, zoneWords } from "../lib/format.js";
+import { TWICE_MS } from "../lib/guard.js";
 import { attempt, failedBy, told } from "../lib/outcome.js";
-import { priceField, valueOf, volumeField } from "../lib/steppers.js";
+import { prefer, preference } from "../lib/preferences.js";
+import { priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 import { errorLine, typeWords } from "../lib/words.js";
+import { Exits } from "./exits.js";
+import { Figures } from "./figures.js";
 
 const KINDS = [
   ["market", "Market"],
@@ -19,20 +23,21 @@ const KINDS = [
   ["stop_limit", "Stop-limit"],
 ];
 const REFRESH_MS = 15_000;
+const LOOK_MS = 500; // prices grow old without any event
 
 let form;
 let parts;
-let side = "buy";
+let side = null; // nobody has chosen one: Enter has nothing to send
 let kind = "market";
-let preview = null; // what the server told, and of which order
 let exits;
-let oneClick = recall("oneclick", false);
-let asking = null;
+let figures;
+let sentMs = -Infinity;
 
 /** Build the ticket inside its tab. */
 export function startTicket(panel) {
   parts = makeParts();
-  exits = new Exits({ sideOf: () => side, entryOf: entryPrice, perPointOf: valuePerPoint, onChange: changed });
+  exits = new Exits({ sideOf: () => side ?? "buy", entryOf: entryPrice, perPointOf: valuePerPoint, onChange: changed });
+  figures = new Figures({ wanted: wantedFigures, onChange: figuresCame });
   form = el(
     "form",
     { class: "ticket", novalidate: true, "aria-label": "Order ticket" },
@@ -43,7 +48,7 @@ export function startTicket(panel) {
     parts.limit.row,
     parts.expiryRow,
     exits.box,
-    el("div", { class: "ticket-end" }, parts.preview, parts.problem, parts.submit),
+    el("div", { class: "ticket-end" }, parts.preview, parts.problem, parts.why, parts.submit),
     el("label", { class: "check" }, parts.oneClick, " One click: a price button sends at once"),
   );
   panel.append(form);
@@ -54,7 +59,9 @@ export function startTicket(panel) {
   form.addEventListener("input", changed);
   store.on("selected login", reset);
   store.on("quotes symbols", showPrices);
-  setInterval(() => !document.hidden && form.offsetParent && askPreview(), REFRESH_MS);
+  store.on("connection preferences", showArming);
+  setInterval(() => !document.hidden && form.offsetParent && figures.ask(), REFRESH_MS);
+  setInterval(() => !document.hidden && form.offsetParent && showArming(), LOOK_MS);
   showKind("market");
 }
 
@@ -65,32 +72,45 @@ function makeParts() {
   }
   const market = () => {
     const quote = store.quote();
-    return quote && (side === "buy" ? quote.ask : quote.bid);
+    return quote && (side === "sell" ? quote.bid : quote.ask);
   };
   const expiry = el("select", { id: freshId("expiry") }, el("option", { value: "gtc", text: "Until cancelled" }), el("option", { value: "day", text: "Today" }), el("option", { value: "date", text: "Until a time" }));
-  const until = el("input", { type: "datetime-local", "aria-label": "Expires at (your time)", hidden: true });
-  expiry.addEventListener("change", () => (until.hidden = expiry.value !== "date"));
-  const flag = el("input", { type: "checkbox" });
-  flag.checked = oneClick;
-  flag.addEventListener("change", () => {
-    oneClick = flag.checked;
-    remember("oneclick", oneClick);
+  const until = el("input", { type: "datetime-local", "aria-label": "Expires at" });
+  const zone = el("span", { class: "field-hint" });
+  const untilRow = el("div", { hidden: true }, until, zone);
+  expiry.addEventListener("change", () => {
+    untilRow.hidden = expiry.value !== "date";
+    changed();
   });
+  const why = el("p", { class: "hint ticket-why", id: freshId("why"), role: "status" });
   return {
     kinds,
     sell: sideButton("sell", "Sell"),
     buy: sideButton("buy", "Buy"),
     volume: volumeField({ value: "" }),
     price: priceField({ label: "Price", start: market }),
-    limit: priceField({ label: "Limit price", start: () => valueOf(parts.price.input) ?? market() }),
+    limit: priceField({ label: "Limit price", start: () => reading(parts.price.input).value ?? market() }),
     expiry,
     until,
-    expiryRow: el("div", { class: "form-row" }, el("label", { for: expiry.id, text: "Expiry" }), expiry, until),
+    zone,
+    expiryRow: el("div", { class: "form-row" }, el("label", { for: expiry.id, text: "Expiry" }), expiry, untilRow),
     preview: el("dl", { class: "facts preview", "aria-label": "What it needs" }),
     problem: el("p", { class: "form-error", role: "alert", hidden: true }),
-    submit: el("button", { type: "submit", class: "confirm", disabled: true }),
-    oneClick: flag,
+    why,
+    submit: el("button", { type: "submit", class: "confirm", "aria-disabled": "true", "aria-describedby": why.id }),
+    oneClick: oneClickBox(),
   };
+}
+
+/** Return the box of one-click trading; what is ticked is what the server keeps for this person. */
+function oneClickBox() {
+  const box = el("input", { type: "checkbox" });
+  box.addEventListener("change", () => prefer("one_click", box.checked).catch(failedBy));
+  store.on("preferences", () => {
+    box.checked = preference("one_click");
+    figures.askSoon();
+  });
+  return box;
 }
 
 function sideButton(name, label) {
@@ -98,24 +118,32 @@ function sideButton(name, label) {
   const button = el("button", { type: "button", class: `side ${name}`, data: { side: name } }, el("span", { class: "side-name", text: label }), figure);
   button.figure = figure;
   button.addEventListener("click", () => {
+    if (performance.now() - sentMs < TWICE_MS) return; // the second press of a double-click
     setSide(name);
-    if (oneClick && kind === "market") place();
+    if (isOneClick()) place();
   });
   return button;
 }
 
-/** Return what a point of this very order is worth, null while the server has not told it. */
-function valuePerPoint() {
-  return preview?.of === previewKey() ? preview.value_per_point : null;
+const isOneClick = () => preference("one_click") && kind === "market";
+const orderOf = (which) => ({ account: store.login, symbol: store.selected, side: which, volume: reading(parts.volume.input).value });
+
+/** Return the orders whose figures are needed: of both sides where a price button sends at once. */
+function wantedFigures() {
+  if (!store.selected || !store.login || orderOf(side).volume === undefined) return [];
+  return isOneClick() ? [orderOf("buy"), orderOf("sell")] : side ? [orderOf(side)] : [];
 }
 
-const previewKey = () => JSON.stringify([store.login, store.selected, side, valueOf(parts.volume.input)]);
+const figuresOf = (which) => (which ? figures?.of(orderOf(which)) ?? null : null);
+
+/** Return what a point of this very order is worth, null while the server has not told it. */
+const valuePerPoint = () => figuresOf(side)?.value_per_point ?? null;
 
 function entryPrice() {
   const quote = store.quote();
-  if (kind === "stop_limit") return valueOf(parts.limit.input) ?? valueOf(parts.price.input);
-  if (kind !== "market") return valueOf(parts.price.input);
-  return quote && (side === "buy" ? quote.ask : quote.bid);
+  if (kind === "stop_limit") return reading(parts.limit.input).value ?? reading(parts.price.input).value;
+  if (kind !== "market") return reading(parts.price.input).value;
+  return quote && (side === "sell" ? quote.bid : quote.ask);
 }
 
 /** Choose the side; with `focus` the confirming button waits for Enter. */
@@ -144,17 +172,18 @@ function showKind(name) {
 function reset() {
   const symbol = store.symbol();
   if (!symbol) return;
-  parts.volume.input.value = recall(`volume.${symbol.symbol}`, symbol.volume_min);
+  setValue(parts.volume.input, recall(`volume.${symbol.symbol}`, symbol.volume_min));
+  parts.volume.show();
+  side = null;
+  figures.forget();
   clearPrices();
-  parts.submit.disabled = false;
-  preview = null;
   parts.problem.hidden = true;
   showPrices();
   changed();
 }
 
 function clearPrices() {
-  for (const one of [parts.price, parts.limit]) one.input.value = "";
+  for (const one of [parts.price, parts.limit]) setValue(one.input, "");
   exits.clear();
 }
 
@@ -164,22 +193,79 @@ function showPrices() {
   setText(parts.sell.figure, quote ? price(quote.bid, symbol?.digits) : "–");
   setText(parts.buy.figure, quote ? price(quote.ask, symbol?.digits) : "–");
   showDistances();
+  showArming();
   if (kind === "market" && exits.mode !== "price") publishDraft(); // its stops move with the market
 }
 
 function changed() {
   parts.problem.hidden = true;
   for (const button of [parts.sell, parts.buy]) button.setAttribute("aria-pressed", String(button.dataset.side === side));
-  showSubmit();
-  parts.submit.className = `confirm ${side}`;
   showDistances();
+  showFigures();
+  showArming();
   publishDraft();
-  askPreviewSoon();
+  figures.askSoon();
 }
 
-function showSubmit() {
+function figuresCame() {
+  showFigures();
+  showDistances();
+  showArming();
+  if (exits.mode === "money") publishDraft();
+}
+
+// ---- armed or not ----
+
+/** Return what keeps this order from being sent, "" where nothing does. */
+function missing(which = side) {
+  if (store.connection !== "live") return "The connection is gone: nothing can be sent.";
+  if (!store.symbol() || store.login === null) return "Loading …";
+  const stale = store.staleWords();
+  if (stale) return stale;
+  if (!which) return "Choose Sell or Buy.";
+  if (performance.now() - sentMs < TWICE_MS) return "Sent.";
+  return missingInput() || missingFigures(which);
+}
+
+function missingInput() {
+  const wrong = unread(form);
+  if (wrong) return wrong.words;
+  if (valueOf(parts.volume.input) === undefined) return "Type a volume.";
+  if (kind === "market") return missingExits();
+  if (valueOf(parts.price.input) === undefined) return `Type the ${kind === "stop_limit" ? "trigger " : ""}price.`;
+  if (kind === "stop_limit" && valueOf(parts.limit.input) === undefined) return "Type the limit price.";
+  if (parts.expiry.value === "date") {
+    const until = momentOf(parts.until.value);
+    if (until === null) return "Until a time: choose day and time, or another expiry.";
+    if (until <= new Date()) return "Until a time: that time is over.";
+  }
+  return missingExits();
+}
+
+function missingExits() {
+  if (side && ["sl", "tp"].some((name) => exits.priceOf(name) === null)) return "Stop loss or take profit cannot be told as a price: no fresh figures, or not a number above 0.";
+  return "";
+}
+
+function missingFigures(which) {
+  if (figuresOf(which)) return "";
+  return figures.problem || "What it needs is being counted …";
+}
+
+function showArming() {
+  if (!form) return;
+  const words = missing();
   const market = kind === "market" ? " at market" : "";
-  setText(parts.submit, `${typeWords(typeOf())} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}${market}`);
+  if (!parts.submit.disabled) setText(parts.submit, side ? `${typeWords(typeOf())} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}${market}` : `Choose a side: ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
+  setAttribute(parts.submit, "class", `confirm ${side ?? ""}`);
+  setAttribute(parts.submit, "aria-disabled", words ? "true" : null);
+  setText(parts.why, words);
+  setText(parts.zone, zoneWords(momentOf(parts.until.value) ?? new Date()));
+  const isStale = store.connection !== "live" || store.staleWords() !== "";
+  for (const button of [parts.sell, parts.buy]) {
+    const isDead = isStale || (isOneClick() && missing(button.dataset.side) !== "");
+    setAttribute(button, "data-disarmed", isDead ? "true" : null);
+  }
 }
 
 const typeOf = () => (kind === "market" ? side : `${side}_${kind}`);
@@ -188,102 +274,81 @@ function showDistances() {
   const symbol = store.symbol();
   if (!symbol) return;
   exits.describe();
+  parts.volume.show();
   const quote = store.quote();
-  const market = quote && (side === "buy" ? quote.ask : quote.bid);
+  const market = quote && (side === "sell" ? quote.bid : quote.ask);
   for (const field of [parts.price, parts.limit]) {
-    const value = valueOf(field.input);
-    const away = value && parse(value) && market ? points(market, value, symbol.digits) : null;
-    setText(field.note, away === null ? "" : `${away > 0n ? "+" : away < 0n ? "−" : ""}${away < 0n ? -away : away} pt from market`);
+    const { value } = reading(field.input);
+    const away = value !== undefined && market ? points(market, value, symbol.digits) : null;
+    say(field, away === null ? "" : `${away > 0n ? "+" : away < 0n ? "−" : ""}${away < 0n ? -away : away} pt from market`);
   }
 }
 
 function publishDraft() {
   const draft = [];
   const add = (name, field, title, tone) => {
-    const value = valueOf(field.input);
-    const put = (to) => ((field.input.value = to), changed());
-    if (value && parse(value)) draft.push({ kind: name, price: value, title, tone, put });
+    const { value } = reading(field.input);
+    const put = (to) => (setValue(field.input, to), changed());
+    if (value !== undefined) draft.push({ kind: name, price: value, title, tone, put });
   };
-  if (kind !== "market") add("price", parts.price, typeWords(typeOf()), "accent");
+  if (kind !== "market") add("price", parts.price, side ? typeWords(typeOf()) : "Price", "accent");
   if (kind === "stop_limit") add("limit", parts.limit, "Limit", "accent");
   if (form?.offsetParent) store.setDraft([...draft, ...exits.lines()]);
 }
 
-const askPreviewSoon = debounced(askPreview, 200);
-
-async function askPreview() {
-  const lots = valueOf(parts.volume.input);
-  if (!store.selected || !store.login || !lots || !parse(lots) || compare(lots, "0") <= 0) return;
-  asking?.abort();
-  asking = new AbortController();
-  const of = previewKey();
-  try {
-    const found = await ask("/margin-preview/", { account: store.login, symbol: store.selected, side, volume: lots }, asking.signal);
-    preview = { ...found, of };
-    showPreview();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    preview = null;
-    if (error instanceof ApiError) parts.preview.replaceChildren(el("div", { class: "wide-fact" }, el("dd", { text: errorLine(error) })));
-    else failedBy(error);
+function showFigures() {
+  const found = figuresOf(side);
+  if (!found) {
+    // The lines stay, so that nothing moves; what they say of another order does not.
+    for (const value of parts.preview.querySelectorAll("dd")) setText(value, "…");
+    return;
   }
-  showDistances();
-  if (exits.mode === "money") publishDraft();
-}
-
-function showPreview() {
-  const enough = compare(preview.free_margin_after ?? "0", "0") >= 0;
+  const enough = compare(found.free_margin_after ?? "0", "0") >= 0;
   const rows = [
-    ["Margin", preview.margin && money(preview.margin)],
-    ["Free after", preview.free_margin_after && money(preview.free_margin_after)],
-    ["Point value", preview.value_per_point && trim(preview.value_per_point)],
-    ["Commission", preview.commission && money(preview.commission)],
+    ["Margin", found.margin && money(found.margin)],
+    ["Free after", found.free_margin_after && money(found.free_margin_after)],
+    ["Point value", found.value_per_point && trim(found.value_per_point)],
+    ["Commission", found.commission && money(found.commission)],
   ];
   // What a press was just told stands above the button already.
-  const doubts = (parts.problem.hidden ? preview.errors ?? [] : []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
+  const doubts = (parts.problem.hidden ? found.errors ?? [] : []).map((error) => el("div", { class: "wide-fact" }, el("dd", { class: "doubt", text: errorLine(error) })));
   parts.preview.replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) => el("div", { data: { fact: name } }, el("dt", { text: name }), el("dd", { text: value }))), ...doubts);
   parts.preview.querySelector('[data-fact="Free after"] dd')?.classList.toggle("down", !enough);
 }
 
+// ---- sending ----
+
 function orderBody() {
-  const body = { account: store.login, symbol: store.selected, type: typeOf(), volume: valueOf(parts.volume.input) ?? "" };
-  const put = (name, field) => {
-    const value = valueOf(field.input);
-    if (value !== undefined) body[name] = value;
-  };
+  const body = { account: store.login, symbol: store.selected, type: typeOf(), volume: valueOf(parts.volume.input) };
   for (const name of ["sl", "tp"]) {
     const at = exits.priceOf(name);
-    if (at === null) return null; // a distance or an amount that is no price yet
     if (at !== undefined) body[name] = at;
   }
-  if (kind !== "market") {
-    put("price", parts.price);
-    if (kind === "stop_limit") put("limit_price", parts.limit);
-    if (parts.expiry.value === "day") body.expires = "day";
-    else if (parts.expiry.value === "date" && parts.until.value) body.expires = new Date(parts.until.value).toISOString();
-  }
+  if (kind === "market") return body;
+  body.price = valueOf(parts.price.input);
+  if (kind === "stop_limit") body.limit_price = valueOf(parts.limit.input);
+  if (parts.expiry.value === "day") body.expires = "day";
+  if (parts.expiry.value === "date") body.expires = momentOf(parts.until.value).toISOString();
   return body;
 }
 
 function refuse(words) {
   setText(parts.problem, words);
   parts.problem.hidden = false;
-  if (preview) showPreview();
+  showFigures();
 }
 
 async function place() {
   if (parts.submit.disabled) return;
+  const words = missing();
+  if (words) {
+    refuse(`Not sent. ${words}`);
+    return;
+  }
   parts.problem.hidden = true;
+  const body = orderBody();
   setText(parts.submit, "Sending …");
-  let body;
   const order = await attempt(parts.submit, async () => {
-    // A preview that was under way may have been given up for a newer one.
-    for (let turn = 0; turn < 2 && exits.needsValue() && valuePerPoint() === null; turn += 1) await askPreview();
-    body = orderBody();
-    if (body === null) {
-      refuse("Stop loss or take profit cannot be told as a price yet: no fresh price, or not a number above 0.");
-      return undefined;
-    }
     try {
       return await submit("POST", "/orders/", body);
     } catch (error) {
@@ -292,13 +357,16 @@ async function place() {
       return undefined;
     }
   });
-  showSubmit();
+  showArming();
   if (!order) return;
+  sentMs = performance.now();
+  setTimeout(showArming, TWICE_MS + 50);
   remember(`volume.${body.symbol}`, body.volume);
   const filled = order.status === "completed" ? `filled at ${price(order.modified_price, order.digits)}` : order.request ? "waits for a dealer" : "is waiting";
   if (form.contains(document.activeElement)) document.activeElement.blur(); // the next key is a shortcut, not a digit
   told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
-  if (kind === "market") return;
-  clearPrices();
+  side = null;
+  if (kind !== "market") clearPrices();
   changed();
 }
+
