@@ -6,9 +6,10 @@ one statement a table. Promises: a record that was written is read back equal. O
 
 from typing import Any
 
+from accounts.models import GROUP_PLAIN, Group, GroupSecurity
 from accounts.models import Account as AccountRow
-from accounts.models import Group, GroupSecurity
-from dealing.columns import Cursor, Table, decimal_text, moment, read_all, units_of
+from dealing.columns import Cursor, Table, decimal_text, moment, read_all, units_of, update_row
+from engine.changes import TERMS
 from engine.records import Account, LedgerEntry
 from engine.settings import Group as EngineGroup
 from engine.settings import currency_digits
@@ -87,6 +88,7 @@ def record(cursor: Cursor, changes: Any) -> None:
     Raises:
         LookupError: an account has no row; rows are made by doors before the engine hears of them.
     """
+    _write_settings(cursor, changes)
     ACCOUNTS.update(cursor, [account_row(changes.accounts[login]) for login in sorted(changes.accounts)])
     digits = {login: currency_digits(account.currency) for login, account in changes.accounts.items()}
     unknown = sorted({e.login for e in changes.ledger} - digits.keys())
@@ -94,6 +96,47 @@ def record(cursor: Cursor, changes: Any) -> None:
         cursor.execute("SELECT login, currency FROM accounts_account WHERE login = ANY(%s)", (unknown,))
         digits.update((login, currency_digits(currency)) for login, currency in cursor.fetchall())
     LEDGER.insert(cursor, [ledger_row(e, digits[e.login]) for e in changes.ledger])
+
+
+def _write_settings(cursor: Cursor, changes: Any) -> None:
+    """Write what was changed of groups; a new one's row is there before the desk hears of it."""
+    for event in changes.settings_written_here():
+        if event.kind != "group" or event.is_new:
+            continue
+        columns: dict[str, Any] = {}
+        for key, value in event.after.items():
+            if key in ("commission", "agent_commission"):
+                columns |= _commission_columns(key, value, none="")
+            elif key.startswith(TERMS):
+                _write_terms(cursor, event.key, key.removeprefix(TERMS), value)
+            elif key in (*GROUP_PLAIN, "margin_call", "stop_out"):
+                columns[key] = value
+        update_row(cursor, Group, event.key, columns)
+
+
+def _commission_columns(key: str, value: Any, *, none: str) -> dict[str, Any]:
+    told = value or {"kind": none, "amount": "0"}
+    return {f"{key}_kind": told["kind"], f"{key}_amount": told["amount"]}
+
+
+def _write_terms(cursor: Cursor, group: str, security: str, terms: Any) -> None:
+    """Write a group's terms on one security; None takes them away."""
+    if terms is None:
+        cursor.execute(
+            "DELETE FROM accounts_groupsecurity WHERE group_id = %s AND security = %s", (group, security)
+        )
+        return
+    columns = {"execution": terms.get("execution", ""), "spread_diff": terms.get("spread_diff")}
+    for key in ("commission", "agent_commission"):
+        # Without the key it is the group's; with null there is none.
+        columns |= _commission_columns(key, terms.get(key), none="none" if key in terms else "")
+    names = ", ".join(f'"{name}"' for name in columns)
+    fresh = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in columns)
+    cursor.execute(
+        f"INSERT INTO accounts_groupsecurity (group_id, security, {names})"
+        f" VALUES (%s, %s{', %s' * len(columns)}) ON CONFLICT (group_id, security) DO UPDATE SET {fresh}",
+        (group, security, *columns.values()),
+    )
 
 
 def group_values(key: str) -> dict[str, Any]:

@@ -233,6 +233,15 @@ def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) ->
             " DO UPDATE SET times = f.times + EXCLUDED.times, last_error = EXCLUDED.last_error, last_at = EXCLUDED.last_at",
             (shard, plugin, point, failures.times, failures.error[:4000]),
         )
+    for event in changes.settings_written_here():
+        cursor.execute(
+            "INSERT INTO dealing_settingschange (kind, key, at, actor, before, after, is_new)"
+            " VALUES (%s, %s, clock_timestamp(), %s, %s::jsonb, %s::jsonb, %s)",
+            (
+                event.kind, event.key, event.actor[:150], json.dumps(event.before), json.dumps(event.after),
+                event.is_new,
+            ),
+        )  # fmt: skip
     for (scope, key), level in changes.halts.items():
         cursor.execute(
             "DELETE FROM dealing_halt WHERE (shard, scope, key) = (%s, %s, %s)", (shard, scope, key)

@@ -62,9 +62,19 @@ class Changes:
     plugins: dict[str, dict[str, Any]] = field(default_factory=dict)
     hook_failures: dict[tuple[str, str], HookFailures] = field(default_factory=dict)
     halts: dict[tuple[str, str], str] = field(default_factory=dict)
+    settings: list[ev.SettingsChanged] = field(default_factory=list)
     dealers: list[str] | None = None
     outbox: list[Pending] = field(default_factory=list)
     dirty: bool = False  # whether more than quotes changed, so that the batch should not linger
+
+    def settings_written_here(self) -> list[ev.SettingsChanged]:
+        """Return the changes of settings that this shard writes down: its accounts', and on shard 0 everybody's."""
+        return [
+            event
+            for event in self.settings
+            if (event.before or event.after)
+            and (self.shard == 0 if event.kind != "account" else int(event.key) % self.shards == self.shard)
+        ]
 
     def collect(self, happened: Sequence[ev.Event], time_ms: int) -> ev.CommandDone | None:
         """Add the events of one tick or command and return the command's answer, if it is among them.
@@ -174,6 +184,7 @@ class Changes:
                 self.dealers = list(event.names)
                 self._publish("dealers", 0, self.time_ms, {"names": list(event.names)})
             case ev.SettingsChanged():
+                self.settings.append(event)
                 shown = {"kind": event.kind, "key": event.key}
                 self._publish("settings", 0, self.time_ms, shown)
             case ev.DayEnded():

@@ -204,6 +204,24 @@ def read_all(cursor: Cursor, model: type[models.Model], order_by: str) -> list[A
     ]
 
 
+def update_row(cursor: Cursor, model: type[models.Model], key: str, values: dict[str, Any]) -> None:
+    """Write these columns of one row of settings, by the model's names; None is the column's own default."""
+    if not values:
+        return
+    columns: list[str] = []
+    given: list[Any] = []
+    for name, value in values.items():
+        column: Any = model._meta.get_field(name)
+        if value is None and not getattr(column, "null", False):
+            value = column.get_default()
+        columns.append(f'"{column.column}" = %s')
+        given.append(json_text(value) if isinstance(column, models.JSONField) else value)
+    primary = model._meta.pk.column
+    cursor.execute(
+        f'UPDATE "{model._meta.db_table}" SET {", ".join(columns)} WHERE "{primary}" = %s', (*given, key)
+    )
+
+
 @dataclass(frozen=True)
 class Table:
     """One table as a store writes it: a whole batch in one statement, one array a column.

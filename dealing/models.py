@@ -280,6 +280,29 @@ class Halt(models.Model):
         return f"{self.scope} {self.key}: {self.level}"
 
 
+class SettingsChange(models.Model):
+    """One change of a record's settings: what differs, before and after, who and when. Written once, never changed.
+
+    `kind` is symbol, group or account for what the desk goes by, and for others the name of the record's model.
+    Keys are those of scenario files (`securities.NAME`: a group's terms on one security), else names of columns.
+    """
+
+    kind = models.CharField(max_length=30)
+    key = models.CharField(max_length=60)
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=150, blank=True, default="")
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    is_new = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [models.Index(fields=["kind", "key", "-id"], name="dealing_settings_of_record")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}: {', '.join(self.after)}"
+
+
 class Dealer(models.Model):
     """Presence of a dealer; the desks are told whenever it changes."""
 

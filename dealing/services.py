@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from dealing import journal, registry
+from dealing.changing import change_settings
 from dealing.models import Dealer, EngineControl, Halt
 from dealing.registry import SETTINGS
 from dealing.submission import (
@@ -33,7 +34,7 @@ from dealing.submission import (
 from engine import commands as cmd
 from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, OrderType, Side
 
-__all__ = ["ACCEPTED", "DONE", "REFUSED", "Number", "Outcome", "submit", "submit_to_all"]
+__all__ = ["ACCEPTED", "DONE", "REFUSED", "Number", "Outcome", "change_settings", "submit", "submit_to_all"]
 
 # Orders and positions
 
@@ -395,24 +396,6 @@ def reload_settings(
     """
     values = {k: v for k, v in SETTINGS[kind](str(key)).items() if k != "halt"}
     return change_settings(kind, key, values, actor=actor, wait_s=wait_s, at_ms=at_ms)
-
-
-def change_settings(
-    kind: str,
-    key: str | int,
-    values: Mapping[str, Any],
-    *,
-    actor: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
-    """Replace settings of a symbol, group or account; all of them, or only those given."""
-    command = cmd.ChangeSettings(kind=kind, key=str(key), values=dict(values), by=By.MANAGER, actor=actor)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE dealing_enginecontrol SET config_version = config_version + 1 WHERE id = 1")
-    if kind == "account":
-        return submit_to_all(command, only=journal.shard_of(int(key)), wait_s=wait_s, at_ms=at_ms)
-    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
 
 
 def set_halt(

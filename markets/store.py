@@ -18,10 +18,11 @@ from dealing.columns import (
     ms_of,
     read_all,
     units_of,
+    update_row,
 )
 from engine.records import Quote
 from engine.state import Extremes
-from markets.models import Symbol
+from markets.models import SYMBOL_DECIMALS, SYMBOL_PLAIN, Symbol
 
 QUOTES = Table(
     "markets_quote",
@@ -64,6 +65,7 @@ def record(cursor: Cursor, changes: Any) -> None:
         QUOTES.upsert(
             cursor, [quote_row(name, changes.quotes[name], digits[name]) for name in sorted(changes.quotes)]
         )
+    _write_settings(cursor, changes)
     kept = changes.state.extremes
     gone = sorted(name for name in changes.extremes if name not in kept)
     if gone:
@@ -78,6 +80,18 @@ def record(cursor: Cursor, changes: Any) -> None:
             if name in kept
         ],
     )
+
+
+def _write_settings(cursor: Cursor, changes: Any) -> None:
+    """Write what was changed of symbols; a new one's row is there before the desk hears of it."""
+    for event in changes.settings_written_here():
+        if event.kind == "symbol" and not event.is_new:
+            known = {
+                key: value for key, value in event.after.items() if key in (*SYMBOL_PLAIN, *SYMBOL_DECIMALS)
+            }
+            if "security" in event.after:
+                known["security"] = event.after["security"]
+            update_row(cursor, Symbol, event.key, known)
 
 
 def move_extremes(cursor: Cursor, before: int, after: int) -> None:
