@@ -8,10 +8,10 @@ from typing import Any
 
 from accounts.models import GROUP_PLAIN, Group, GroupSecurity
 from accounts.models import Account as AccountRow
-from dealing.columns import Cursor, Table, decimal_text, moment, read_all, units_of, update_row
+from dealing.columns import Cursor, Table, decimal_text, moment, units_of, update_row
+from dealing.loading import load_each, load_settings, make_each
 from engine.changes import TERMS
 from engine.records import Account, LedgerEntry
-from engine.settings import Group as EngineGroup
 from engine.settings import currency_digits
 
 ACCOUNTS = Table(
@@ -36,33 +36,27 @@ LEDGER = Table(
 
 
 def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
-    """Read all groups and this shard's accounts into `state`.
+    """Read all groups and this shard's accounts into `state`; what cannot be loaded is noted there."""
+    own: dict[str, list[GroupSecurity]] = {}
+    for terms in load_settings(
+        cursor, state, GroupSecurity, key="group_id", kind="group", order_by="group_id, security"
+    ):
+        own.setdefault(terms.group_id, []).append(terms)
 
-    Raises:
-        SettingError: a group's row holds what the engine cannot take.
-        Inexact: an amount has more decimals than its currency.
-    """
-    for group in load_groups(cursor):
+    def take_group(row: Group) -> None:
+        group = row.to_engine(own.get(row.name, ()))
         state.groups[group.name] = group
-    names = ", ".join(f'"{column}"' for column in ACCOUNTS.columns)
-    cursor.execute(
-        f"SELECT {names} FROM accounts_account WHERE login %% %s = %s ORDER BY login", (shards, shard)
-    )
-    for row in cursor.fetchall():
+
+    def take_account(row: Any) -> None:
         account = account_of(row)
         state.accounts[account.login] = account
 
-
-def load_groups(cursor: Cursor) -> list[EngineGroup]:
-    """Return the engine's groups, by name.
-
-    Raises:
-        SettingError: a row holds what the engine cannot take.
-    """
-    own: dict[str, list[GroupSecurity]] = {}
-    for terms in read_all(cursor, GroupSecurity, "group_id, security"):
-        own.setdefault(terms.group_id, []).append(terms)
-    return [group.to_engine(own.get(group.name, ())) for group in read_all(cursor, Group, "name")]
+    rows = load_settings(cursor, state, Group, key="name", kind="group", order_by="name")
+    make_each(state, "group", rows, lambda row: str(row.name), take_group)
+    load_each(
+        cursor, state, table=ACCOUNTS.name, columns=list(ACCOUNTS.columns), order_by="login",
+        where="login %% %s = %s", params=(shards, shard), take=take_account,
+    )  # fmt: skip
 
 
 def account_of(row: Any) -> Account:

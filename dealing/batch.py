@@ -13,17 +13,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import structlog
 
 from dealing import payloads, registry
 from dealing.changes import Changes
-from dealing.failpoints import failpoint
+from dealing.choices import ItemKind
+from dealing.failpoints import failpoint, seam
+from dealing.items import Asked, Item, key_of
+from dealing.journal import clean
 from dealing.lease import Lease, LeaseLost, allow_long
 from dealing.ticks import Tick
 from engine.events import AgentCommissionDue, CommandDone
 from engine.settings import currency_digits
 from engine.state import State
 
+log = structlog.get_logger(__name__)
 LARGE_ROWS = 5_000
+RAW_KEPT, ERROR_KEPT = 100_000, 8_000  # characters of what is put aside, and of why
 _FENCE = """
 UPDATE dealing_engineshard s
 SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), quiet_until = NULL, tick_cursor = %s, tick_offset = %s, next_order = %s,
@@ -45,6 +51,14 @@ SELECT shard, login, 'BookAgentCommission', payload::jsonb, key, 0, 0, '', 'pend
        clock_timestamp()
 FROM unnest(%s::smallint[], %s::bigint[], %s::text[], %s::text[]) AS t(shard, login, payload, key)
 ON CONFLICT (login, client_key) WHERE client_key IS NOT NULL DO NOTHING
+"""
+_PUT_ASIDE = """
+INSERT INTO dealing_poisonitem (shard, kind, reference, raw, error, at)
+SELECT t.*, clock_timestamp()
+FROM (SELECT %(shard)s::smallint AS shard, %(kind)s::varchar AS kind, %(reference)s::varchar AS reference,
+             %(raw)s::text AS raw, %(error)s::text AS error) AS t
+WHERE NOT EXISTS (SELECT 1 FROM dealing_poisonitem p
+                  WHERE (p.shard, p.kind, p.reference, p.raw) = (t.shard, t.kind, t.reference, t.raw))
 """
 #: Failpoints that stand behind an app's rows.
 _AFTER_STORE = {"orders": "after_orders", "positions": "after_deals", "accounts": "after_ledger"}
@@ -73,7 +87,7 @@ class Batch:
     first_tick: str = ""
     last_tick: str = ""
     ticks: int = 0
-    items: list[Any] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     poison: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, reference, raw, error
 
@@ -87,6 +101,10 @@ class Batch:
             self.cursor, self.offset = tick.entry, 0
         else:
             self.offset = tick.line + 1
+
+    def put_aside(self, kind: ItemKind, reference: str, raw: str, error: str) -> None:
+        """Keep what could not be processed, in its raw form as far as a row can hold it."""
+        self.poison.append((kind.value, reference[:60], clean(raw)[:RAW_KEPT], clean(error)[-ERROR_KEPT:]))
 
     @property
     def is_large(self) -> bool:
@@ -127,9 +145,12 @@ def commit(
     Raises:
         LeaseLost: somebody else has the shard; nothing was written.
         HaltTurned: the kill switch differs from what was computed with; nothing was written.
-        psycopg.Error: OperationalError and InterfaceError mean unknown, the others that a row was refused.
+        anything: a row could not be made or was refused, or the connection broke; whether it was written is
+            then unknown.
     """
     changes = batch.changes
+    committed: Committed | None = None
+    keys = [key_of(item) for item in batch.items]
     failpoint("before_fence")
     with lease.conn.transaction():
         cursor = lease.conn.cursor()
@@ -150,6 +171,7 @@ def commit(
             raise HaltTurned(halt_level)
         if batch.is_large:
             allow_long(cursor)
+        seam("columns", keys)
         for name, store in registry.STORES:
             store.record(cursor, changes)
             if name in _AFTER_STORE:
@@ -158,6 +180,7 @@ def commit(
             book.write(cursor)
         _write_answers(cursor, batch)
         _write_desk_rows(cursor, lease.shard, batch)
+        seam("copy", keys)
         outbox_id = _write_outbox(cursor, lease.shard, changes)
         cursor.execute(
             "INSERT INTO dealing_enginebatch (shard, seq, epoch, first_tick, last_tick, ticks, refused, commands,"
@@ -168,8 +191,12 @@ def commit(
             ),
         )  # fmt: skip
         failpoint("before_commit")
+        seam("write", keys)
+        committed = Committed(seq, drain_requested, outbox_id)
     failpoint("after_commit")
-    return Committed(seq, drain_requested, outbox_id)
+    if committed is None:
+        raise RuntimeError("the transaction was rolled back by what was raised in it")
+    return committed
 
 
 def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:
@@ -199,7 +226,7 @@ def _write_answers(cursor: "psycopg.Cursor[Any]", batch: Batch) -> None:
         (
             [a.command_id for a in answers],
             [str(a.done.code) for a in answers],
-            [a.done.message for a in answers],
+            [clean(a.done.message) for a in answers],
             [json.dumps(answer_json(a.done)) for a in answers],
         ),
     )
@@ -252,14 +279,22 @@ def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) ->
                 " VALUES (%s, %s, %s, %s, clock_timestamp())",
                 (shard, scope, key, level),
             )
-    for kind, reference, raw, error in batch.poison:
-        cursor.execute(
-            "INSERT INTO dealing_poisonitem (shard, kind, reference, raw, error, at)"
-            " VALUES (%s, %s, %s, %s, %s, clock_timestamp())",
-            (shard, kind, reference, raw, error),
-        )
+    _write_aside(cursor, shard, batch)
     if changes.commissions_due:
         _write_commissions(cursor, changes)
+
+
+def _write_aside(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) -> None:
+    """Write what is put aside, each thing once; what no row can hold is in the log, and the rest goes on."""
+    for kind, reference, raw, error in batch.poison:
+        values = {"shard": shard, "kind": kind, "reference": reference, "raw": raw, "error": error}
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(_PUT_ASIDE, values)
+        except psycopg.Error as refused:
+            if cursor.connection.closed:
+                raise
+            log.error("it could not be put aside", **values, refused=repr(refused))
 
 
 def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
@@ -303,15 +338,60 @@ def _write_outbox(cursor: "psycopg.Cursor[Any]", shard: int, changes: Changes) -
     return int(last[0]) if last else 0
 
 
-def pending_commands(lease: Lease, limit: int) -> list[tuple[Any, ...]]:
+_PENDING = """
+SELECT id, name, payload::text, ticket, smart, at_ms,
+       (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint
+FROM dealing_command WHERE shard = %s AND status = 'pending'
+"""
+_RAW = "SELECT left(to_jsonb(c)::text, %s) FROM dealing_command c WHERE id = %s"
+
+
+def pending_commands(lease: Lease, limit: int) -> list[Asked]:
     """Return the oldest commands without an outcome, kill switches first.
 
-    Each is (id, name, payload, ticket, smart, at_ms, age in ms by the database's clock).
+    Where they cannot be read together each is read by itself; one that cannot be read at all carries its `error`.
     """
-    return lease.conn.execute(
-        "SELECT id, name, payload, ticket, smart, at_ms,"
-        " (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint"
-        " FROM dealing_command WHERE shard = %s AND status = 'pending'"
+    try:
+        seam("poll")
+        rows = lease.conn.execute(
+            f"{_PENDING} ORDER BY (name <> 'SetHalt'), id LIMIT %s".encode(), (lease.shard, limit)
+        ).fetchall()
+        seam("row", [f"command {row[0]}" for row in rows])
+        return [Asked(*row) for row in rows]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - which row it is, is found by trying
+        log.warning("the journal cannot be read in one piece", shard=lease.shard, error=repr(error))
+    numbers = lease.conn.execute(
+        "SELECT id FROM dealing_command WHERE shard = %s AND status = 'pending'"
         " ORDER BY (name <> 'SetHalt'), id LIMIT %s",
         (lease.shard, limit),
     ).fetchall()
+    return [_read_alone(lease, number) for (number,) in numbers]
+
+
+def is_pending(lease: Lease, number: int) -> bool:
+    """Return whether a command still has no outcome."""
+    row = lease.conn.execute(
+        "SELECT 1 FROM dealing_command WHERE id = %s AND shard = %s AND status = 'pending'",
+        (number, lease.shard),
+    ).fetchone()
+    return row is not None
+
+
+def _read_alone(lease: Lease, number: int) -> Asked:
+    """Return one row of the journal, with its error where it cannot be read."""
+    try:
+        row = lease.conn.execute(f"{_PENDING} AND id = %s".encode(), (lease.shard, number)).fetchone()
+        seam("row", (f"command {number}",))
+        if row is not None:
+            return Asked(*row)
+        reason = "it is gone"
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        if lease.conn.closed:
+            raise
+        reason = repr(error)
+    raw = lease.conn.execute(_RAW, (RAW_KEPT, number)).fetchone()
+    return Asked(number, "", raw[0] if raw else "", 0, 0, None, 0, error=reason)

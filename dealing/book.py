@@ -2,24 +2,30 @@
 
 All rows are read in one REPEATABLE READ snapshot, kill switches and dealers as of the last batch included, and
 the engine's invariants are checked before anything is done with it: a wrong book is worse than no book.
-Promises: what is loaded equals what was in memory when the last batch was committed.
+Promises: what is loaded equals what was in memory when the last batch was committed; an account whose rows cannot
+be loaded, break an invariant or make the engine raise is left out (`State.unloaded`), and all others are there.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from dealing import registry
-from dealing.failpoints import failpoint
+from dealing.failpoints import failpoint, seam
 from dealing.lease import Lease, allow_long
+from dealing.loading import leave_out
 from dealing.plugins import load_plugins
 from engine.engine import Engine
 from engine.enums import HaltLevel, HaltScope
 from engine.events import HookFailed
+from engine.records import Account, Order, Position, Request, SmartOrder
 from engine.state import State
 
 log = structlog.get_logger(__name__)
+MOST_LEFT_OUT = 50  # accounts found by trying in one load
+RECORDS = (Account, Position, Order, SmartOrder, Request)
 
 
 @dataclass(slots=True)
@@ -35,13 +41,45 @@ class Book:
     wrong_accounts: dict[int, str] = field(default_factory=dict)
 
 
-def load(lease: Lease, *, shards: int) -> Book:
-    """Return the book of the lease's shard.
+def load(lease: Lease, *, shards: int, frozen: dict[int, str] | None = None) -> Book:
+    """Return the book of the lease's shard, without the accounts that cannot be loaded.
+
+    frozen: accounts to leave out whatever their rows say, and why.
 
     Raises:
-        engine's InvariantError: the rows do not make a book.
-        psycopg.Error: they could not be read.
+        engine's InvariantError: the rows do not make a book, and it is no single account's fault.
+        anything: they could not be read, or loading failed for a reason that lies in no account.
     """
+    left_out = dict(frozen or {})
+    suspects: set[int] = set()
+    while True:
+        book = _read(lease, shards, left_out)
+        try:
+            seam("load")
+            recovered = book.engine.recover()
+            book.failures += [event for event in recovered if isinstance(event, HookFailed)]
+            book.engine.check()
+            break
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            login = whose(error, book.state)
+            if login is None or len(left_out) >= MOST_LEFT_OUT:
+                raise
+            log.exception("an account cannot be loaded", login=login)
+            if login in suspects:
+                left_out[login] = f"loading it raised {error!r}"
+            suspects.add(login)
+    failpoint("after_load")
+    state = book.state
+    log.info("book loaded", shard=lease.shard, epoch=lease.epoch, accounts=len(state.accounts),
+             positions=len(state.positions), orders=len(state.orders), smarts=len(state.smarts),
+             left_out=len(state.unloaded))  # fmt: skip
+    return book
+
+
+def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
+    """Return the rows as an engine that is not armed yet."""
     state = State()
     shard = lease.shard
     with lease.conn.transaction():
@@ -63,8 +101,7 @@ def load(lease: Lease, *, shards: int) -> Book:
             store.load(cursor, state, shard=shard, shards=shards)
         failpoint("in_recovery")
         _load_halts(cursor, state, shard)
-        cursor.execute("SELECT name, state FROM dealing_pluginstate WHERE shard = %s", (shard,))
-        state.plugin_states = dict(cursor.fetchall())
+        state.plugin_states = _plugin_states(cursor, shard)
         cursor.execute("SELECT cause, ticks FROM dealing_tickcount WHERE shard = %s", (shard,))
         counts = dict(cursor.fetchall())
         tick_books = [factory() for factory in registry.TICK_BOOKS] if shard == 0 else []
@@ -73,14 +110,41 @@ def load(lease: Lease, *, shards: int) -> Book:
         wrong: dict[int, str] = {}
         for check in registry.CHECKS:
             wrong.update(check(cursor, shard, shards))
+    leave_out(state, left_out)
     registrations, failures = load_plugins()
     engine = Engine(state, registrations, shard=shard, shards=shards)
-    failures += [event for event in engine.recover() if isinstance(event, HookFailed)]
-    engine.check()
-    failpoint("after_load")
-    log.info("book loaded", shard=shard, epoch=lease.epoch, accounts=len(state.accounts),
-             positions=len(state.positions), orders=len(state.orders), smarts=len(state.smarts))  # fmt: skip
     return Book(engine, state, failures, tick_books, row, counts, wrong)
+
+
+def whose(error: BaseException, state: State) -> int | None:
+    """Return the account that was in hand where an exception was raised, None where none can be named.
+
+    It is a hint, found in the local variables of the innermost function of ours that held a record of an account;
+    who uses it tries whether things go well without that account.
+    """
+    found: int | None = None
+    walked = error.__traceback__
+    while walked is not None:
+        for value in walked.tb_frame.f_locals.values():
+            if isinstance(value, RECORDS) and value.login in state.accounts:
+                found = value.login
+        login = walked.tb_frame.f_locals.get("login")
+        if isinstance(login, int) and login in state.accounts:
+            found = login
+        walked = walked.tb_next
+    return found
+
+
+def _plugin_states(cursor: Any, shard: int) -> dict[str, dict[str, Any]]:
+    """Return what plugins remember; what cannot be read is that plugin's loss."""
+    cursor.execute("SELECT name, state::text FROM dealing_pluginstate WHERE shard = %s", (shard,))
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in cursor.fetchall():
+        try:
+            found[name] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            log.error("the memory of a plugin cannot be read", plugin=name, error=repr(error))
+    return found
 
 
 def _load_halts(cursor: Any, state: State, shard: int) -> None:

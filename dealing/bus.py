@@ -45,9 +45,25 @@ def channel(name: str) -> str:
 @cache
 def client() -> Any:
     """Return this process's redis.Redis; its pool notices a fork and makes connections of its own."""
+    return _made(decode_responses=True)
+
+
+@cache
+def stream_client() -> Any:
+    """Return the client that reads what others write: it hands out bytes, because they may be any."""
+    return _made(decode_responses=False)
+
+
+def forget_clients() -> None:
+    """Make new clients from now on: the address in the settings has changed."""
+    client.cache_clear()
+    stream_client.cache_clear()
+
+
+def _made(*, decode_responses: bool) -> Any:
     return redis.Redis.from_url(
         settings.REDIS_URL,
-        decode_responses=True,
+        decode_responses=decode_responses,
         # The desk waits here between two commits: a Redis that stands still must cost it less than its lease.
         socket_timeout=SILENT_AFTER_S,
         socket_connect_timeout=SILENT_AFTER_S,

@@ -22,8 +22,11 @@ class GapCause(models.TextChoices):
 
 
 class ItemKind(models.TextChoices):
-    """What the engine could not process."""
+    """What could not be processed."""
 
     TICK = "tick"
     COMMAND = "command"
     PUBLICATION = "publication"
+    MOMENT = "moment"  # what is done for all accounts because time passes
+    ACCOUNT = "account"  # its rows cannot be loaded, disagree, or make the engine raise: it is frozen
+    SETTINGS = "settings"  # the row of a symbol or group that cannot be loaded

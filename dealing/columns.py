@@ -192,18 +192,6 @@ def json_of(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def read_all(cursor: Cursor, model: type[models.Model], order_by: str) -> list[Any]:
-    """Return every row of a model through this cursor, so that it belongs to the caller's snapshot."""
-    columns = model._meta.concrete_fields
-    names = ", ".join(f'"{f.column}"' for f in columns)
-    cursor.execute(f'SELECT {names} FROM "{model._meta.db_table}" ORDER BY {order_by}')
-    is_json = [isinstance(f, models.JSONField) for f in columns]
-    return [
-        model(**{f.attname: json_of(v) if j else v for f, v, j in zip(columns, row, is_json, strict=True)})
-        for row in cursor.fetchall()
-    ]
-
-
 def update_row(cursor: Cursor, model: type[models.Model], key: str, values: dict[str, Any]) -> None:
     """Write these columns of one row of settings, by the model's names; None is the column's own default."""
     if not values:

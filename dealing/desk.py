@@ -2,33 +2,32 @@
 
 One thread, one loop: take what waits, compute it, write it in one transaction, publish it. Promises: only
 committed effects are shown or answered; whatever goes wrong between computing and knowing that the commit
-succeeded throws the memory away and starts from the rows, because starting is recovering. A tick or command that
-the engine cannot process is found by bisection, kept in its raw form, and trading goes on.
-It holds no rule of trading.
+succeeded throws the memory away and starts from the rows, because starting is recovering. Whatever an item makes
+raise, wherever, it is found by narrowing.py, kept in its raw form, and trading goes on; only a lost connection, a
+lost lease and a book that cannot be trusted are something else. It holds no rule of trading.
 """
 
-import json
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
 import redis
 import structlog
 from django.conf import settings
 
 from dealing import book as books
 from dealing import gaps, lease
-from dealing.batch import Answer, Batch, Committed, HaltTurned, beat, commit, pending_commands
+from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
 from dealing.book import Book
 from dealing.changes import Changes
 from dealing.choices import ItemKind
-from dealing.failpoints import failpoint
-from dealing.items import Asked, Item, command_of, key_of
+from dealing.failpoints import failpoint, seam
+from dealing.items import SETTLING, TIME, Asked, Item, command_of, key_of
 from dealing.lease import Lease, LeaseLost
+from dealing.narrowing import ENDS, ConnectionLost, Search, Standing, standing
 from dealing.publisher import Publisher
+from dealing.shards import WrongShards
 from dealing.ticks import Tick, TickReader, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
@@ -36,7 +35,6 @@ from engine.enums import By, HaltLevel, HaltScope
 from engine.events import CommandDone, Event
 
 log = structlog.get_logger(__name__)
-FIRST_BATCH = 4
 POLL_MS = 50
 BUSY_POLL_S = 0.01
 TIME_EVERY_S = 0.1
@@ -47,22 +45,7 @@ SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
 STAND_BY_S = 0.2
-REREAD_S = 2.0
 AHEAD_LIMIT_MS = 60_000
-#: The connection is gone or worthless; a transaction that was left open too long ends as InternalError.
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
-
-
-class BatchFailed(Exception):
-    """A batch could not be written, for a reason that lies in what it holds."""
-
-
-class EngineFailed(Exception):
-    """The engine raised on an item; its memory is worth nothing now."""
-
-    def __init__(self, item: Item) -> None:
-        super().__init__(key_of(item))
-        self.item = item
 
 
 @dataclass(slots=True)
@@ -79,9 +62,8 @@ class Desk:
     when_serving: Callable[[], None] = lambda: None  # called when a lease is ours and its book is loaded
     patience_s: float = 0.0  # how long to stand by while another desk has the shard
     build_id: str = ""
-    suspects: set[str] = field(default_factory=set)
-    limit: int = FIRST_BATCH
-    careful: int = 0  # items still to be taken before the batches may grow again
+    search: Search = field(init=False)
+    told: set[tuple[str, str]] = field(default_factory=set)  # what was shown as left out, and why
     draining: bool = False
     # Of the lease that is held now
     lease: Lease = field(init=False)
@@ -89,6 +71,7 @@ class Desk:
     reader: TickReader = field(init=False)
     publisher: Publisher = field(init=False)
     batch: Batch = field(init=False)
+    at: Item | None = None  # what is being computed at this moment
     events: list[Event] = field(default_factory=list)
     due: dict[str, float] = field(default_factory=dict)
     committed_at: float = 0.0
@@ -108,6 +91,9 @@ class Desk:
         }
         return cls(shard=shard, **{**told, **changed})
 
+    def __post_init__(self) -> None:
+        self.search = Search(self.shard, self.batch_max)
+
     # Taking, losing and giving back the lease
 
     def run(self) -> str:
@@ -124,9 +110,11 @@ class Desk:
         while True:
             try:
                 taken = lease.take(self.shard, build_id=self.build_id)
-            except LOST as error:
+            except (*ENDS, WrongShards, lease.NoSuchShard):
+                raise
+            except BaseException as error:  # noqa: BLE001 - without a lease there is nothing to narrow down
                 failures += 1
-                log.warning("the lease cannot be taken", shard=self.shard, error=str(error))
+                log.warning("the lease cannot be taken", shard=self.shard, error=repr(error))
                 if failures > 20 or self.should_stop():
                     return "lost"
                 time.sleep(RECONNECT_S)
@@ -141,12 +129,16 @@ class Desk:
             try:
                 ended = self._serve()
             except LeaseLost as error:
-                log.warning("the lease is lost", shard=self.shard, why=str(error))
+                log.warning("the lease is lost", shard=self.shard, why=repr(error.__cause__ or error))
                 taken.close()
                 return "lost"
-            except LOST as error:
+            except ConnectionLost as error:
                 # Whether the last commit happened is unknown; the rows know, so they are read again.
-                log.warning("the connection broke, taking the lease anew", shard=self.shard, error=str(error))
+                log.warning(
+                    "the connection broke, taking the lease anew",
+                    shard=self.shard,
+                    error=repr(error.__cause__),
+                )
                 taken.close()
                 # A server that has not noticed yet holds the shard for our own dead session a while longer.
                 patient_until = max(patient_until, time.monotonic() + lease.HEARTBEAT_LIMIT_S + 1)
@@ -159,42 +151,58 @@ class Desk:
             return ended
 
     def _serve(self) -> str:
-        """Load and go on until stopped; items that fail send us back to loading."""
+        """Load and go on until stopped; whatever fails sends us back to loading, a little wiser."""
         told = False
         while True:
-            self._load()
-            if not told:
-                self.when_serving()
-                told = True
             try:
+                self._load()
+                self._put_guilty_aside()
+                if not told:
+                    self.when_serving()
+                    told = True
                 return self._loop()
-            except EngineFailed as failure:
-                log.exception("the engine failed", shard=self.shard, item=key_of(failure.item))
-                self.suspects.add(key_of(failure.item))
             except HaltTurned as turned:
                 log.warning("the server's kill switch was turned", shard=self.shard, level=str(turned))
-            except BatchFailed as failure:
-                self._narrow(failure)
+            except ENDS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the search says what it means
+                self._learn(error)
 
-    def _narrow(self, error: BatchFailed) -> None:
-        """After a batch that could not be written: halve, until one item is found that cannot."""
-        items = self.batch.items
-        log.exception("a batch could not be written", shard=self.shard, items=len(items))
-        if not items:
-            raise error
-        if len(items) == 1:
-            self.suspects.add(key_of(items[0]))
-            self._load()
-            self._put_aside(items[0], error)
+    def _learn(self, error: BaseException) -> None:
+        """Let the search find out what an exception means, and forget what was in hand.
+
+        Raises:
+            ConnectionLost, LeaseLost: we have to begin anew.
+            whatever was raised: it cannot be helped.
+        """
+        at, self.at = self.at, None
+        self.told.clear()  # it may not have been written
+        if not hasattr(self, "batch"):
+            self.search.learn(self.lease, at, None, error)
             return
-        self.limit = max(1, len(items) // 2)
-        self.careful = len(items)
+        batch, self.batch = self.batch, Batch(self.batch.changes, self.batch.cursor, self.batch.offset)
+        self.search.learn(self.lease, at, batch, error)
+
+    def _put_guilty_aside(self) -> None:
+        """Put the item aside that was found, or load anew without the account that may be to blame for it."""
+        verdict = self.search.verdict(self.lease, self.batch)
+        if verdict is None:
+            return
+        if verdict.reload:
+            self._load()
+        if verdict.retry:
+            return
+        self.search.put_aside(self.batch, verdict)
+        self._commit()
+        self.search.acquit(verdict.item)
+        self.busy_at = time.monotonic()
+        # The reader stood before the item.
+        self.reader = TickReader(self.shard, self.batch.cursor, self.batch.offset)
 
     def _load(self) -> None:
         """Read the book and everything that follows from it."""
-        self.book = books.load(self.lease, shards=self.lease.shards)
+        self.book = books.load(self.lease, shards=self.lease.shards, frozen=self.search.frozen)
         row = self.book.row
-        state = self.book.state
         if not hasattr(self, "publisher"):
             self.publisher = Publisher(self.book, self.shard, self.lease.epoch)
         else:
@@ -202,13 +210,10 @@ class Desk:
             self.publisher = Publisher(self.book, self.shard, self.lease.epoch)
             self.publisher.published = published
         place = str(row["tick_cursor"]), int(row["tick_offset"])
-        try:
-            limit_s = self.gap_limit_s if self.clock == "wall" else 0
-            place = gaps.find(self.lease, row, state, limit_s=limit_s)
-        except redis.RedisError as error:
-            log.warning("the stream does not answer", shard=self.shard, error=str(error))
-        self.reader = TickReader(self.shard, *place)
         self._new_batch(*place)
+        place = self._find_place(row, place)
+        self.reader = TickReader(self.shard, *place)
+        self.batch.cursor, self.batch.offset = place
         self.seen = place[0]
         self.committed_at = self.busy_at = time.monotonic()
         self.poll_commands = True
@@ -216,21 +221,59 @@ class Desk:
         self.batch.changes.dirty = bool(self.book.failures)
         self._obey_before_trading()
 
+    def _find_place(self, row: dict[str, Any], place: tuple[str, int]) -> tuple[str, int]:
+        """Return where to read on in the stream; what was missed is reported, if that can be done."""
+        limit_s = self.gap_limit_s if self.clock == "wall" else 0
+        try:
+            try:
+                seam("gap")
+                return gaps.find(self.lease, row, self.book.state, limit_s=limit_s)
+            except (*ENDS, redis.RedisError):
+                raise
+            except BaseException as error:
+                if standing(self.lease) is not Standing.OURS:
+                    raise
+                log.exception("what was missed cannot be told", shard=self.shard)
+                reference = f"ticks after {place[0]}"
+                self.batch.put_aside(ItemKind.PUBLICATION, reference, repr(error), "the gap has no report")
+                return gaps.pass_over_unseen(self.lease, row, limit_s=limit_s)
+        except redis.RedisError as error:
+            log.warning("the stream does not answer", shard=self.shard, error=str(error))
+            return place
+
     def _obey_before_trading(self) -> None:
         """Set the server's kill switch as the control row says, and freeze accounts whose rows disagree."""
         row = self.lease.conn.execute("SELECT halt_level FROM dealing_enginecontrol WHERE id = 1").fetchone()
         level = HaltLevel(row[0]) if row else HaltLevel.NORMAL
         if level != self.book.state.server_halt:
             self._internal(cmd.SetHalt(scope=HaltScope.SERVER, key="", level=level, by=By.SYSTEM))
+        self._tell_what_is_left_out()
         for login, why in sorted(self.book.wrong_accounts.items()):
             account = self.book.state.accounts.get(login)
             if account is None or account.halt == HaltLevel.HALT:
                 continue
             log.error("the rows of an account disagree, it is frozen", login=login, why=why)
-            self.batch.poison.append((ItemKind.PUBLICATION.value, f"account {login}", why, "rows disagree"))
+            self.batch.put_aside(ItemKind.ACCOUNT, f"account {login}", why, "rows disagree")
             self._internal(
                 cmd.SetHalt(scope=HaltScope.ACCOUNT, key=str(login), level=HaltLevel.HALT, by=By.SYSTEM)
             )
+
+    def _tell_what_is_left_out(self) -> None:
+        """Show accounts and settings that could not be loaded, each reason once."""
+        state = self.book.state
+        found = [
+            *((ItemKind.ACCOUNT, f"account {login}", why) for login, why in sorted(state.unloaded.items())
+              if login not in self.search.on_trial),
+            *((ItemKind.SETTINGS, f"{kind} {key}", why)
+              for (kind, key), why in sorted(state.unloaded_settings.items())),
+        ]  # fmt: skip
+        for kind, reference, why in found:
+            if (reference, why) not in self.told:
+                self.told.add((reference, why))
+                log.error("it cannot be loaded and is left out", what=reference, why=why)
+                self.batch.put_aside(
+                    kind, reference, why, "it cannot be loaded; what depends on it is frozen"
+                )
 
     def _internal(self, command: cmd.Command) -> None:
         """Do what no journal row asks for."""
@@ -252,7 +295,7 @@ class Desk:
                 self._fill()
             if self._batch_is_due(stop):
                 self._commit()
-            self.publisher.resume(self.lease.conn)
+            self._safely("resume", self._resume)
             self._show()
             self._keep_alive()
             if stop:
@@ -264,27 +307,35 @@ class Desk:
 
     def _fill(self) -> None:
         """Wait for work and compute it, up to the batch's limit."""
-        if self.book.engine.settle(SETTLE_MOST):
+        if self._settle():
             return  # first what a change of many accounts left to do, a piece between two beats
         self._wait()
-        room = self.limit - len(self.batch.items)
+        room = self.search.limit - len(self.batch.items)
         if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
-            rows = pending_commands(self.lease, room)
-            self.poll_commands = len(rows) == room
-            for row in rows:
-                asked = Asked(*row)
-                if not self._alone(asked):
+            found = pending_commands(self.lease, room)
+            self.poll_commands = len(found) == room
+            for asked in found:
+                if not self._may_take(asked):
                     return
                 self._do(asked)
                 room -= 1
         self._pass_time()
         while room > 0 and self.reader.buffer:
             tick = self.reader.buffer[0]
-            if not self._alone(tick):
+            if not self._may_take(tick):
                 return
             self.reader.buffer.popleft()
             self._tick(tick)
             room -= 1
+
+    def _settle(self) -> int:
+        """Do a piece of what a change of many accounts left to do; return how much it was."""
+        if not self._may_take(SETTLING):
+            return 0
+        self.at = SETTLING
+        done = self.book.engine.settle(SETTLE_MOST)
+        self.at = None
+        return done
 
     def _wait(self) -> None:
         """Look for ticks and wake-ups; sleep only where there is nothing else to do."""
@@ -298,15 +349,8 @@ class Desk:
         if self.reader.poll(block_ms):
             self.poll_commands = True
 
-    def _alone(self, item: Item) -> bool:
-        """Return whether an item may be taken now: a suspect waits until the batch is empty."""
-        if not self.suspects or key_of(item) not in self.suspects:
-            return True
-        if self.batch.items:
-            self.limit = len(self.batch.items)
-            return False
-        self.limit = 1
-        return True
+    def _may_take(self, item: Item) -> bool:
+        return self.search.may_take(item, len(self.batch.items))
 
     def _now_ms(self) -> int:
         """Return the engine's time for what has no time of its own; it never goes back."""
@@ -317,8 +361,18 @@ class Desk:
         """Let the clock act on expiries and timeouts where no tick does."""
         if self.clock != "wall" or not self._is_due("time", TIME_EVERY_S):
             return
+        if not self._may_take(TIME):
+            return
         now_ms = self._now_ms()
-        self._collect(self.book.engine.on_time(now_ms), now_ms)
+        self.at = TIME
+        seam("time")
+        events = self.book.engine.on_time(now_ms)
+        self._collect(events, now_ms)
+        if events:
+            self.batch.items.append(TIME)  # what it changed may turn out to be what cannot be written
+        else:
+            self.search.acquit(TIME)
+        self.at = None
 
     def _collect(self, events: list[Event], time_ms: int) -> CommandDone | None:
         if self.book.engine.core.hooks.listens:
@@ -330,13 +384,17 @@ class Desk:
         changes = self.batch.changes
         if tick.time_ms < 0 or self._is_ahead(tick.time_ms):
             changes.refused["invalid"] = changes.refused.get("invalid", 0) + 1
+            if tick.error:
+                log.error("a tick could not be read", shard=self.shard, place=tick.place, error=tick.error)
+                self.batch.put_aside(ItemKind.TICK, tick.place, tick.raw, tick.error)
         else:
-            try:
-                events = self.book.engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the item is found and kept
-                self._failed(tick, error)
-                return
+            key = key_of(tick)
+            self.at = tick
+            seam("engine", (key,))
+            events = self.book.engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms)
+            seam("collect", (key,))
             self._collect(events, tick.time_ms)
+            self.at = None
         self.batch.take_tick(tick)
 
     def _is_ahead(self, time_ms: int) -> bool:
@@ -347,48 +405,37 @@ class Desk:
         self.batch.items.append(asked)
         now_ms = self._now_ms() if self.clock == "wall" else max(self.book.state.now_ms, asked.at_ms or 0)
         asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
-        try:
-            command = command_of(asked, self.book.state, asked_ms=asked_ms)
-            done = self._collect(self.book.engine.on_command(command, now_ms), now_ms)
-            if done is None:
-                raise AssertionError("the engine gave no answer")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the item is found and kept
-            self._failed(asked, error)
+        command = self._read(asked, asked_ms)
+        if command is None:
             return
-        self.batch.answers.append(Answer(asked.id, done))
-
-    def _failed(self, item: Item, error: Exception) -> None:
-        """Put an item aside that failed alone; else throw the memory away and find out."""
-        if key_of(item) in self.suspects and len(self.batch.items) == 1:
-            self._load()
-            self._put_aside(item, error)
+        left_out = self.book.state.unloaded.get(getattr(command, "login", 0))
+        if left_out is not None:
+            done = CommandDone(Code.HALTED, f"the account is frozen, its rows cannot be loaded: {left_out}")
+            self.batch.answers.append(Answer(asked.id, done))
             return
-        raise EngineFailed(item) from error
+        key = key_of(asked)
+        self.at = asked
+        seam("engine", (key,))
+        events = self.book.engine.on_command(command, now_ms)
+        seam("collect", (key,))
+        answer = self._collect(events, now_ms)
+        if answer is None:
+            raise AssertionError("the engine gave no answer")
+        self.at = None
+        self.batch.answers.append(Answer(asked.id, answer))
 
-    def _put_aside(self, item: Item, error: Exception) -> None:
-        """Keep an item in its raw form and go on behind it."""
-        self.suspects.discard(key_of(item))
-        told = "".join(traceback.format_exception(error))[-8000:]
-        self.batch.items.append(item)
-        if isinstance(item, Tick):
-            # The reader starts anew at our place, so it stands at its head again.
-            end = time.monotonic() + REREAD_S
-            while not self.reader.buffer and time.monotonic() < end:
-                self.reader.poll(POLL_MS)
-            if self.reader.buffer and self.reader.buffer[0].place == item.place:
-                self.reader.buffer.popleft()
-            self.batch.take_tick(item)
-            self.batch.poison.append((ItemKind.TICK.value, item.place, item.raw, told))
-        else:
-            raw = json.dumps({"name": item.name, "payload": item.payload})
-            done = CommandDone(
-                Code.INTERNAL_ERROR, "the engine could not process it; it is kept for inspection"
-            )
-            self.batch.answers.append(Answer(item.id, done))
-            self.batch.poison.append((ItemKind.COMMAND.value, str(item.id), raw, told))
-        log.error("an item is put aside", shard=self.shard, item=key_of(item), error=repr(error))
-        self.limit = FIRST_BATCH
-        self._commit()
+    def _read(self, asked: Asked, asked_ms: int | None) -> cmd.Command | None:
+        """Return the command of a row; one that holds none is put aside here, because no memory was touched."""
+        error: object = asked.error
+        for _ in range(0 if asked.error else 2):
+            try:
+                return command_of(asked, self.book.state, asked_ms=asked_ms)
+            except ENDS:
+                raise
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, the row is kept
+                error = raised
+        self.search.keep_command(self.batch, asked, error)
+        return None
 
     # Writing
 
@@ -396,7 +443,13 @@ class Desk:
         batch = self.batch
         if batch.is_empty:
             return False
-        if stop or batch.answers or batch.poison or batch.changes.dirty or len(batch.items) >= self.limit:
+        if (
+            stop
+            or batch.answers
+            or batch.poison
+            or batch.changes.dirty
+            or len(batch.items) >= self.search.limit
+        ):
             return True
         return (time.monotonic() - batch.started) * 1000 >= self.linger_ms
 
@@ -409,56 +462,65 @@ class Desk:
         for book in self.book.tick_books:
             for symbol, bid, time_ms in batch.changes.accepted:
                 book.add(symbol, bid, time_ms, self.book.state.symbols[symbol].digits)
-        committed = self._write(batch, state_hash)
+        committed = commit(
+            self.lease,
+            batch,
+            self.book.state,
+            published=self.publisher.published,
+            books=self.book.tick_books,
+            state_hash=state_hash,
+        )
         self.committed_at = time.monotonic()
         if batch.items:
             self.busy_at = self.committed_at
         self.draining = self.draining or committed.drain_requested
-        for item in batch.items if self.suspects else ():
-            self.suspects.discard(key_of(item))
-        self._grow(len(batch.items))
+        self.search.committed(batch.items)
         if self.seen == "0-0":
             self.seen = batch.cursor  # the first place that the stream can be held against
         events = self.events
         self._new_batch(batch.cursor, batch.offset)
-        self.publisher.batch_committed(batch, committed)
+        if self.search.ends_trial(batch.items):
+            self._tell_what_is_left_out()
+        self._safely("publish", lambda: self.publisher.batch_committed(batch, committed))
         failpoint("after_publish")
         self._tell_plugins(events)
-
-    def _write(self, batch: Batch, state_hash: str) -> Committed:
-        try:
-            return commit(
-                self.lease,
-                batch,
-                self.book.state,
-                published=self.publisher.published,
-                books=self.book.tick_books,
-                state_hash=state_hash,
-            )
-        except (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError, LookupError) as error:
-            # Whatever a row may be refused for; a broken connection or a missing table is none of it.
-            raise BatchFailed(repr(error)) from error
-
-    def _grow(self, taken: int) -> None:
-        """Double the batches, unless we are looking for the item that cannot be written."""
-        if self.careful > 0:
-            self.careful -= taken
-        else:
-            self.limit = min(self.batch_max, max(self.limit * 2, FIRST_BATCH))
-        self.limit = min(self.limit, self.batch_max)
 
     def _tell_plugins(self, events: list[Event]) -> None:
         """Show plugins what was committed; what fails there is counted in the batch that comes."""
         if events:
-            failures = self.book.engine.after_commit(events)
-            self.batch.changes.collect(failures, self.book.state.now_ms)
+            self._safely("plugin", lambda: self._after_commit(events))
+
+    def _after_commit(self, events: list[Event]) -> None:
+        seam("plugin")
+        failures = self.book.engine.after_commit(events)
+        self.batch.changes.collect(failures, self.book.state.now_ms)
+
+    def _safely(self, what: str, act: Callable[[], None]) -> None:
+        """Do something that no trade depends on: what it raises is told, and holds nothing up.
+
+        Raises:
+            whatever was raised: connection or lease are lost.
+        """
+        try:
+            act()
+        except ENDS:
+            raise
+        except BaseException:
+            if standing(self.lease) is not Standing.OURS:
+                raise
+            if self._is_due(f"told of {what}", 1.0):
+                log.exception("something beside trading failed", shard=self.shard, what=what)
+
+    def _resume(self) -> None:
+        for kind, reference, raw, error in self.publisher.resume(self.lease.conn):
+            self.batch.put_aside(kind, reference, raw, error)
 
     def _keep_alive(self) -> None:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""
         if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
             self._beat()
         if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
-            self._look_at_stream()
+            self._safely("look", self._look_at_stream)
 
     def _look_at_stream(self) -> None:
         """See whether Redis lost its data since the last look."""
@@ -489,23 +551,24 @@ class Desk:
             raise HaltTurned(level)
 
     def _show(self) -> None:
-        """Show what is due; a fault in showing is logged and holds no trade up."""
+        """Show what is due."""
         if not self._is_due("show", SHOW_EVERY_S) and not self.reader.questions:
             return
-        try:
-            if self.reader.questions and self.batch.is_empty:
-                questions, self.reader.questions = self.reader.questions, []
-                self.publisher.answer(questions)
-            self.publisher.show({"batch_limit": self.limit, "waiting_ticks": len(self.reader.buffer)})
-        except Exception:
-            log.exception("live values could not be shown", shard=self.shard)
-            self.due["show"] = time.monotonic() + 1
+        if self.reader.questions and self.batch.is_empty:
+            questions, self.reader.questions = self.reader.questions, []
+            self._safely("answer", lambda: self.publisher.answer(questions))
+        lag = {
+            "put_aside": self.search.put,
+            "batch_limit": self.search.limit,
+            "waiting_ticks": len(self.reader.buffer),
+        }
+        self._safely("show", lambda: self.publisher.show(lag))
 
     def _drain(self) -> None:
         """Write a last batch that says in which state we leave the book."""
-        self.publisher.resume(self.lease.conn)
+        self._safely("resume", self._resume)
         self._commit(state_hash=self.book.engine.state_hash())
-        self.publisher.show_last()
+        self._safely("show", self.publisher.show_last)
         log.info("drained", shard=self.shard, epoch=self.lease.epoch)
 
     def _is_due(self, name: str, every_s: float) -> bool:

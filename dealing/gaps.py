@@ -19,7 +19,7 @@ import structlog
 from dealing import bus
 from dealing.choices import GapCause
 from dealing.lease import Lease, LeaseLost
-from dealing.ticks import id_key, id_ms, newest_entry, parse
+from dealing.ticks import id_key, id_ms, newest_entry, ticks_of
 from engine.enums import BUY_TYPES, LIMIT_TYPES, Side
 from engine.state import State
 
@@ -63,7 +63,7 @@ def find(lease: Lease, row: dict[str, Any], state: State, *, limit_s: int) -> tu
     if told is None:
         return cursor, offset
     last = str(told["last-generated-id"])
-    client = bus.client()
+    client = bus.stream_client()
     if id_key(cursor) > id_key(last):
         return _pass_over(lease, GapCause.LOST, cursor, "0-0", Missed(), state)
     unread = client.xrange(bus.TICKS, f"({cursor}", "+", count=1)
@@ -73,11 +73,29 @@ def find(lease: Lease, row: dict[str, Any], state: State, *, limit_s: int) -> tu
         # Where the entry of our place is gone, others after it may be gone as well.
         cursor, offset = _pass_over(lease, GapCause.TRIMMED, cursor, "0-0", Missed(), state)
     seconds, micros = client.time()
-    lag_ms = seconds * 1000 + micros // 1000 - id_ms(unread[0][0])
+    lag_ms = seconds * 1000 + micros // 1000 - id_ms(unread[0][0].decode())
     if not limit_s or lag_ms <= limit_s * 1000:
         return cursor, offset
     missed = _sweep(client, cursor, offset)
     return _pass_over(lease, GapCause.LAG, cursor, missed.last_entry, missed, state)
+
+
+def pass_over_unseen(lease: Lease, row: dict[str, Any], *, limit_s: int) -> tuple[str, int]:
+    """Do what `find` does without looking into any entry, because looking has failed: nothing is reported.
+
+    Raises:
+        LeaseLost: somebody else has the shard.
+        redis.RedisError: Redis does not answer; the place is as it was.
+    """
+    cursor, offset = str(row["tick_cursor"]), int(row["tick_offset"])
+    told = newest_entry()
+    if told is None or not limit_s or id_key(cursor) >= id_key(told["last-generated-id"]):
+        return cursor, offset
+    last = str(told["last-generated-id"])
+    seconds, micros = bus.stream_client().time()
+    if seconds * 1000 + micros // 1000 - id_ms(cursor) <= limit_s * 1000:
+        return cursor, offset
+    return _pass_over(lease, GapCause.LAG, cursor, last, Missed(), State())
 
 
 def is_behind(told: dict[str, Any], cursor: str) -> bool:
@@ -95,7 +113,7 @@ def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
         LeaseLost: somebody else has the shard.
     """
     first = told["first-entry"]
-    if first is None or id_key(seen) == (0, 0) or id_key(str(first[0])) <= id_key(seen):
+    if first is None or id_key(seen) == (0, 0) or id_key(first) <= id_key(seen):
         return
     with lease.conn.transaction():
         cur = lease.conn.cursor()
@@ -104,8 +122,8 @@ def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
             " RETURNING seq",
             (lease.shard, lease.epoch),
         )
-        _write_row(cur, lease, GapCause.LOST, seen, str(first[0]), Missed(), [])
-    log.warning("ticks may have been lost", shard=lease.shard, since=seen, until=str(first[0]))
+        _write_row(cur, lease, GapCause.LOST, seen, first, Missed(), [])
+    log.warning("ticks may have been lost", shard=lease.shard, since=seen, until=first)
 
 
 def _sweep(client: Any, cursor: str, offset: int) -> Missed:
@@ -114,14 +132,12 @@ def _sweep(client: Any, cursor: str, offset: int) -> Missed:
     at = cursor
     while entries := client.xrange(bus.TICKS, f"({at}", "+", count=PAGE):
         for entry, fields in entries:
-            lines = fields.get("d", "").split("\n")
-            for number, raw in enumerate(lines[offset:], start=offset):
+            for tick in ticks_of(entry.decode(), fields, offset):
                 missed.ticks += 1
-                tick = parse(entry, number, number == len(lines) - 1, raw)
                 if PRICE.fullmatch(tick.bid) and PRICE.fullmatch(tick.ask):  # else it would have been refused
                     _note(missed.prices, tick.symbol, Fraction(tick.bid), Fraction(tick.ask))
             offset = 0
-            at = missed.last_entry = entry
+            at = missed.last_entry = entry.decode()
     return missed
 
 

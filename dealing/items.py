@@ -3,9 +3,10 @@
 It reads nothing and judges nothing; ticks are read by ticks.py, rows by batch.py.
 """
 
+import json
 from dataclasses import dataclass, replace
-from typing import Any
 
+from dealing.failpoints import seam
 from dealing.ticks import Tick
 from engine import commands as cmd
 from engine.enums import MARKET_TYPES, EntryType
@@ -14,22 +15,39 @@ from engine.state import State
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One journal row as the desk takes it; `age_ms` by the database's clock."""
+    """One journal row as the desk takes it; `age_ms` by the database's clock, `error` why it could not be read."""
 
     id: int
     name: str
-    payload: dict[str, Any]
+    payload: str  # JSON, not decoded yet: what it holds may be anything
     ticket: int
     smart: int
     at_ms: int | None
     age_ms: int
+    error: str = ""
+
+    @property
+    def raw(self) -> str:
+        """Return the row as it is kept where it cannot be done."""
+        return f'{{"name": {json.dumps(self.name)}, "payload": {self.payload or "null"}}}'
 
 
-Item = Tick | Asked
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is done for all accounts because time passes, and nobody asked for."""
+
+    name: str
+
+
+Item = Tick | Asked | Moment
+TIME = Moment("time")  # orders expire, requests of the queue time out
+SETTLING = Moment("settling")  # what a change of many accounts left to do
 
 
 def key_of(item: Item) -> str:
     """Return what tells an item from all others, for rows and for the list of suspects."""
+    if isinstance(item, Moment):
+        return item.name
     return f"tick {item.place}" if isinstance(item, Tick) else f"command {item.id}"
 
 
@@ -39,9 +57,10 @@ def command_of(asked: Asked, state: State, *, asked_ms: int | None) -> cmd.Comma
     A market opening waits for its group's `ttl` from `asked_ms` on, where that is known.
 
     Raises:
-        KeyError, TypeError, ValueError: the row holds no command.
+        KeyError, TypeError, ValueError, RecursionError: the row holds no command.
     """
-    payload = asked.payload
+    seam("make", (key_of(asked),))
+    payload = json.loads(asked.payload)
     if asked.name == cmd.PlaceSmart.__name__:
         payload = {**payload, "smart": asked.smart}  # its number is reserved by the row, not asked for
     command = cmd.from_json(asked.name, payload)

@@ -18,6 +18,8 @@ import structlog
 from dealing import bus, payloads
 from dealing.batch import Answer, Batch, Committed, answer_json
 from dealing.book import Book
+from dealing.choices import ItemKind
+from dealing.failpoints import seam
 
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
@@ -28,7 +30,12 @@ SLICE_EVERY_S = 0.1
 SLICE_MAX = 200  # accounts shown in one slice, so that showing never holds trading up
 HEALTH_EVERY_S = 1.0
 RESUME_ROWS = 1000
+PUBLISH_TRIES = 3  # times that a row of the outbox may fail alone while Redis answers
+ENDS = (KeyboardInterrupt, SystemExit)
+#: Kind, reference, raw form and reason of a row that is put aside.
+Aside = tuple[ItemKind, str, str, str]
 DONE_KEPT_S = 30
+QUESTION_LOGINS = 1000
 
 
 class Publisher:
@@ -50,6 +57,8 @@ class Publisher:
         self._round: list[int] = []
         self._started = time.monotonic()
         self._ticks = 0
+        self._rows = RESUME_ROWS  # read from the outbox at once; fewer while one is looked for that fails
+        self._failures = 0  # of the outbox's next row alone, while Redis answers
 
     # After a commit
 
@@ -64,11 +73,20 @@ class Publisher:
         self._quotes.update(changes.quotes)
         self._moved.update(changes.quotes)
         self._touched.update(changes.accounts)
-        if self._is_down():
-            self._behind = self._behind or bool(committed.outbox_id)
-            return
+        behind, self._behind = self._behind, True  # whatever is raised here, the outbox is read again
+        if not self._is_down() and self._send(self._told(batch, behind=behind)):
+            self._behind = behind
+            if committed.outbox_id and not behind:
+                self.published = committed.outbox_id
+        else:
+            self._behind = behind or bool(committed.outbox_id)
+
+    def _told(self, batch: Batch, *, behind: bool) -> Any:
+        """Return what is to be sent of a batch; its events only where none before them wait."""
+        changes = batch.changes
         pipe = bus.client().pipeline(transaction=False)
-        if not self._behind:
+        if not behind:
+            seam("publish")
             for row in changes.outbox:
                 event = {"login": row.login, "seq": row.seq, "kind": row.kind,
                          "time_ms": row.time_ms, "data": row.data}  # fmt: skip
@@ -78,11 +96,7 @@ class Publisher:
             pipe.xadd(bus.wake_key(shard), {"w": "1"}, maxlen=100, approximate=True)
         if self.counts and batch.ticks:
             pipe.hset(bus.ticks_key(self.shard), mapping=self.counts)
-        if self._send(pipe):
-            if committed.outbox_id and not self._behind:
-                self.published = committed.outbox_id
-        else:
-            self._behind = self._behind or bool(committed.outbox_id)
+        return pipe
 
     def _hand_over(self, pipe: Any, answers: list[Answer]) -> None:
         for answer in answers:
@@ -91,22 +105,62 @@ class Publisher:
             pipe.lpush(key, json.dumps(told))
             pipe.expire(key, DONE_KEPT_S)
 
-    def resume(self, conn: "psycopg.Connection[Any]") -> None:
-        """Publish what the outbox holds beyond the last published row, after a start or an outage of Redis."""
+    def resume(self, conn: "psycopg.Connection[Any]") -> list[Aside]:
+        """Publish what the outbox holds beyond the last published row, after a start or an outage of Redis.
+
+        Return the rows that cannot be published: they are passed over, and the caller puts them aside in the
+        transaction that writes how far publishing has come.
+        """
+        aside: list[Aside] = []
         if not self._behind or self._is_down():
-            return
+            return aside
         rows = conn.execute(
-            "SELECT id, login, seq, kind, time_ms, data FROM dealing_outbox WHERE shard = %s AND id > %s"
+            "SELECT id, login, seq, kind, time_ms, data::text FROM dealing_outbox WHERE shard = %s AND id > %s"
             " ORDER BY id LIMIT %s",
-            (self.shard, self.published, RESUME_ROWS),
+            (self.shard, self.published, self._rows),
         ).fetchall()
+        try:
+            seam("resume")
+            sent = self._publish(rows)
+        except ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - which row it is, is found by trying
+            log.error("rows of the outbox cannot be published", rows=len(rows), error=repr(error))
+            sent = False
+            if not rows:
+                return aside
+            reason = repr(error)
+        else:
+            reason = "Redis ends the connection over it"
+        if sent:
+            if rows:
+                self.published = rows[-1][0]
+            self._behind = len(rows) == self._rows
+            self._rows, self._failures = min(RESUME_ROWS, self._rows * 2), 0
+        elif self._redis_answers():
+            self._down_until = 0.0
+            self._rows = max(1, len(rows) // 2)
+            self._failures += len(rows) == 1
+            if self._failures >= PUBLISH_TRIES:
+                number, *_, data = rows[0]
+                log.error("a row of the outbox is put aside", row=number, error=reason)
+                aside.append((ItemKind.PUBLICATION, f"outbox {number}", data, reason))
+                self.published, self._failures = number, 0
+        return aside
+
+    def _publish(self, rows: list[tuple[Any, ...]]) -> bool:
+        """Send rows of the outbox; return whether Redis took them."""
         pipe = bus.client().pipeline(transaction=False)
         for _, login, seq, kind, time_ms, data in rows:
-            event = {"login": login, "seq": seq, "kind": kind, "time_ms": time_ms, "data": data}
+            event = {"login": login, "seq": seq, "kind": kind, "time_ms": time_ms, "data": json.loads(data)}
             pipe.publish(bus.channel(bus.EVENTS), json.dumps(event))
-        if rows and self._send(pipe):
-            self.published = rows[-1][0]
-        self._behind = len(rows) == RESUME_ROWS or self._is_down()
+        return not len(pipe) or self._send(pipe)
+
+    def _redis_answers(self) -> bool:
+        try:
+            return bool(bus.client().ping())
+        except redis.RedisError:
+            return False
 
     # Between batches
 
@@ -125,6 +179,7 @@ class Publisher:
         for name, every_s, show in due:
             if self._due.get(name, 0.0) <= now:
                 self._due[name] = now + every_s
+                seam("show")
                 show(pipe)
         if self._due.get("live", 0.0) <= now and (self._moved or self._touched):
             self._due["live"] = now + LIVE_EVERY_S
@@ -156,9 +211,9 @@ class Publisher:
             return
         shown = {}
         for text in watched:
-            login = int(text)
-            if login in self.book.state.accounts:
-                shown[str(login)] = account_live(self.book, login)
+            login = int(text) if text.isdecimal() and len(text) < 20 else 0
+            if login in self.book.state.accounts and (live := self._live(login)) is not None:
+                shown[str(login)] = live
         if shown:
             pipe.publish(bus.channel(bus.LIVE), json.dumps({"accounts": shown}))
 
@@ -177,8 +232,9 @@ class Publisher:
         mapping = {}
         for _ in range(min(share, len(self._round))):
             login = self._round.pop()
-            view = {**self.book.engine.account_view(login), "time_ms": self.book.state.now_ms}
-            mapping[str(login)] = json.dumps(view)
+            view = self._viewed(login, self.book.engine.account_view)
+            if view is not None:
+                mapping[str(login)] = json.dumps({**view, "time_ms": self.book.state.now_ms})
         if mapping:
             pipe.hset(bus.ACCOUNTS, mapping=mapping)
 
@@ -219,15 +275,29 @@ class Publisher:
                 asked = json.loads(text)
                 logins = [int(login) for login in asked["logins"]]
                 reply = str(asked["reply"])
-            except (ValueError, KeyError, TypeError) as error:
-                log.warning("a question that cannot be read", text=text[:200], error=str(error))
+            except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+                log.warning("a question that cannot be read", text=text[:200], error=repr(error))
                 continue
             known = self.book.state.accounts
-            told = {str(login): account_live(self.book, login) for login in logins if login in known}
+            lives = {login: self._live(login) for login in logins[:QUESTION_LOGINS] if login in known}
+            told = {str(login): live for login, live in lives.items() if live is not None}
             pipe.lpush(reply, json.dumps({"accounts": told}))
             pipe.expire(reply, DONE_KEPT_S)
         if len(pipe):
             self._send(pipe)
+
+    def _live(self, login: int) -> dict[str, Any] | None:
+        return self._viewed(login, lambda number: account_live(self.book, number))
+
+    def _viewed(self, login: int, view: Callable[[int], dict[str, Any]]) -> dict[str, Any] | None:
+        """Return what is shown of an account; None where that raises: the others are shown all the same."""
+        try:
+            return view(login)
+        except ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this account's
+            log.error("an account cannot be shown", login=login, error=repr(error))
+            return None
 
     # Redis may be away
 

@@ -2,12 +2,14 @@
 
 One blocking read waits for ticks and wake-ups together. An entry holds one or more lines; the place is the last
 entry wholly consumed and the number of lines consumed of the entry after it, so a batch may end inside an entry.
-Promises: every line is handed out once, in order; without Redis it waits and hands out nothing.
-It judges no price; a line that is no tick at all is handed out as malformed.
+Promises: every line is handed out once, in order; without Redis it waits and hands out nothing; whatever bytes an
+entry holds, it is handed out, as malformed where it is no tick, and what comes after it is read; one entry costs no
+more memory than `MAX_ENTRY_BYTES` of lines. It judges no price.
 """
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +17,26 @@ import redis
 import structlog
 
 from dealing import bus
+from dealing.failpoints import seam
 
 log = structlog.get_logger(__name__)
 READ_ENTRIES = 256
 RETRY_S = 0.5
 RETRY_STALLED_S = 2.0  # after having waited in vain: most of the time is for commands
+MAX_ENTRY_BYTES = 1_048_576  # one that is longer is no entry of ticks
+MAX_ENTRY_LINES = 20_000
+MAX_LINE_BYTES = 200  # a symbol, two numbers of at most 25 digits a side, and a time
+MAX_TIME_MS = 253_370_764_800_000 - 1  # the last of 31 December 9998: a row can hold it in every time zone
+RAW_KEPT = 2_000  # characters of a malformed line that are kept
+DEAF_S = 5.0
+READ_AGAIN = 3  # times that reading one entry may fail before the entry is passed over
+#: The number of the first entry after a place, without what it holds.
+_NEXT_ID = "local r = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', 1) return r[1] and r[1][1]"
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One line of the stream; `time_ms` is -1 where the line is no tick."""
+    """One line of the stream; `time_ms` is -1 where the line is no tick, `error` why it could not be read."""
 
     entry: str
     line: int  # from 0
@@ -34,6 +46,7 @@ class Tick:
     bid: str = ""
     ask: str = ""
     time_ms: int = -1
+    error: str = ""
 
     @property
     def place(self) -> str:
@@ -41,12 +54,53 @@ class Tick:
         return f"{self.entry}:{self.line}"
 
 
-def parse(entry: str, line: int, is_last: bool, raw: str) -> Tick:
-    """Return the tick of a line `SYMBOL,BID,ASK,TIME_MS`."""
-    parts = raw.split(",")
-    if len(parts) != 4 or not (parts[3].isascii() and parts[3].isdigit()) or len(parts[3]) > 15:
-        return Tick(entry, line, is_last, raw)
-    return Tick(entry, line, is_last, raw, parts[0], parts[1], parts[2], int(parts[3]))
+def shown(raw: bytes) -> str:
+    """Return bytes as text that can be kept: what is no UTF-8 is written as \\xff, and a long one is cut."""
+    return raw[:RAW_KEPT].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+def parse(entry: str, line: int, is_last: bool, raw: bytes | str) -> Tick:
+    """Return the tick of a line `SYMBOL,BID,ASK,TIME_MS`, a malformed one where it is something else."""
+    line_bytes = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+    try:
+        text = line_bytes.decode("utf-8") if len(line_bytes) <= MAX_LINE_BYTES else ""
+    except UnicodeDecodeError:
+        text = ""
+    parts = text.split(",")
+    if (
+        len(parts) != 4
+        or not (parts[3].isascii() and parts[3].isdigit())
+        or len(parts[3]) > 15
+        or int(parts[3]) > MAX_TIME_MS
+        or "\0" in text
+    ):
+        return Tick(entry, line, is_last, shown(line_bytes))
+    return Tick(entry, line, is_last, text, parts[0], parts[1], parts[2], int(parts[3]))
+
+
+def lines_of(fields: Any) -> list[bytes]:
+    """Return the lines of an entry as it came from Redis in bytes; one that holds no lines is one bad line."""
+    if not isinstance(fields, dict):  # an entry that was deleted while it was read
+        return [b""]
+    found = fields.get(b"d", b"")
+    if len(found) > MAX_ENTRY_BYTES or found.count(b"\n") >= MAX_ENTRY_LINES:
+        return [found[:RAW_KEPT]]
+    return list(found.split(b"\n"))
+
+
+def ticks_of(entry: str, fields: Any, first: int = 0) -> Iterator[Tick]:
+    """Yield the ticks of an entry from a line on; whatever reading a line raises makes that line malformed."""
+    lines = lines_of(fields)
+    last = len(lines) - 1
+    for number in range(min(first, len(lines)), len(lines)):
+        try:
+            seam("decode", (f"tick {entry}:{number}",))
+            tick = parse(entry, number, number == last, lines[number])
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the line is kept and the next one read
+            tick = Tick(entry, number, number == last, shown(lines[number]), error=repr(error))
+        yield tick
 
 
 class TickReader:
@@ -60,6 +114,9 @@ class TickReader:
         self._skip = offset
         self._wake_from = "$"
         self._down_until = 0.0
+        self._deaf_until = 0.0  # until when wake-ups are left out
+        self._count = READ_ENTRIES
+        self._failures = 0
 
     @property
     def is_down(self) -> bool:
@@ -71,55 +128,115 @@ class TickReader:
         if self.is_down:
             time.sleep(block_ms / 1000)
             return False
-        streams: dict[str, str] = {bus.wake_key(self.shard): self._wake_from}
+        streams: dict[str, str] = {}
+        if time.monotonic() >= self._deaf_until:
+            streams[bus.wake_key(self.shard)] = self._wake_from
         if not self.buffer:
             streams[bus.TICKS] = self._read_to
-        try:
-            found = bus.client().xread(streams, count=READ_ENTRIES, block=max(block_ms, 1))
-        except redis.RedisError as error:
-            log.warning("the stream does not answer", error=str(error))
-            pause_s = RETRY_STALLED_S if isinstance(error, redis.TimeoutError) else RETRY_S
-            self._down_until = time.monotonic() + pause_s
+        if not streams:
+            time.sleep(block_ms / 1000)
             return False
+        try:
+            seam("read")
+            found = bus.stream_client().xread(streams, count=self._count, block=max(block_ms, 1))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - what an entry makes the driver raise is not known before
+            self._could_not_read(error)
+            return False
+        self._failures, self._count = 0, READ_ENTRIES
         if self._wake_from == "$":
             self._wake_from = "0-0"  # what came before the first read belongs to the journal's poll
         woken = False
-        for key, entries in found:
-            if key == bus.TICKS:
+        for key, entries in found or ():
+            if key.decode() == bus.TICKS:
                 self._take_ticks(entries)
             else:
                 self._take_wakes(entries)
                 woken = True
         return woken
 
-    def _take_wakes(self, entries: list[tuple[str, dict[str, str]]]) -> None:
-        for entry, fields in entries:
-            self._wake_from = entry
-            if "q" in fields:
-                self.questions.append(fields["q"])
+    def _could_not_read(self, error: BaseException) -> None:
+        """Wait for a Redis that is away; read one by one where an entry may be the reason, and pass it over."""
+        log.warning("the stream does not answer", shard=self.shard, error=repr(error))
+        self._failures += 1
+        self._count = 1
+        if not self._redis_answers():
+            stalled = isinstance(error, redis.TimeoutError)
+            self._down_until = time.monotonic() + (RETRY_STALLED_S if stalled else RETRY_S)
+            return
+        if self._failures < READ_AGAIN:
+            return
+        self._failures = 0
+        if self._reads_ticks():
+            # It lies in the wake-ups: they are left out for a while, the desk polls the journal by itself.
+            self._wake_from, self._deaf_until = "$", time.monotonic() + DEAF_S
+            return
+        entry = self._next_entry()
+        if not entry or self.buffer:
+            self._down_until = time.monotonic() + RETRY_S
+            return
+        log.error("an entry of the stream cannot be read", shard=self.shard, entry=entry, error=repr(error))
+        self._read_to, self._skip = entry, 0
+        self.buffer.append(Tick(entry, 0, True, "(it could not be read)", error=repr(error)))
 
-    def _take_ticks(self, entries: list[tuple[str, dict[str, str]]]) -> None:
+    def _redis_answers(self) -> bool:
+        try:
+            return bool(bus.stream_client().ping())
+        except redis.RedisError:
+            return False
+
+    def _reads_ticks(self) -> bool:
+        """Return whether the next entry of ticks alone can be read."""
+        try:
+            bus.stream_client().xrange(bus.TICKS, f"({self._read_to}", "+", count=1)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `poll`
+            log.warning("the next entry cannot be read", shard=self.shard, error=repr(error))
+            return False
+        return True
+
+    def _next_entry(self) -> str:
+        """Return the number of the first entry that was not read, "" where there is none."""
+        try:
+            found = bus.stream_client().eval(_NEXT_ID, 1, bus.TICKS, f"({self._read_to}")
+        except redis.RedisError:
+            return ""
+        return found.decode() if found else ""
+
+    def _take_wakes(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry, fields in entries:
-            self._read_to = entry
-            lines = fields.get("d", "").split("\n")
+            self._wake_from = entry.decode()
+            question = fields.get(b"q") if fields else None
+            if question is not None and len(question) <= MAX_ENTRY_BYTES:
+                self.questions.append(question.decode("utf-8", "replace"))
+
+    def _take_ticks(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        for number, fields in entries:
+            self._read_to = entry = number.decode()
             first, self._skip = self._skip, 0
-            last = len(lines) - 1
-            for number in range(min(first, len(lines)), len(lines)):
-                self.buffer.append(parse(entry, number, number == last, lines[number]))
+            self.buffer.extend(ticks_of(entry, fields, first))
 
 
 def newest_entry() -> dict[str, Any] | None:
-    """Return what Redis says of the stream: first and last entry, length; None when it is not there.
+    """Return what Redis says of the stream: `last-generated-id`, `first-entry` (its number, None for none).
+
+    None when the stream is not there.
 
     Raises:
         redis.RedisError: Redis does not answer.
     """
-    client = bus.client()
+    client = bus.stream_client()
     try:
         told: dict[str, Any] = client.xinfo_stream(bus.TICKS)
     except redis.ResponseError:
         return None
-    return told
+    first = told["first-entry"]
+    return {
+        "last-generated-id": told["last-generated-id"].decode(),
+        "first-entry": first[0].decode() if first else None,
+    }
 
 
 def id_ms(entry: str) -> int:

@@ -17,10 +17,11 @@ from engine import commands as c
 from engine import pipeline, plans
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import OrderReason, OrderStatus, PositionStatus, Refusal
+from engine.enums import OrderReason, Refusal
 from engine.events import CommandDone, Event, TickAccepted, TickRefused
 from engine.handlers import back_office, closing, dealers, gate, orders, smart
 from engine.hooks import Plugin, Registration
+from engine.invariants import InvariantError, faults
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_request
 from engine.rates import close_price, group_quote
@@ -53,10 +54,6 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
 }
 
 _TRANSIENT = frozenset({"gen", "last_rate", "mark_seq", "modified_ms"})
-
-
-class InvariantError(AssertionError):
-    """The book is wrong; a wrong book is worse than no book."""
 
 
 class Engine:
@@ -162,35 +159,8 @@ class Engine:
         Raises:
             InvariantError: the first thing found wrong.
         """
-        state = self.state
-        for position in state.positions.values():
-            name = f"position {position.ticket}"
-            _must(
-                position.volume > 0 and position.status is PositionStatus.OPEN,
-                f"{name} is open without volume",
-            )
-            _must(position.login in state.accounts, f"{name} has no account")
-            _must(position.symbol in state.symbols, f"{name} has no symbol")
-            if position.smart:
-                plan = state.smarts.get(position.smart)
-                owned = plan is not None and plan.position == position.ticket
-                _must(owned, f"{name} is owned by smart order {position.smart}, which does not know it")
-        for login, book in state.books.items():
-            if book.positions and state.is_netting(login):
-                names = [p.symbol for p in book.positions.values()]
-                _must(
-                    len(names) == len(set(names)), f"netting account {login} has two positions of one symbol"
-                )
-        for order in state.orders.values():
-            _must(order.status is OrderStatus.PENDING, f"order {order.ticket} is live but {order.status}")
-        for plan in state.smarts.values():
-            owned_by = state.positions.get(plan.position)
-            if plan.position:
-                _must(owned_by is not None, f"smart order {plan.id} lost its position")
-                fits = owned_by is not None and plan.remaining <= owned_by.volume
-                _must(fits, f"smart order {plan.id} would close more than its position has")
-            open_volume = plans.open_levels_volume(plan)
-            _must(open_volume <= plan.remaining, f"smart order {plan.id} has levels above what remains")
+        for _login, what in faults(self.state):
+            raise InvariantError(what)
 
     def state_hash(self) -> str:
         """Return a digest of all trading state, equal for equal states whatever their history in memory."""
@@ -271,11 +241,6 @@ class Engine:
             "high_water_mark": None if mark is None or plan.callback is None else to_text(mark, plan.digits),
             "open_profit": to_text(profit, digits),
         }
-
-
-def _must(holds: bool, what: str) -> None:
-    if not holds:
-        raise InvariantError(what)
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class State:
     next_order: int = 1
     next_deal: int = 1
     next_request: int = 1
+    unloaded: dict[int, str] = field(default_factory=dict)  # accounts left out because of their rows, and why
+    unloaded_settings: dict[tuple[str, str], str] = field(default_factory=dict)  # by kind and key, and why
     books: dict[int, Book] = field(default_factory=dict)
     pairs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     terms: dict[tuple[str, str], Terms] = field(default_factory=dict)

@@ -8,7 +8,8 @@ Times are those of the ticks, in milliseconds UTC; a candle is named by its star
 
 from dataclasses import dataclass
 
-from dealing.columns import Cursor, Inexact, Table, decimal_text, moment, ms_of, units_of
+from dealing.columns import Cursor, Table, decimal_text, moment, ms_of, units_of
+from dealing.loading import fetch_each
 
 MINUTE_MS = 60_000
 INTERVALS = {
@@ -151,12 +152,12 @@ class CandleBook:
             "AND c.interval = i.interval ORDER BY c.time DESC LIMIT 1) c",
             (list(digits), list(INTERVALS)),
         )
-        for symbol, interval, time, *prices, ticks in cursor.fetchall():
+        for symbol, interval, time, *prices, ticks in fetch_each(cursor)[0]:
             try:
                 first, high, low, last = (units_of(price, digits[symbol]) for price in prices)
-            except Inexact:
-                continue  # of the time when the symbol had more digits: it stays as it is
-            candle = Candle(ms_of(time), first, high, low, last, ticks)
+                candle = Candle(ms_of(time), first, high, low, last, ticks)
+            except (ValueError, OverflowError, TypeError):
+                continue  # of the time when the symbol had more digits, or no candle at all: it stays as it is
             if interval == "1m":
                 self._minutes[symbol] = candle
                 self._digits[symbol] = digits[symbol]

@@ -7,23 +7,25 @@ shard whose smart orders need them. Only the desk calls it.
 
 from typing import Any
 
+import structlog
+
 from dealing.columns import (
     Cursor,
-    Inexact,
     Table,
     decimal_text,
     json_of,
     json_text,
     moment,
     ms_of,
-    read_all,
     units_of,
     update_row,
 )
+from dealing.loading import fetch_each, load_settings, make_each
 from engine.records import Quote
 from engine.state import Extremes
 from markets.models import SYMBOL_DECIMALS, SYMBOL_PLAIN, Symbol
 
+log = structlog.get_logger(__name__)
 QUOTES = Table(
     "markets_quote",
     ("symbol",),
@@ -40,22 +42,30 @@ EXTREMES = Table(
 def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
     """Read all symbols in list order, their last quotes, and this shard's extremes into `state`.
 
-    Raises:
-        SettingError: a symbol's row holds what the engine cannot take.
+    A symbol that cannot be loaded is noted there; a quote that cannot waits for the symbol's next tick.
     """
-    for index, row in enumerate(read_all(cursor, Symbol, "position, name")):
-        state.symbols[row.name] = row.to_engine(index=index)
+    listed = load_settings(cursor, state, Symbol, key="name", kind="symbol", order_by="position, name")
+    index_of = {row.name: index for index, row in enumerate(listed)}
+
+    def take(row: Symbol) -> None:
+        state.symbols[row.name] = row.to_engine(index=index_of[row.name])
+
+    make_each(state, "symbol", listed, lambda row: str(row.name), take)
     names = ", ".join(QUOTES.columns)
     cursor.execute(f"SELECT {names} FROM markets_quote ORDER BY symbol")
-    for row in cursor.fetchall():
+    for row in fetch_each(cursor)[0]:
         symbol = state.symbols.get(row[0])
         quote = symbol and quote_of(row, symbol.digits)
         if quote:
             state.quotes[row[0]] = quote
     cursor.execute("SELECT symbol, data FROM markets_extremes WHERE shard = %s ORDER BY symbol", (shard,))
-    for name, data in cursor.fetchall():
+    for name, data in fetch_each(cursor)[0]:
         if name in state.symbols:
-            state.extremes[name] = Extremes.from_json(json_of(data))
+            try:
+                state.extremes[name] = Extremes.from_json(json_of(data))
+            except (ValueError, TypeError, LookupError) as error:
+                # Trailing stops of this symbol go on from the marks that their plans hold.
+                log.error("the extremes of a symbol cannot be loaded", symbol=name, error=repr(error))
 
 
 def record(cursor: Cursor, changes: Any) -> None:
@@ -147,10 +157,12 @@ def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:
 def quote_of(row: Any, digits: int) -> Quote | None:
     """Return the quote of a row in the order of `QUOTES.columns`, in points of `digits` decimals.
 
-    None where the symbol has fewer digits now than the quote needs: it waits for its next tick.
+    None where the symbol has fewer digits now than the quote needs, or the row holds no price: it waits for its
+    next tick.
     """
     _symbol, bid, ask, time, seq, deviating, _digits = row
     try:
         return Quote(units_of(bid, digits), units_of(ask, digits), ms_of(time), seq, deviating)
-    except Inexact:
+    except (ValueError, OverflowError, TypeError) as error:  # Inexact among them; NaN, an endless number
+        log.warning("a quote is left out", symbol=_symbol, error=repr(error))
         return None

@@ -26,6 +26,7 @@ from dealing.columns import (
     units_of,
     volume_text,
 )
+from dealing.loading import load_each
 from engine.enums import (
     EntryType,
     LevelStatus,
@@ -89,35 +90,49 @@ REQUESTS = Table(
         "is_open": "bool", "outcome": "text",
     },
 )  # fmt: skip
+#: Levels with what their plan says of whose they are.
+_LEVELS_OF = "(SELECT s.login, s.state, l.* FROM orders_smartlevel l JOIN orders_smartorder s ON s.id = l.smart_id) AS levels"
 LIVE_STATES = [SmartState.PENDING.value, SmartState.ACTIVE.value, SmartState.PARTIALLY_CLOSED.value]
 
 
 def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
-    """Read pending orders, live smart orders and the open queue of this shard's accounts into `state`.
+    """Read pending orders, live smart orders and the open queue of this shard's accounts into `state`."""
+    own, mine = "login %% %s = %s", (shards, shard)
 
-    Raises:
-        Inexact: a number does not fit its digits.
-    """
-    mine = (shards, shard)
-    cursor.execute(
-        f"{_select(ORDERS)} WHERE status = 'pending' AND login %% %s = %s ORDER BY ticket",
-        mine,
-    )
-    for row in cursor.fetchall():
+    def take_order(row: Any) -> None:
         order = order_of(row)
         state.orders[order.ticket] = order
-    cursor.execute(
-        f"{_select(SMARTS)} WHERE state = ANY(%s) AND login %% %s = %s ORDER BY id", (LIVE_STATES, *mine)
-    )
-    found = {row[0]: smart_of(row) for row in cursor.fetchall()}
-    cursor.execute(f"{_select(LEVELS)} WHERE smart_id = ANY(%s) ORDER BY smart_id, number", (list(found),))
-    for smart_id, *row in cursor.fetchall():
-        found[smart_id].levels.append(level_of(row, found[smart_id].digits))
-    state.smarts.update(found)
-    cursor.execute(f"{_select(REQUESTS)} WHERE is_open AND login %% %s = %s ORDER BY id", mine)
-    for row in cursor.fetchall():
+
+    def take_smart(row: Any) -> None:
+        smart = smart_of(row)
+        state.smarts[smart.id] = smart
+
+    def take_level(row: Any) -> None:
+        _login, smart_id, *level = row
+        smart = state.smarts.get(smart_id)
+        if smart is not None:
+            smart.levels.append(level_of(level, smart.digits))
+
+    def take_request(row: Any) -> None:
         request = request_of(row)
         state.requests[request.id] = request
+
+    load_each(
+        cursor, state, table=ORDERS.name, columns=list(ORDERS.columns), order_by="ticket", take=take_order,
+        where=f"status = 'pending' AND {own}", params=mine,
+    )  # fmt: skip
+    load_each(
+        cursor, state, table=SMARTS.name, columns=list(SMARTS.columns), order_by="id", take=take_smart,
+        where=f"state = ANY(%s) AND {own}", params=(LIVE_STATES, *mine),
+    )  # fmt: skip
+    load_each(
+        cursor, state, table=_LEVELS_OF, columns=("login", *LEVELS.columns), order_by="smart_id, number",
+        take=take_level, where=f"state = ANY(%s) AND {own}", params=(LIVE_STATES, *mine),
+    )  # fmt: skip
+    load_each(
+        cursor, state, table=REQUESTS.name, columns=list(REQUESTS.columns), order_by="id", take=take_request,
+        where=f"is_open AND {own}", params=mine,
+    )  # fmt: skip
 
 
 def record(cursor: Cursor, changes: Any) -> None:
@@ -147,11 +162,6 @@ def record(cursor: Cursor, changes: Any) -> None:
             for change in (changes.requests[key] for key in sorted(changes.requests))
         ],
     )
-
-
-def _select(table: Table) -> str:
-    names = ", ".join(f'"{column}"' for column in table.columns)
-    return f'SELECT {names} FROM "{table.name}"'
 
 
 def order_row(o: Order) -> tuple[Any, ...]:

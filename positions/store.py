@@ -26,6 +26,7 @@ from dealing.columns import (
     units_of,
     volume_text,
 )
+from dealing.loading import load_each
 from engine.enums import Direction, OrderReason, PositionStatus, Side
 from engine.records import Deal, Position
 from engine.settings import currency_digits
@@ -61,20 +62,18 @@ DEALS = Table(
 
 
 def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
-    """Read the open positions of this shard's accounts into `state`; their accounts are there already.
+    """Read the open positions of this shard's accounts into `state`; their accounts are there already."""
 
-    Raises:
-        Inexact: a number does not fit its digits.
-    """
-    names = ", ".join(f'"{column}"' for column in POSITIONS.columns)
-    cursor.execute(
-        f"SELECT {names} FROM positions_position WHERE status = 'open' AND login %% %s = %s ORDER BY ticket",
-        (shards, shard),
-    )
-    for row in cursor.fetchall():
-        money = currency_digits(state.accounts[row[1]].currency)
-        position = position_of(row, money)
+    def take(row: Any) -> None:
+        if row[1] in state.unloaded:
+            return
+        position = position_of(row, currency_digits(state.accounts[row[1]].currency))
         state.positions[position.ticket] = position
+
+    load_each(
+        cursor, state, table=POSITIONS.name, columns=list(POSITIONS.columns), order_by="ticket", take=take,
+        where="status = 'open' AND login %% %s = %s", params=(shards, shard),
+    )  # fmt: skip
 
 
 def record(cursor: Cursor, changes: Any) -> None:

@@ -103,7 +103,7 @@ class Scratch:
         connection.settings_dict["NAME"] = self.name
         settings.REDIS_URL = self.redis_url
         settings.DESK_SHARDS = self.shards
-        bus.client.cache_clear()
+        bus.forget_clients()
         call_command("migrate", verbosity=0, interactive=False)
         with connection.cursor() as cursor:
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

@@ -12,6 +12,7 @@ from accounts import models, setup, store
 from engine.enums import LedgerKind
 from engine.records import Account, LedgerEntry
 from engine.settings import Group, SettingError, currency_digits
+from engine.state import State
 
 pytestmark = pytest.mark.django_db
 
@@ -66,9 +67,9 @@ def stored(*accounts: Account, ledger: tuple[LedgerEntry, ...] = ()) -> None:
         store.record(cursor, SimpleNamespace(accounts={a.login: a for a in accounts}, ledger=list(ledger)))
 
 
-def loaded(shard: int = 0, shards: int = 1) -> SimpleNamespace:
+def loaded(shard: int = 0, shards: int = 1) -> State:
     """Return what a desk of that shard reads."""
-    state = SimpleNamespace(groups={}, accounts={})
+    state = State()
     with connection.cursor() as cursor:
         store.load(cursor, state, shard=shard, shards=shards)
     return state

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.records import Quote
 from engine.settings import SettingError, Symbol
+from engine.state import State
 from markets import models, setup, store
 
 pytestmark = pytest.mark.django_db
@@ -30,9 +31,9 @@ FUTURE = {
 }  # fmt: skip
 
 
-def loaded(shard: int = 0) -> SimpleNamespace:
+def loaded(shard: int = 0) -> State:
     """Return what a desk of that shard reads."""
-    state = SimpleNamespace(symbols={}, quotes={}, extremes={})
+    state = State()
     with connection.cursor() as cursor:
         store.load(cursor, state, shard=shard, shards=2)
     return state

@@ -21,6 +21,7 @@ from engine.enums import (
 )
 from engine.events import RequestChanged, SmartChanged
 from engine.records import Level, Order, Request, SmartOrder
+from engine.state import State
 from orders import models, store
 
 pytestmark = pytest.mark.django_db
@@ -165,9 +166,9 @@ def stored(*records: object) -> None:
         store.record(cursor, changes_of(*records))
 
 
-def loaded(shard: int = 0, shards: int = 1) -> SimpleNamespace:
+def loaded(shard: int = 0, shards: int = 1) -> State:
     """Return what a desk of that shard reads."""
-    state = SimpleNamespace(orders={}, smarts={}, requests={})
+    state = State()
     with connection.cursor() as cursor:
         store.load(cursor, state, shard=shard, shards=shards)
     return state

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.enums import Direction, OrderReason, PositionStatus, Side
 from engine.records import Account, Deal, Position
+from engine.state import State
 from positions import models, store
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +109,7 @@ def changes_of(*records: object, currency: str = "USD") -> SimpleNamespace:
 
 def loaded(login: int, currency: str) -> dict[int, Position]:
     """Return what a desk with that account reads."""
-    state = SimpleNamespace(positions={}, accounts={login: Account(login, "g", currency)})
+    state = State(accounts={login: Account(login, "g", currency)})
     with connection.cursor() as cursor:
         store.load(cursor, state, shard=0, shards=1)
     return state.positions

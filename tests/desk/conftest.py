@@ -103,7 +103,7 @@ class World:
 @pytest.fixture
 def world(stack_env: dict[str, str], redis_db: redis.Redis, tmp_path: Path) -> Iterator[World]:
     """Return a market with two symbols and three accounts, without a desk."""
-    bus.client.cache_clear()
+    bus.forget_clients()
     put_symbols([{"name": "EURUSD"}, {"name": "GBPUSD"}])
     put_groups(
         [{"name": "retail"}, {"name": "agents", "agent_commission": {"kind": "per_lot", "amount": "5"}}]

@@ -117,7 +117,7 @@ class World:
         connection.settings_dict.update(connections.databases["default"])
         settings.REDIS_URL = self.redis.url
         settings.DESK_SHARDS = 1
-        bus.client.cache_clear()
+        bus.forget_clients()
 
     @property
     def environment(self) -> dict[str, str]:
