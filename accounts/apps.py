@@ -12,9 +12,15 @@ class AccountsConfig(AppConfig):
         """Announce the store, the check of balances, and the settings of groups and accounts to the desk."""
         # The models behind them can be imported only once the applications are loaded.
         from accounts import store  # noqa: PLC0415
-        from dealing.registry import register_check, register_settings, register_store  # noqa: PLC0415
+        from dealing.registry import (  # noqa: PLC0415
+            register_check,
+            register_freezer,
+            register_settings,
+            register_store,
+        )
 
         register_store("accounts", store)
         register_settings("group", store.group_values)
         register_settings("account", store.account_values)
         register_check(store.disagreements)
+        register_freezer(store.freeze)

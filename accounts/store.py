@@ -11,6 +11,7 @@ from accounts.models import Account as AccountRow
 from dealing.columns import Cursor, Table, decimal_text, moment, units_of, update_row
 from dealing.loading import load_each, load_settings, make_each
 from engine.changes import TERMS
+from engine.enums import HaltLevel
 from engine.records import Account, LedgerEntry
 from engine.settings import currency_digits
 
@@ -178,6 +179,14 @@ def disagreements(cursor: Cursor, shard: int, shards: int) -> dict[int, str]:
         f"{balance_after or 0}, {credit_after or 0} at entry {last or 0}"
         for login, balance, credit, seq, balance_after, credit_after, last in cursor.fetchall()
     }
+
+
+def freeze(cursor: Cursor, logins: list[int]) -> None:
+    """Mark accounts that the desk had to leave out as halted: a manager looks at them and lets them go."""
+    cursor.execute(
+        "UPDATE accounts_account SET halt = %s WHERE login = ANY(%s) AND halt <> %s",
+        (HaltLevel.HALT.value, logins, HaltLevel.HALT.value),
+    )
 
 
 def account_row(a: Account) -> tuple[Any, ...]:

@@ -89,6 +89,7 @@ class Batch:
     ticks: int = 0
     items: list[Item] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    freeze: list[int] = field(default_factory=list)  # accounts that are left out, to be shown as halted
     poison: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, reference, raw, error
 
     def take_tick(self, tick: Tick) -> None:
@@ -286,6 +287,8 @@ def _write_desk_rows(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) ->
 
 def _write_aside(cursor: "psycopg.Cursor[Any]", shard: int, batch: Batch) -> None:
     """Write what is put aside, each thing once; what no row can hold is in the log, and the rest goes on."""
+    for freeze in registry.FREEZERS if batch.freeze else ():
+        freeze(cursor, batch.freeze)
     for kind, reference, raw, error in batch.poison:
         values = {"shard": shard, "kind": kind, "reference": reference, "raw": raw, "error": error}
         try:

@@ -8,8 +8,7 @@ lost lease and a book that cannot be trusted are something else. It holds no rul
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -18,66 +17,26 @@ from django.conf import settings
 
 from dealing import book as books
 from dealing import gaps, lease
-from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
-from dealing.book import Book
-from dealing.changes import Changes
+from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
-from dealing.failpoints import failpoint, seam
-from dealing.items import SETTLING, TIME, Asked, Item, command_of, key_of
-from dealing.lease import Lease, LeaseLost
-from dealing.narrowing import ENDS, ConnectionLost, Search, Standing, standing
+from dealing.failpoints import seam
+from dealing.lease import LeaseLost
+from dealing.loop import LoadAnew, Loop
+from dealing.narrowing import ENDS, ConnectionLost, Standing, standing
 from dealing.publisher import Publisher
 from dealing.shards import WrongShards
-from dealing.ticks import Tick, TickReader, newest_entry
+from dealing.ticks import TickReader
 from engine import commands as cmd
-from engine.codes import Code
 from engine.enums import By, HaltLevel, HaltScope
-from engine.events import CommandDone, Event
 
 log = structlog.get_logger(__name__)
-POLL_MS = 50
-BUSY_POLL_S = 0.01
-TIME_EVERY_S = 0.1
-SETTLE_MOST = 1_000
-BEAT_EVERY_S = 1.0
-LOOK_EVERY_S = 1.0
-SHOW_EVERY_S = 0.05
-IDLE_ENDS_S = 0.3
 RECONNECT_S = 0.2
 STAND_BY_S = 0.2
-AHEAD_LIMIT_MS = 60_000
 
 
 @dataclass(slots=True)
-class Desk:
-    """The loop of one shard."""
-
-    shard: int
-    clock: str = "wall"
-    batch_max: int = 256
-    linger_ms: int = 50
-    gap_limit_s: int = 5
-    should_stop: Callable[[], bool] = lambda: False
-    until_idle: bool = False
-    when_serving: Callable[[], None] = lambda: None  # called when a lease is ours and its book is loaded
-    patience_s: float = 0.0  # how long to stand by while another desk has the shard
-    build_id: str = ""
-    search: Search = field(init=False)
-    told: set[tuple[str, str]] = field(default_factory=set)  # what was shown as left out, and why
-    draining: bool = False
-    # Of the lease that is held now
-    lease: Lease = field(init=False)
-    book: Book = field(init=False)
-    reader: TickReader = field(init=False)
-    publisher: Publisher = field(init=False)
-    batch: Batch = field(init=False)
-    at: Item | None = None  # what is being computed at this moment
-    events: list[Event] = field(default_factory=list)
-    due: dict[str, float] = field(default_factory=dict)
-    committed_at: float = 0.0
-    poll_commands: bool = True
-    seen: str = "0-0"  # our place in the stream when we last looked at it
-    busy_at: float = 0.0
+class Desk(Loop):
+    """The desk of one shard: its lease, and the loop on a book that is loaded anew whenever something fails."""
 
     @classmethod
     def from_settings(cls, shard: int, **changed: Any) -> "Desk":
@@ -90,9 +49,6 @@ class Desk:
             "build_id": settings.BUILD_ID,
         }
         return cls(shard=shard, **{**told, **changed})
-
-    def __post_init__(self) -> None:
-        self.search = Search(self.shard, self.batch_max)
 
     # Taking, losing and giving back the lease
 
@@ -163,6 +119,8 @@ class Desk:
                 return self._loop()
             except HaltTurned as turned:
                 log.warning("the server's kill switch was turned", shard=self.shard, level=str(turned))
+            except LoadAnew as wanted:
+                log.warning("the book is loaded anew", shard=self.shard, why=str(wanted))
             except ENDS:
                 raise
             except BaseException as error:  # noqa: BLE001 - the search says what it means
@@ -258,322 +216,8 @@ class Desk:
                 cmd.SetHalt(scope=HaltScope.ACCOUNT, key=str(login), level=HaltLevel.HALT, by=By.SYSTEM)
             )
 
-    def _tell_what_is_left_out(self) -> None:
-        """Show accounts and settings that could not be loaded, each reason once."""
-        state = self.book.state
-        found = [
-            *((ItemKind.ACCOUNT, f"account {login}", why) for login, why in sorted(state.unloaded.items())
-              if login not in self.search.on_trial),
-            *((ItemKind.SETTINGS, f"{kind} {key}", why)
-              for (kind, key), why in sorted(state.unloaded_settings.items())),
-        ]  # fmt: skip
-        for kind, reference, why in found:
-            if (reference, why) not in self.told:
-                self.told.add((reference, why))
-                log.error("it cannot be loaded and is left out", what=reference, why=why)
-                self.batch.put_aside(
-                    kind, reference, why, "it cannot be loaded; what depends on it is frozen"
-                )
-
     def _internal(self, command: cmd.Command) -> None:
         """Do what no journal row asks for."""
         now_ms = self._now_ms()
         self._collect(self.book.engine.on_command(command, now_ms), now_ms)
         self.batch.changes.dirty = True
-
-    def _new_batch(self, cursor: str, offset: int) -> None:
-        changes = Changes(state=self.book.state, shard=self.shard, shards=self.lease.shards)
-        self.batch = Batch(changes, cursor, offset)
-        self.events = []
-
-    # The loop
-
-    def _loop(self) -> str:
-        while True:
-            stop = self.draining or self.should_stop()
-            if not stop:
-                self._fill()
-            if self._batch_is_due(stop):
-                self._commit()
-            self._safely("resume", self._resume)
-            self._show()
-            self._keep_alive()
-            if stop:
-                self._drain()
-                return "drained"
-            if self.until_idle and time.monotonic() - self.busy_at > IDLE_ENDS_S:
-                self._drain()
-                return "idle"
-
-    def _fill(self) -> None:
-        """Wait for work and compute it, up to the batch's limit."""
-        if self._settle():
-            return  # first what a change of many accounts left to do, a piece between two beats
-        self._wait()
-        room = self.search.limit - len(self.batch.items)
-        if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
-            found = pending_commands(self.lease, room)
-            self.poll_commands = len(found) == room
-            for asked in found:
-                if not self._may_take(asked):
-                    return
-                self._do(asked)
-                room -= 1
-        self._pass_time()
-        while room > 0 and self.reader.buffer:
-            tick = self.reader.buffer[0]
-            if not self._may_take(tick):
-                return
-            self.reader.buffer.popleft()
-            self._tick(tick)
-            room -= 1
-
-    def _settle(self) -> int:
-        """Do a piece of what a change of many accounts left to do; return how much it was."""
-        if not self._may_take(SETTLING):
-            return 0
-        self.at = SETTLING
-        done = self.book.engine.settle(SETTLE_MOST)
-        self.at = None
-        return done
-
-    def _wait(self) -> None:
-        """Look for ticks and wake-ups; sleep only where there is nothing else to do."""
-        if self.reader.buffer:
-            return
-        if self.batch.is_empty:
-            block_ms = 1 if self.poll_commands else POLL_MS
-        else:
-            left_ms = self.linger_ms - int((time.monotonic() - self.batch.started) * 1000)
-            block_ms = max(1, min(POLL_MS, left_ms))
-        if self.reader.poll(block_ms):
-            self.poll_commands = True
-
-    def _may_take(self, item: Item) -> bool:
-        return self.search.may_take(item, len(self.batch.items))
-
-    def _now_ms(self) -> int:
-        """Return the engine's time for what has no time of its own; it never goes back."""
-        now_ms = self.book.state.now_ms
-        return max(now_ms, time.time_ns() // 1_000_000) if self.clock == "wall" else now_ms
-
-    def _pass_time(self) -> None:
-        """Let the clock act on expiries and timeouts where no tick does."""
-        if self.clock != "wall" or not self._is_due("time", TIME_EVERY_S):
-            return
-        if not self._may_take(TIME):
-            return
-        now_ms = self._now_ms()
-        self.at = TIME
-        seam("time")
-        events = self.book.engine.on_time(now_ms)
-        self._collect(events, now_ms)
-        if events:
-            self.batch.items.append(TIME)  # what it changed may turn out to be what cannot be written
-        else:
-            self.search.acquit(TIME)
-        self.at = None
-
-    def _collect(self, events: list[Event], time_ms: int) -> CommandDone | None:
-        if self.book.engine.core.hooks.listens:
-            self.events.extend(events)
-        return self.batch.changes.collect(events, time_ms)
-
-    def _tick(self, tick: Tick) -> None:
-        self.batch.items.append(tick)
-        changes = self.batch.changes
-        if tick.time_ms < 0 or self._is_ahead(tick.time_ms):
-            changes.refused["invalid"] = changes.refused.get("invalid", 0) + 1
-            if tick.error:
-                log.error("a tick could not be read", shard=self.shard, place=tick.place, error=tick.error)
-                self.batch.put_aside(ItemKind.TICK, tick.place, tick.raw, tick.error)
-        else:
-            key = key_of(tick)
-            self.at = tick
-            seam("engine", (key,))
-            events = self.book.engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms)
-            seam("collect", (key,))
-            self._collect(events, tick.time_ms)
-            self.at = None
-        self.batch.take_tick(tick)
-
-    def _is_ahead(self, time_ms: int) -> bool:
-        """Return whether a time cannot be: the engine's time never goes back, so it must not run ahead."""
-        return self.clock == "wall" and time_ms > time.time_ns() // 1_000_000 + AHEAD_LIMIT_MS
-
-    def _do(self, asked: Asked) -> None:
-        self.batch.items.append(asked)
-        now_ms = self._now_ms() if self.clock == "wall" else max(self.book.state.now_ms, asked.at_ms or 0)
-        asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
-        command = self._read(asked, asked_ms)
-        if command is None:
-            return
-        left_out = self.book.state.unloaded.get(getattr(command, "login", 0))
-        if left_out is not None:
-            done = CommandDone(Code.HALTED, f"the account is frozen, its rows cannot be loaded: {left_out}")
-            self.batch.answers.append(Answer(asked.id, done))
-            return
-        key = key_of(asked)
-        self.at = asked
-        seam("engine", (key,))
-        events = self.book.engine.on_command(command, now_ms)
-        seam("collect", (key,))
-        answer = self._collect(events, now_ms)
-        if answer is None:
-            raise AssertionError("the engine gave no answer")
-        self.at = None
-        self.batch.answers.append(Answer(asked.id, answer))
-
-    def _read(self, asked: Asked, asked_ms: int | None) -> cmd.Command | None:
-        """Return the command of a row; one that holds none is put aside here, because no memory was touched."""
-        error: object = asked.error
-        for _ in range(0 if asked.error else 2):
-            try:
-                return command_of(asked, self.book.state, asked_ms=asked_ms)
-            except ENDS:
-                raise
-            except BaseException as raised:  # noqa: BLE001 - whatever it is, the row is kept
-                error = raised
-        self.search.keep_command(self.batch, asked, error)
-        return None
-
-    # Writing
-
-    def _batch_is_due(self, stop: bool) -> bool:
-        batch = self.batch
-        if batch.is_empty:
-            return False
-        if (
-            stop
-            or batch.answers
-            or batch.poison
-            or batch.changes.dirty
-            or len(batch.items) >= self.search.limit
-        ):
-            return True
-        return (time.monotonic() - batch.started) * 1000 >= self.linger_ms
-
-    def _commit(self, state_hash: str = "") -> None:
-        """Write the batch, then publish it."""
-        batch = self.batch
-        if batch.is_large or time.monotonic() - self.committed_at > lease.SILENCE_LIMIT_S:
-            # A tick that closes tens of thousands of positions takes as long again on every new try.
-            self._beat(ahead_s=lease.LOAD_LIMIT_S)
-        for book in self.book.tick_books:
-            for symbol, bid, time_ms in batch.changes.accepted:
-                book.add(symbol, bid, time_ms, self.book.state.symbols[symbol].digits)
-        committed = commit(
-            self.lease,
-            batch,
-            self.book.state,
-            published=self.publisher.published,
-            books=self.book.tick_books,
-            state_hash=state_hash,
-        )
-        self.committed_at = time.monotonic()
-        if batch.items:
-            self.busy_at = self.committed_at
-        self.draining = self.draining or committed.drain_requested
-        self.search.committed(batch.items)
-        if self.seen == "0-0":
-            self.seen = batch.cursor  # the first place that the stream can be held against
-        events = self.events
-        self._new_batch(batch.cursor, batch.offset)
-        if self.search.ends_trial(batch.items):
-            self._tell_what_is_left_out()
-        self._safely("publish", lambda: self.publisher.batch_committed(batch, committed))
-        failpoint("after_publish")
-        self._tell_plugins(events)
-
-    def _tell_plugins(self, events: list[Event]) -> None:
-        """Show plugins what was committed; what fails there is counted in the batch that comes."""
-        if events:
-            self._safely("plugin", lambda: self._after_commit(events))
-
-    def _after_commit(self, events: list[Event]) -> None:
-        seam("plugin")
-        failures = self.book.engine.after_commit(events)
-        self.batch.changes.collect(failures, self.book.state.now_ms)
-
-    def _safely(self, what: str, act: Callable[[], None]) -> None:
-        """Do something that no trade depends on: what it raises is told, and holds nothing up.
-
-        Raises:
-            whatever was raised: connection or lease are lost.
-        """
-        try:
-            act()
-        except ENDS:
-            raise
-        except BaseException:
-            if standing(self.lease) is not Standing.OURS:
-                raise
-            if self._is_due(f"told of {what}", 1.0):
-                log.exception("something beside trading failed", shard=self.shard, what=what)
-
-    def _resume(self) -> None:
-        for kind, reference, raw, error in self.publisher.resume(self.lease.conn):
-            self.batch.put_aside(kind, reference, raw, error)
-
-    def _keep_alive(self) -> None:
-        """Beat where there is nothing to commit, and see whether Redis lost its data."""
-        if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
-            self._beat()
-        if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
-            self._safely("look", self._look_at_stream)
-
-    def _look_at_stream(self) -> None:
-        """See whether Redis lost its data since the last look."""
-        try:
-            told = newest_entry()
-        except redis.RedisError:
-            return  # it is away; the reader says so and tries again
-        if told is None:
-            return
-        if not gaps.is_behind(told, self.batch.cursor):
-            gaps.note_loss(self.lease, told, self.seen)
-            self.seen = self.batch.cursor
-        elif not self.reader.buffer and self.batch.is_empty:
-            log.warning("the stream is behind our place: Redis has lost its data", shard=self.shard)
-            self._load()
-
-    def _beat(self, *, ahead_s: int = 0) -> None:
-        """Ask the row whether the shard is still ours, and obey what it says.
-
-        Raises:
-            LeaseLost: somebody else has it.
-            HaltTurned: what was computed and not written was computed with another kill switch.
-        """
-        drain, level = beat(self.lease, published=self.publisher.published, ahead_s=ahead_s)
-        self.committed_at = time.monotonic()
-        self.draining = self.draining or drain
-        if level != self.book.state.server_halt:
-            raise HaltTurned(level)
-
-    def _show(self) -> None:
-        """Show what is due."""
-        if not self._is_due("show", SHOW_EVERY_S) and not self.reader.questions:
-            return
-        if self.reader.questions and self.batch.is_empty:
-            questions, self.reader.questions = self.reader.questions, []
-            self._safely("answer", lambda: self.publisher.answer(questions))
-        lag = {
-            "put_aside": self.search.put,
-            "batch_limit": self.search.limit,
-            "waiting_ticks": len(self.reader.buffer),
-        }
-        self._safely("show", lambda: self.publisher.show(lag))
-
-    def _drain(self) -> None:
-        """Write a last batch that says in which state we leave the book."""
-        self._safely("resume", self._resume)
-        self._commit(state_hash=self.book.engine.state_hash())
-        self._safely("show", self.publisher.show_last)
-        log.info("drained", shard=self.shard, epoch=self.lease.epoch)
-
-    def _is_due(self, name: str, every_s: float) -> bool:
-        now = time.monotonic()
-        if self.due.get(name, 0.0) > now:
-            return False
-        self.due[name] = now + every_s
-        return True

@@ -8,7 +8,6 @@ It moves the place in the stream; it trades nothing.
 """
 
 import json
-import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -21,11 +20,11 @@ from dealing.choices import GapCause
 from dealing.lease import Lease, LeaseLost
 from dealing.ticks import id_key, id_ms, newest_entry, ticks_of
 from engine.enums import BUY_TYPES, LIMIT_TYPES, Side
+from engine.rounding import parse_price
 from engine.state import State
 
 log = structlog.get_logger(__name__)
 PAGE = 500
-PRICE = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
 @dataclass(slots=True)
@@ -134,8 +133,9 @@ def _sweep(client: Any, cursor: str, offset: int) -> Missed:
         for entry, fields in entries:
             for tick in ticks_of(entry.decode(), fields, offset):
                 missed.ticks += 1
-                if PRICE.fullmatch(tick.bid) and PRICE.fullmatch(tick.ask):  # else it would have been refused
-                    _note(missed.prices, tick.symbol, Fraction(tick.bid), Fraction(tick.ask))
+                bid, ask = parse_price(tick.bid), parse_price(tick.ask)
+                if bid is not None and ask is not None:  # else it would have been refused
+                    _note(missed.prices, tick.symbol, bid, ask)
             offset = 0
             at = missed.last_entry = entry.decode()
     return missed

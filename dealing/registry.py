@@ -43,6 +43,7 @@ Check = Callable[["psycopg.Cursor[Any]", int, int], dict[int, str]]
 STORES: list[tuple[str, Store]] = []
 SETTINGS: dict[str, SettingsReader] = {}
 CHECKS: list[Check] = []
+FREEZERS: list[Callable[["psycopg.Cursor[Any]", list[int]], None]] = []
 TICK_BOOKS: list[Callable[[], TickBook]] = []
 #: Called with a cursor and the numbers of shards before and after a change, in its transaction.
 MOVES: list[Callable[[Any, int, int], None]] = []
@@ -68,6 +69,12 @@ def register_check(check: Check) -> None:
     """Add a check made when a shard is taken: it returns the accounts whose rows disagree, and why."""
     if check not in CHECKS:
         CHECKS.append(check)
+
+
+def register_freezer(freeze: Callable[["psycopg.Cursor[Any]", list[int]], None]) -> None:
+    """Say how accounts that the desk left out are marked as halted in their rows, by their logins."""
+    if freeze not in FREEZERS:
+        FREEZERS.append(freeze)
 
 
 def register_tick_book(factory: Callable[[], TickBook]) -> None:

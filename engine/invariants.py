@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from engine import plans
 from engine.enums import OrderStatus, PositionStatus
+from engine.records import Order, Position, SmartOrder
 from engine.state import State
 
 
@@ -23,8 +24,7 @@ def faults(state: State) -> Iterator[tuple[int, str]]:
             yield login, f"{name} is open without volume"
         if login not in state.accounts:
             yield login, f"{name} has no account"
-        if position.symbol not in state.symbols:
-            yield login, f"{name} has no symbol"
+        yield from _digits(state, name, position)
         if position.smart:
             plan = state.smarts.get(position.smart)
             if plan is None or plan.position != position.ticket:
@@ -37,8 +37,10 @@ def faults(state: State) -> Iterator[tuple[int, str]]:
     for order in state.orders.values():
         if order.status is not OrderStatus.PENDING:
             yield order.login, f"order {order.ticket} is live but {order.status}"
+        yield from _digits(state, f"order {order.ticket}", order)
     for plan in state.smarts.values():
         name, login = f"smart order {plan.id}", plan.login
+        yield from _digits(state, name, plan)
         owned_by = state.positions.get(plan.position)
         if plan.position and owned_by is None:
             yield login, f"{name} lost its position"
@@ -46,3 +48,12 @@ def faults(state: State) -> Iterator[tuple[int, str]]:
             yield login, f"{name} would close more than its position has"
         if plans.open_levels_volume(plan) > plan.remaining:
             yield login, f"{name} has levels above what remains"
+
+
+def _digits(state: State, name: str, record: Position | Order | SmartOrder) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with the symbol of a record: its prices are points of that symbol."""
+    symbol = state.symbols.get(record.symbol)
+    if symbol is None:
+        yield record.login, f"{name} has no symbol"
+    elif symbol.digits != record.digits:
+        yield record.login, f"{name} has {record.digits} digits, its symbol has {symbol.digits}"

@@ -7,6 +7,8 @@ moment when an amount becomes money.
 import re
 from fractions import Fraction
 
+_MOST_DIGITS = 25  # of a number, on each side of the point
+_EXPONENT = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?[eE][+-]?\d{1,2}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?", re.ASCII)
 
 
@@ -20,6 +22,19 @@ def parse_decimal(text: object) -> Fraction | None:
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
         return None
     return Fraction(text)
+
+
+def parse_price(text: object) -> Fraction | None:
+    """Return the number of a feed's price, which may have an exponent (1.1e0), None where it is none.
+
+    The exponent is bounded before it is expanded: written out, it has at most 25 digits on a side like any other.
+    """
+    number = parse_decimal(text)
+    if number is not None or not isinstance(text, str) or not _EXPONENT.fullmatch(text):
+        return number
+    number = Fraction(text)
+    fits = abs(number) < 10**_MOST_DIGITS and (number * 10**_MOST_DIGITS).denominator == 1
+    return number if fits else None
 
 
 def on_grid(text: object, digits: int) -> int | None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from engine.core import Core
 from engine.enums import Refusal
 from engine.records import Quote
-from engine.rounding import parse_decimal, round_half_up
+from engine.rounding import parse_price, round_half_up
 from engine.settings import Symbol
 
 Price = int | Fraction
@@ -13,11 +13,20 @@ _ZEROS = "0000000000"
 
 
 def read_points(text: str, digits: int) -> Price | None:
-    """Return a price in points, exact (a Fraction where it is off the grid); None: not a number."""
+    """Return a price in points, exact (a Fraction where it is off the grid); None: not a number.
+
+    An exponent is read (1.1e0), and is bounded before it is expanded.
+    """
     whole, dot, part = text.partition(".")
-    if len(part) <= digits and whole.isdigit() and (part.isdigit() or not dot) and text.isascii():
+    if (
+        len(whole) <= 25
+        and len(part) <= digits
+        and whole.isdigit()
+        and (part.isdigit() or not dot)
+        and text.isascii()
+    ):
         return int(whole + part + _ZEROS[: digits - len(part)])
-    number = parse_decimal(text)
+    number = parse_price(text)
     if number is None:
         return None
     scaled = number * 10**digits

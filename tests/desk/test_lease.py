@@ -14,7 +14,7 @@ from django.db.models import F
 from accounts.models import Group
 from dealing import bus, lease, services
 from dealing.batch import beat
-from dealing.desk import POLL_MS
+from dealing.loop import POLL_MS
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt, Outbox
 from positions.models import Deal
 from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until

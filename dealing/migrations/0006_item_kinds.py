@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dealing", "0003_facts"),
+        ("dealing", "0005_settings_change"),
     ]
 
     operations = [
