@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 import structlog
 
-from dealing import payloads, registry
+from dealing import clock, payloads, registry
 from dealing.changes import Changes
 from dealing.choices import ItemKind
 from dealing.failpoints import failpoint, seam
 from dealing.items import Asked, Item, key_of
 from dealing.journal import clean
-from dealing.lease import Lease, LeaseLost, allow_long
+from dealing.lease import ClockLost, Lease, LeaseLost, allow_long
 from dealing.ticks import Tick
 from engine.events import AgentCommissionDue, CommandDone
 from engine.settings import currency_digits
@@ -30,19 +30,20 @@ from engine.state import State
 log = structlog.get_logger(__name__)
 LARGE_ROWS = 5_000
 RAW_KEPT, ERROR_KEPT = 100_000, 8_000  # characters of what is put aside, and of why
-_FENCE = """
+_FENCE = f"""
 UPDATE dealing_engineshard s
 SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), quiet_until = NULL, tick_cursor = %s, tick_offset = %s, next_order = %s,
-    next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb
+    next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb,
+    clock_skew_ms = %s
 FROM dealing_enginecontrol c
 WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
-RETURNING s.seq, s.drain_requested, c.halt_level
+RETURNING s.seq, s.drain_requested, c.halt_level, {clock.DATABASE_MS}
 """
-_BEAT = """
-UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp(), published = %s,
+_BEAT = f"""
+UPDATE dealing_engineshard s SET heartbeat_at = clock_timestamp(), published = %s, clock_skew_ms = %s,
     quiet_until = clock_timestamp() + make_interval(secs => nullif(%s, 0))
 FROM dealing_enginecontrol c WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
-RETURNING s.seq, s.drain_requested, c.halt_level
+RETURNING s.seq, s.drain_requested, c.halt_level, {clock.DATABASE_MS}
 """
 _BOOK_COMMISSION = """
 INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor, status, code,
@@ -146,6 +147,7 @@ def commit(
     Raises:
         LeaseLost: somebody else has the shard; nothing was written.
         HaltTurned: the kill switch differs from what was computed with; nothing was written.
+        ClockLost: our clock is too far from the database's; nothing was written.
         anything: a row could not be made or was refused, or the connection broke; whether it was written is
             then unknown.
     """
@@ -156,17 +158,19 @@ def commit(
     with lease.conn.transaction():
         cursor = lease.conn.cursor()
         dealers = json.dumps(sorted(state.dealers))
+        asked_ms = clock.wall_ms()
         cursor.execute(
             _FENCE,
             (
                 batch.cursor, batch.offset, state.next_order, state.next_deal, state.next_request, published,
-                state.now_ms, dealers, lease.shard, lease.epoch, lease.shards,
+                state.now_ms, dealers, lease.skew_ms, lease.shard, lease.epoch, lease.shards,
             ),
         )  # fmt: skip
         row = cursor.fetchone()
         if row is None:
             raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
-        seq, drain_requested, halt_level = row
+        seq, drain_requested, halt_level, database_ms = row
+        _hold_clock(lease, asked_ms, database_ms)
         failpoint("after_fence")
         if halt_level != state.server_halt:
             raise HaltTurned(halt_level)
@@ -207,11 +211,29 @@ def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:
 
     Raises:
         LeaseLost: somebody else has the shard.
+        ClockLost: our clock is too far from the database's.
     """
-    row = lease.conn.execute(_BEAT, (published, ahead_s, lease.shard, lease.epoch, lease.shards)).fetchone()
+    asked_ms = clock.wall_ms()
+    row = lease.conn.execute(
+        _BEAT, (published, lease.skew_ms, ahead_s, lease.shard, lease.epoch, lease.shards)
+    ).fetchone()
     if row is None:
         raise LeaseLost(f"shard {lease.shard}: epoch {lease.epoch} is over")
+    _hold_clock(lease, asked_ms, row[3])
     return row[1], row[2]
+
+
+def _hold_clock(lease: Lease, asked_ms: int, database_ms: int) -> None:
+    """Hold our clock against the database's, and keep how far it is off: the next statement writes it down.
+
+    Raises:
+        ClockLost: it is more than is allowed.
+    """
+    try:
+        lease.skew_ms = clock.judged(asked_ms, database_ms)
+    except clock.ClockWrong as wrong:
+        lease.skew_ms = wrong.skew_ms
+        raise ClockLost(str(wrong)) from wrong
 
 
 def _write_answers(cursor: "psycopg.Cursor[Any]", batch: Batch) -> None:

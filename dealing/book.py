@@ -41,9 +41,13 @@ class Book:
     wrong_accounts: dict[int, str] = field(default_factory=dict)
 
 
-def load(lease: Lease, *, shards: int, frozen: dict[int, str] | None = None) -> Book:
+def load(
+    lease: Lease, *, shards: int, frozen: dict[int, str] | None = None, wall_ms: int | None = None
+) -> Book:
     """Return the book of the lease's shard, without the accounts that cannot be loaded.
 
+    wall_ms: the time of a clock that agrees with the database's; where an owner before us had a clock that was fast, the
+    engine's time and its quotes' are brought back to it. None: the engine goes by its events alone.
     frozen: accounts to leave out whatever their rows say, and why.
 
     Raises:
@@ -54,6 +58,8 @@ def load(lease: Lease, *, shards: int, frozen: dict[int, str] | None = None) -> 
     suspects: set[int] = set()
     while True:
         book = _read(lease, shards, left_out)
+        if wall_ms is not None:
+            bring_back(book.state, wall_ms)
         try:
             seam("load")
             recovered = book.engine.recover()
@@ -114,6 +120,21 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
     registrations, failures = load_plugins()
     engine = Engine(state, registrations, shard=shard, shards=shards)
     return Book(engine, state, failures, tick_books, row, counts, wrong)
+
+
+def bring_back(state: State, wall_ms: int) -> None:
+    """Set the engine's time, and that of quotes, to now where they are ahead of it.
+
+    Time goes back only here, at the lease and before anything happens: what was done stays done at the time that it
+    was given, and nothing waits until the clock has come as far.
+    """
+    ahead_ms = max([state.now_ms, *(quote.time_ms for quote in state.quotes.values())]) - wall_ms
+    if ahead_ms <= 0:
+        return
+    log.warning("the engine's time was ahead, it is brought back", seconds=ahead_ms / 1000)
+    state.now_ms = min(state.now_ms, wall_ms)
+    for quote in state.quotes.values():
+        quote.time_ms = min(quote.time_ms, wall_ms)
 
 
 def whose(error: BaseException, state: State) -> int | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from dealing import payloads
 from engine import events as ev
-from engine.enums import Refusal
 from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, SmartOrder
 from engine.settings import currency_digits
 from engine.state import State
@@ -93,8 +92,11 @@ class Changes:
                     self.accepted.append((event.symbol, quote.bid, quote.time_ms))
                 case ev.TickRefused():
                     self.refused[event.cause] = self.refused.get(event.cause, 0) + 1
-                    if event.cause == Refusal.FILTERED:  # the row of deviating ticks has grown
-                        self.quotes[event.symbol] = self.state.quotes[event.symbol]
+                    known = self.state.quotes.get(event.symbol)
+                    if (
+                        known is not None
+                    ):  # what is remembered of the last ticks, and the row of deviating ones
+                        self.quotes[event.symbol] = known
                 case ev.ExtremesChanged():
                     self.extremes.add(event.symbol)
                 case ev.CommandDone():

@@ -16,11 +16,13 @@ import structlog
 from django.conf import settings
 
 from dealing import book as books
+from dealing import clock as clocks
 from dealing import gaps, lease
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
+from dealing.clock import ClockWrong
 from dealing.failpoints import seam
-from dealing.lease import LeaseLost
+from dealing.lease import ClockLost, LeaseLost
 from dealing.loop import LoadAnew, Loop
 from dealing.narrowing import ENDS, ConnectionLost, Standing, standing
 from dealing.publisher import Publisher
@@ -32,6 +34,7 @@ from engine.enums import By, HaltLevel, HaltScope
 log = structlog.get_logger(__name__)
 RECONNECT_S = 0.2
 STAND_BY_S = 0.2
+CLOCK_TOLD_S = 5.0
 
 
 @dataclass(slots=True)
@@ -53,9 +56,9 @@ class Desk(Loop):
     # Taking, losing and giving back the lease
 
     def run(self) -> str:
-        """Serve the shard until told to stop; return why it ended: held, drained, idle, or lost.
+        """Serve the shard until told to stop; return why it ended: held, drained, idle, lost, or clock.
 
-        "held": another desk still had it after `patience_s` seconds.
+        "held": another desk still had it after `patience_s` seconds; "clock": our clock was wrong as long.
 
         Raises:
             WrongShards, NoSuchShard: the database is divided in another way than this process believes.
@@ -64,10 +67,16 @@ class Desk(Loop):
         failures = 0
         patient_until = time.monotonic() + self.patience_s
         while True:
+            refused = "held"
             try:
                 taken = lease.take(self.shard, build_id=self.build_id)
             except (*ENDS, WrongShards, lease.NoSuchShard):
                 raise
+            except ClockWrong as wrong:
+                if self._is_due("clock told", CLOCK_TOLD_S):
+                    log.error("no lease is taken", shard=self.shard, why=str(wrong))
+                taken = None
+                refused = "clock"
             except BaseException as error:  # noqa: BLE001 - without a lease there is nothing to narrow down
                 failures += 1
                 log.warning("the lease cannot be taken", shard=self.shard, error=repr(error))
@@ -77,13 +86,22 @@ class Desk(Loop):
                 continue
             if taken is None:
                 if self.should_stop() or time.monotonic() >= patient_until:
-                    return "held"
+                    return refused
                 time.sleep(STAND_BY_S)
                 continue
             failures = 0
             self.lease = taken
             try:
                 ended = self._serve()
+            except ClockLost as error:
+                # What was computed since the last commit is dropped with it; another desk reads the rows.
+                log.error("the lease is given back", shard=self.shard, why=str(error))
+                taken.release()
+                self.at = None
+                if self.should_stop() or time.monotonic() >= patient_until:
+                    return "clock"
+                time.sleep(STAND_BY_S)
+                continue
             except LeaseLost as error:
                 log.warning("the lease is lost", shard=self.shard, why=repr(error.__cause__ or error))
                 taken.close()
@@ -121,7 +139,7 @@ class Desk(Loop):
                 log.warning("the server's kill switch was turned", shard=self.shard, level=str(turned))
             except LoadAnew as wanted:
                 log.warning("the book is loaded anew", shard=self.shard, why=str(wanted))
-            except ENDS:
+            except (*ENDS, ClockLost):
                 raise
             except BaseException as error:  # noqa: BLE001 - the search says what it means
                 self._learn(error)
@@ -159,7 +177,11 @@ class Desk(Loop):
 
     def _load(self) -> None:
         """Read the book and everything that follows from it."""
-        self.book = books.load(self.lease, shards=self.lease.shards, frozen=self.search.frozen)
+        wall_ms = clocks.wall_ms() if self.clock == "wall" else None
+        self.book = books.load(
+            self.lease, shards=self.lease.shards, frozen=self.search.frozen, wall_ms=wall_ms
+        )
+        self.passing_from_ms = clocks.wall_ms() - clocks.monotonic_ms()
         row = self.book.row
         if not hasattr(self, "publisher"):
             self.publisher = Publisher(self.book, self.shard, self.lease.epoch)
@@ -219,5 +241,5 @@ class Desk(Loop):
     def _internal(self, command: cmd.Command) -> None:
         """Do what no journal row asks for."""
         now_ms = self._now_ms()
-        self._collect(self.book.engine.on_command(command, now_ms), now_ms)
+        self._collect(self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms()), now_ms)
         self.batch.changes.dirty = True

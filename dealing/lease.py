@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from django.db import connections
 
-from dealing import shards
+from dealing import clock, shards
 from dealing.failpoints import failpoint
 from dealing.shards import LOCK_SPACE
 
@@ -32,6 +32,10 @@ class LeaseLost(Exception):
     """Somebody else may hold the shard by now; nothing in memory is to be trusted."""
 
 
+class ClockLost(LeaseLost):
+    """The lease must be given back, because our clock is too far from the database's."""
+
+
 class NoSuchShard(Exception):
     """The database has fewer shards than that."""
 
@@ -45,14 +49,15 @@ class Lease:
     epoch: int
     row: dict[str, Any]
     shards: int = 1  # among how many the accounts are divided; it does not change while this is held
+    skew_ms: int = 0  # how far our clock was ahead of the database's when it was read last
 
     def release(self) -> None:
         """Give the shard back, so that the next owner need not wait, and close the connection."""
         try:
             self.conn.execute(
-                "UPDATE dealing_engineshard SET owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false"
-                " WHERE shard = %s AND epoch = %s",
-                (self.shard, self.epoch),
+                "UPDATE dealing_engineshard SET owner = '', heartbeat_at = NULL, quiet_until = NULL,"
+                " drain_requested = false, clock_skew_ms = %s WHERE shard = %s AND epoch = %s",
+                (self.skew_ms, self.shard, self.epoch),
             )
         except psycopg.Error as error:
             log.warning("the lease was not given back, it ends with the connection", error=str(error))
@@ -112,6 +117,7 @@ def take(shard: int, *, build_id: str = "") -> Lease | None:
     Raises:
         WrongShards: this process believes in another number of shards than the database has.
         NoSuchShard: the database has no shard of this number.
+        ClockWrong: this machine's clock is too far from the database's.
         psycopg.OperationalError: PostgreSQL does not answer, or an old owner still holds the row.
     """
     conn = open_session()
@@ -129,6 +135,7 @@ def take(shard: int, *, build_id: str = "") -> Lease | None:
 
 def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Lease | None:
     _make_rows(conn, shard)
+    skew_ms = _compare_clocks(conn, shard)
     if not _lock(conn, shard) and not (_end_silent_owner(conn, shard) and _lock(conn, shard)):
         return None
     number = _number_for(
@@ -141,17 +148,34 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     cursor = conn.cursor(row_factory=psycopg.rows.dict_row)
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, owner = %s, build_id = %s,"
-        " backend_pid = pg_backend_pid(), quiet_until = clock_timestamp() + make_interval(secs => %s),"
+        " backend_pid = pg_backend_pid(), clock_skew_ms = %s, quiet_until = clock_timestamp() + make_interval(secs => %s),"
         " takes = (ARRAY[statement_timestamp()] || takes)[1:20], crashes = CASE WHEN owner = '' THEN crashes"
         " ELSE (ARRAY[statement_timestamp()] || crashes)[1:20] END,"
         " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
         " WHERE shard = %s RETURNING *",
-        (owner_name(), build_id, LOAD_LIMIT_S, shard),
+        (owner_name(), build_id, skew_ms, LOAD_LIMIT_S, shard),
     )
     row = cursor.fetchone()
     if row is None:
         raise LeaseLost(f"the row of shard {shard} is gone")
-    return Lease(conn, shard, row["epoch"], row, number)
+    return Lease(conn, shard, row["epoch"], row, number, skew_ms)
+
+
+def _compare_clocks(conn: "psycopg.Connection[Any]", shard: int) -> int:
+    """Return how far our clock is ahead of the database's; one that is too far leaves a note where nobody serves.
+
+    Raises:
+        ClockWrong: it is more than is allowed.
+    """
+    try:
+        return clock.compare(conn.cursor())
+    except clock.ClockWrong as wrong:
+        conn.execute(
+            "UPDATE dealing_engineshard SET clock_skew_ms = %s WHERE shard = (SELECT s.shard FROM dealing_engineshard s"
+            f" WHERE s.shard = %s AND coalesce({PATIENT_UNTIL} < clock_timestamp(), true) FOR UPDATE SKIP LOCKED)",
+            (wrong.skew_ms, shard),
+        )
+        raise
 
 
 def _number_for(conn: "psycopg.Connection[Any]", shard: int) -> int:

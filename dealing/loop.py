@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import redis
 import structlog
 
+from dealing import clock as clocks
 from dealing import gaps, lease
 from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
 from dealing.book import Book
@@ -26,7 +27,7 @@ from dealing.publisher import Publisher
 from dealing.ticks import Tick, TickReader, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
-from engine.enums import HaltScope
+from engine.enums import HaltScope, Refusal
 from engine.events import CommandDone, Event
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ class Loop:
     poll_commands: bool = True
     seen: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
+    passing_from_ms: int = 0  # what the monotonic clock lacks to have begun at the wall's time of the load
 
     def __post_init__(self) -> None:
         self.search = Search(self.shard, self.batch_max)
@@ -173,7 +175,11 @@ class Loop:
     def _now_ms(self) -> int:
         """Return the engine's time for what has no time of its own; it never goes back."""
         now_ms = self.book.state.now_ms
-        return max(now_ms, time.time_ns() // 1_000_000) if self.clock == "wall" else now_ms
+        return max(now_ms, clocks.wall_ms()) if self.clock == "wall" else now_ms
+
+    def _passed_ms(self) -> int | None:
+        """Return the time that passes, counted on from the wall's at the load; None where events are the clock."""
+        return clocks.monotonic_ms() + self.passing_from_ms if self.clock == "wall" else None
 
     def _pass_time(self) -> None:
         """Let the clock act on expiries and timeouts where no tick does."""
@@ -184,7 +190,7 @@ class Loop:
         now_ms = self._now_ms()
         self.at = TIME
         seam("time")
-        events = self.book.engine.on_time(now_ms)
+        events = self.book.engine.on_time(now_ms, passed_ms=self._passed_ms())
         self._collect(events, now_ms)
         if events:
             self.batch.items.append(TIME)  # what it changed may turn out to be what cannot be written
@@ -200,7 +206,7 @@ class Loop:
     def _tick(self, tick: Tick) -> None:
         self.batch.items.append(tick)
         changes = self.batch.changes
-        if tick.time_ms < 0 or self._is_ahead(tick.time_ms):
+        if tick.time_ms < 0:
             changes.refused["invalid"] = changes.refused.get("invalid", 0) + 1
             if tick.error:
                 log.error("a tick could not be read", shard=self.shard, place=tick.place, error=tick.error)
@@ -209,15 +215,29 @@ class Loop:
             key = key_of(tick)
             self.at = tick
             seam("engine", (key,))
-            events = self.book.engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms)
+            events, time_ms = self._judge(tick)
             seam("collect", (key,))
-            self._collect(events, tick.time_ms)
+            self._collect(events, time_ms)
             self.at = None
         self.batch.take_tick(tick)
 
-    def _is_ahead(self, time_ms: int) -> bool:
-        """Return whether a time cannot be: the engine's time never goes back, so it must not run ahead."""
-        return self.clock == "wall" and time_ms > time.time_ns() // 1_000_000 + AHEAD_LIMIT_MS
+    def _judge(self, tick: Tick) -> tuple[list[Event], int]:
+        """Hand a tick to the engine; return what happened, and its time: one that is stamped ahead comes now.
+
+        The engine's time never goes back, so a time that cannot be is refused and none runs ahead.
+        """
+        engine, passed_ms = self.book.engine, self._passed_ms()
+        if passed_ms is None:
+            return engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms), tick.time_ms
+        now_ms = clocks.wall_ms()
+        if tick.time_ms > now_ms + AHEAD_LIMIT_MS:
+            return engine.refuse_tick(tick.symbol, Refusal.INVALID), now_ms
+        time_ms = min(tick.time_ms, now_ms)
+        age_ms = self.reader.age_ms(tick, clocks.monotonic_ms())
+        return (
+            engine.on_tick(tick.symbol, tick.bid, tick.ask, time_ms, passed_ms=passed_ms, age_ms=age_ms),
+            time_ms,
+        )
 
     def _do(self, asked: Asked) -> None:
         self.batch.items.append(asked)
@@ -235,7 +255,7 @@ class Loop:
         key = key_of(asked)
         self.at = asked
         seam("engine", (key,))
-        events = self.book.engine.on_command(command, now_ms)
+        events = self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms())
         seam("collect", (key,))
         answer = self._collect(events, now_ms)
         if answer is None:

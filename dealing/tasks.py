@@ -18,6 +18,7 @@ from django.db import connection
 from kombu.exceptions import OperationalError
 
 from dealing import journal, services
+from dealing.clock import ClockWrong, compare
 from dealing.desk import Desk
 from dealing.lease import NoSuchShard, is_held
 from dealing.shards import WrongShards, agreed
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 EXPIRES_S = 2
 WATCH_S = 1.7  # beat sends every 2 s: somebody looks nearly all the time
 LOOK_EVERY_S = 0.2
+HOPS = 6
 DAY = timedelta(days=1)
 OUTBOX_KEPT = timedelta(hours=24)
 BATCHES_KEPT = timedelta(days=7)
@@ -68,10 +70,31 @@ def _watch_on() -> None:
         log.warning("nobody was asked to watch, beat will", error=str(error))
 
 
+def _hand_on(hops: int) -> None:
+    """Let a watcher elsewhere have this message: our clock is wrong, and nobody else may have got one."""
+    if hops >= HOPS:
+        return
+    time.sleep(LOOK_EVERY_S)  # in which whoever waits elsewhere is the first in the queue
+    try:
+        ensure_shards.apply_async((hops + 1,), queue="engine", expires=EXPIRES_S)
+    except OperationalError as error:
+        log.warning("nobody was asked to watch, beat will", error=str(error))
+
+
 @shared_task(name="dealing.tasks.ensure_shards", acks_late=False, ignore_result=True)
-def ensure_shards() -> None:
-    """Watch until the next one comes; where a shard has no living desk, become it."""
+def ensure_shards(hops: int = 0) -> None:
+    """Watch until the next one comes; where a shard has no living desk, become it.
+
+    hops: how many workers with a wrong clock have handed it on.
+    """
     end = time.monotonic() + WATCH_S
+    try:
+        with connection.cursor() as cursor:
+            compare(cursor)
+    except ClockWrong as wrong:
+        log.error("no desk can begin here", why=str(wrong))
+        _hand_on(hops)
+        return
     while not _stopping.value:
         try:
             with connection.cursor() as cursor:

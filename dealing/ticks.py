@@ -16,11 +16,12 @@ from typing import Any
 import redis
 import structlog
 
-from dealing import bus
+from dealing import bus, clock
 from dealing.failpoints import seam
 
 log = structlog.get_logger(__name__)
 READ_ENTRIES = 256
+CLOCK_EVERY_MS = 1_000
 RETRY_S = 0.5
 RETRY_STALLED_S = 2.0  # after having waited in vain: most of the time is for commands
 MAX_ENTRY_BYTES = 1_048_576  # one that is longer is no entry of ticks
@@ -117,6 +118,8 @@ class TickReader:
         self._deaf_until = 0.0  # until when wake-ups are left out
         self._count = READ_ENTRIES
         self._failures = 0
+        self._ahead_ms: int | None = None  # Redis's clock less our monotonic one
+        self._looked_ms = 0
 
     @property
     def is_down(self) -> bool:
@@ -145,6 +148,7 @@ class TickReader:
             self._could_not_read(error)
             return False
         self._failures, self._count = 0, READ_ENTRIES
+        self._look_at_clock()
         if self._wake_from == "$":
             self._wake_from = "0-0"  # what came before the first read belongs to the journal's poll
         woken = False
@@ -155,6 +159,28 @@ class TickReader:
                 self._take_wakes(entries)
                 woken = True
         return woken
+
+    def age_ms(self, tick: Tick, passed_ms: int) -> int:
+        """Return how long before `passed_ms` of our monotonic clock Redis took a tick; never below 0.
+
+        What Redis's clock says is held against passing time once a second, so a clock of Redis that is wrong or is set
+        makes no quote old or new.
+        """
+        if self._ahead_ms is None:
+            return 0
+        return max(0, passed_ms + self._ahead_ms - id_ms(tick.entry))
+
+    def _look_at_clock(self) -> None:
+        if self._ahead_ms is not None and clock.monotonic_ms() - self._looked_ms < CLOCK_EVERY_MS:
+            return
+        try:
+            seconds, micros = bus.stream_client().time()
+        except redis.RedisError as error:
+            log.warning("Redis does not tell its time", error=str(error))
+            return
+        # The earliest that it can have been: an answer that took long must not make quotes look older.
+        self._looked_ms = clock.monotonic_ms()
+        self._ahead_ms = seconds * 1000 + micros // 1000 - self._looked_ms
 
     def _could_not_read(self, error: BaseException) -> None:
         """Wait for a Redis that is away; read one by one where an entry may be the reason, and pass it over."""

@@ -109,12 +109,14 @@ def session_check(core: Core, symbol: Symbol, by: By) -> Code | None:
 
 
 def quote_check(core: Core, symbol: Symbol, *, fresh: bool) -> Code | None:
-    """A quote is there, and younger than quotes_timeout where it must be fresh."""
+    """A quote is there; where it must be fresh it arrived within quotes_timeout, and is not one taken among refused."""
     quote = core.state.quotes.get(symbol.name)
     if quote is None:
         return Code.OFF_QUOTES
     limit = symbol.quotes_timeout_s
-    if fresh and limit and core.state.now_ms - quote.time_ms > limit * 1000:
+    if fresh and limit and core.state.passed_ms - quote.arrived_ms > limit * 1000:
+        return Code.OFF_QUOTES
+    if fresh and quote.is_refused_mostly:
         return Code.OFF_QUOTES
     return None
 

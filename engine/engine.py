@@ -53,7 +53,7 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.AnswerRequest: dealers.answer,
 }
 
-_TRANSIENT = frozenset({"gen", "last_rate", "mark_seq", "modified_ms"})
+_TRANSIENT = frozenset({"gen", "last_rate", "mark_seq", "modified_ms", "arrived_ms"})
 
 
 class Engine:
@@ -68,8 +68,21 @@ class Engine:
 
     # Doors
 
-    def on_tick(self, symbol_name: str, bid: str, ask: str, time_ms: int) -> list[Event]:
-        """Take a tick: prices as decimal text. The first event says whether it was accepted."""
+    def on_tick(
+        self,
+        symbol_name: str,
+        bid: str,
+        ask: str,
+        time_ms: int,
+        *,
+        passed_ms: int | None = None,
+        age_ms: int = 0,
+    ) -> list[Event]:
+        """Take a tick: prices as decimal text. The first event says whether it was accepted.
+
+        passed_ms: a count of milliseconds that only passes, the same at every door; None: the engine's time is one.
+        age_ms: how long before it the tick arrived; without `passed_ms` its time says so.
+        """
         core = self.core
         symbol = self.state.symbols.get(symbol_name)
         if symbol is None:
@@ -78,8 +91,10 @@ class Engine:
         quote = quotes.accept(core, symbol, bid, ask, time_ms)
         if isinstance(quote, Refusal):
             return [TickRefused(symbol_name, quote.value)]
+        if passed_ms is not None:
+            quote.arrived_ms = passed_ms - age_ms
         core.emit(TickAccepted(symbol_name, quote))
-        self._advance(time_ms)
+        self._advance(time_ms, passed_ms)
         if core.hooks.watches(symbol_name):
             core.hooks.on_tick(symbol_name, bid, ask, time_ms)
         if first:  # conversions may have found a rate or a shorter path
@@ -88,12 +103,19 @@ class Engine:
         core.finish()
         return self._drain()
 
-    def on_command(self, command: c.Command, time_ms: int) -> list[Event]:
+    def refuse_tick(self, symbol_name: str, cause: Refusal) -> list[Event]:
+        """Count a tick that whoever reads ticks has refused, for a reason that the engine cannot see."""
+        quote = self.state.quotes.get(symbol_name)
+        if quote is not None:
+            quote.note(refused=True)
+        return [TickRefused(symbol_name, cause.value)]
+
+    def on_command(self, command: c.Command, time_ms: int, *, passed_ms: int | None = None) -> list[Event]:
         """Take a command; exactly one CommandDone is among the events, the last of them."""
         core = self.core
-        self._advance(time_ms)
+        self._advance(time_ms, passed_ms)
         if isinstance(command, c.AdvanceTime):
-            self._advance(command.time_ms)
+            self._advance(command.time_ms, passed_ms)
             done = CommandDone("")
         else:
             done = gate.refused(core, command) or HANDLERS[type(command)](core, command)
@@ -101,9 +123,9 @@ class Engine:
         core.emit(done)
         return self._drain()
 
-    def on_time(self, time_ms: int) -> list[Event]:
+    def on_time(self, time_ms: int, *, passed_ms: int | None = None) -> list[Event]:
         """Let the clock act: orders expire, requests of the dealers' queue time out."""
-        self._advance(time_ms)
+        self._advance(time_ms, passed_ms)
         self.core.finish()
         return self._drain()
 
@@ -112,9 +134,10 @@ class Engine:
         self.core.out.clear()
         return events
 
-    def _advance(self, time_ms: int) -> None:
+    def _advance(self, time_ms: int, passed_ms: int | None) -> None:
         core, state = self.core, self.state
         state.now_ms = max(state.now_ms, time_ms)
+        state.passed_ms = max(state.passed_ms, state.now_ms if passed_ms is None else passed_ms)
         expiries = core.expiries
         while expiries and expiries[0][0] <= state.now_ms:
             at, kind, number = heappop(expiries)
@@ -136,7 +159,13 @@ class Engine:
         return self._drain()
 
     def recover(self) -> list[Event]:
-        """Arm everything from loaded records; call once after filling the state. Returns plugins' failures."""
+        """Arm everything from loaded records; call once after filling the state. Returns plugins' failures.
+
+        Quotes count as having arrived at their own times, and time passes on from the engine's.
+        """
+        self.state.passed_ms = self.state.now_ms
+        for quote in self.state.quotes.values():
+            quote.arrived_ms = quote.time_ms
         self.state.index()
         self.core.hooks.remember(self.state.plugin_states)
         self.core.recover_marks()

@@ -27,6 +27,9 @@ from engine.enums import (
 VOLUME_SCALE = 10**8
 
 
+LAST_TICKS = 20  # of a symbol, among which the refused are counted
+
+
 @dataclass(slots=True)
 class Quote:
     """Last accepted tick of a symbol, in points, and the row of deviating ticks since."""
@@ -36,6 +39,17 @@ class Quote:
     time_ms: int
     seq: int = 0  # accepted ticks of the symbol so far
     deviating: int = 0  # consecutive deviating ticks, signed by their direction
+    refusals: int = 0  # a bit for each of the symbol's last ticks, the newest lowest: 1 where it was refused
+    arrived_ms: int = 0  # by `State.passed_ms`; of memory only
+
+    def note(self, *, refused: bool) -> None:
+        """Remember of the symbol's newest tick whether it was refused."""
+        self.refusals = (self.refusals << 1 | refused) & ((1 << LAST_TICKS) - 1)
+
+    @property
+    def is_refused_mostly(self) -> bool:
+        """Return whether more than half of the symbol's last ticks were refused: its price is not the market's."""
+        return self.refusals.bit_count() * 2 > LAST_TICKS
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from engine.enums import (
 from engine.execution import netting_position
 from engine.margin import order_leverage
 from engine.plans import HUNDRED, MAX_LEVELS
+from engine.records import LAST_TICKS
 from engine.rounding import fraction_text, parse_decimal, to_text
 from engine.settings import Symbol, currency_digits
 from engine.valuation import account_state
@@ -159,9 +160,12 @@ def _off_quotes(core: Core, asked: Asked) -> str:
     quote = state.quotes.get(asked.name)
     if symbol is None or quote is None:
         return f"there is no quote of {asked.name}"
-    age_ms, limit_s = state.now_ms - quote.time_ms, symbol.quotes_timeout_s
+    age_ms, limit_s = state.passed_ms - quote.arrived_ms, symbol.quotes_timeout_s
     if limit_s and age_ms > limit_s * 1000:
         return f"the last quote of {asked.name} is {age_ms // 1000} s old, {limit_s} s are allowed"
+    if quote.is_refused_mostly:
+        refused = quote.refusals.bit_count()
+        return f"{refused} of the last {LAST_TICKS} quotes of {asked.name} were refused, at most half may be"
     currency = state.accounts[asked.login].currency
     return f"there is no rate between {currency} and the currencies of {asked.name}"
 

@@ -88,6 +88,7 @@ class State:
     plugin_states: dict[str, dict[str, Any]] = field(default_factory=dict)
     server_halt: str = "normal"
     now_ms: int = 0
+    passed_ms: int = 0  # time that passes, by a clock that nobody sets; what ages are measured by
     next_order: int = 1
     next_deal: int = 1
     next_request: int = 1

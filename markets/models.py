@@ -163,6 +163,9 @@ class Quote(models.Model):
     time = models.DateTimeField()
     seq = models.BigIntegerField(default=0)
     deviating = models.IntegerField(default=0)
+    refusals = models.IntegerField(
+        default=0, help_text="a bit for each of the last 20 ticks: 1 where refused"
+    )
     digits = models.PositiveSmallIntegerField(default=5)
 
     class Meta:

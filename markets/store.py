@@ -31,7 +31,7 @@ QUOTES = Table(
     ("symbol",),
     {
         "symbol": "text", "bid": "numeric", "ask": "numeric", "time": "timestamptz", "seq": "bigint",
-        "deviating": "int", "digits": "int",
+        "deviating": "int", "digits": "int", "refusals": "int",
     },
 )  # fmt: skip
 EXTREMES = Table(
@@ -150,7 +150,7 @@ def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:
     """Return a quote as a row in the order of `QUOTES.columns`."""
     return (
         symbol, decimal_text(q.bid, digits), decimal_text(q.ask, digits), moment(q.time_ms), q.seq,
-        q.deviating, digits,
+        q.deviating, digits, q.refusals,
     )  # fmt: skip
 
 
@@ -160,9 +160,9 @@ def quote_of(row: Any, digits: int) -> Quote | None:
     None where the symbol has fewer digits now than the quote needs, or the row holds no price: it waits for its
     next tick.
     """
-    _symbol, bid, ask, time, seq, deviating, _digits = row
+    _symbol, bid, ask, time, seq, deviating, _digits, refusals = row
     try:
-        return Quote(units_of(bid, digits), units_of(ask, digits), ms_of(time), seq, deviating)
+        return Quote(units_of(bid, digits), units_of(ask, digits), ms_of(time), seq, deviating, refusals)
     except (ValueError, OverflowError, TypeError) as error:  # Inexact among them; NaN, an endless number
         log.warning("a quote is left out", symbol=_symbol, error=repr(error))
         return None

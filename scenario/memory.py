@@ -55,7 +55,7 @@ class Rows:
                     self.plugins[plugin] = deepcopy(memory)
                 case ev.TickAccepted(symbol, quote):
                     self.quotes[symbol] = copy(quote)
-                case ev.TickRefused(symbol, "filtered"):
+                case ev.TickRefused(symbol) if symbol in state.quotes:
                     self.quotes[symbol] = copy(state.quotes[symbol])
                 case ev.ExtremesChanged(symbol):
                     extremes = state.extremes.get(symbol)

@@ -44,6 +44,9 @@ if "DESK_SHARDS" in env.ENVIRON and not 1 <= DESK_SHARDS <= MAX_SHARDS:
     raise ImproperlyConfigured(f"DESK_SHARDS={DESK_SHARDS}: 1 to {MAX_SHARDS} shards are possible")
 DESK_BATCH = env.int("DESK_BATCH", default=256)
 DESK_CLOCK = env.str("DESK_CLOCK", default="wall")  # "wall" or "events"
+DESK_CLOCK_OFFSET_MS = env.int(
+    "DESK_CLOCK_OFFSET_MS", default=0
+)  # for tests: how wrong this process's clock is
 DESK_LINGER_MS = env.int("DESK_LINGER_MS", default=50)  # how long a batch of mere quotes may wait for more
 DESK_CHANNEL_PREFIX = env.str("DESK_CHANNEL_PREFIX", default="")  # keeps what a scratch desk publishes apart
 BUILD_ID = env.str("BUILD_ID", default="")  # which build of the program this is, for the lease

@@ -35,10 +35,20 @@ def read_points(text: str, digits: int) -> Price | None:
 
 
 def accept(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
-    """Return the new quote of the symbol, or why the tick is refused; a refused tick changes nothing.
+    """Return the new quote of the symbol, or why the tick is refused; a refused tick moves no price.
 
     Causes in order: invalid, crossed, stale, filtered. A deviating tick counts in the row of its direction.
     """
+    result = _judge(core, symbol, bid_text, ask_text, time_ms)
+    if isinstance(result, Quote):
+        result.note(refused=False)
+        result.arrived_ms = time_ms
+    elif symbol.name in core.state.quotes:
+        core.state.quotes[symbol.name].note(refused=True)
+    return result
+
+
+def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
     digits = symbol.digits
     bid, ask = read_points(bid_text, digits), read_points(ask_text, digits)
     if bid is None or ask is None or ((bid <= 0 or ask <= 0) and not symbol.allow_negative):

@@ -1,6 +1,7 @@
 """`python -m tests.faults`: break everything, many times, and see whether a promise breaks.
 
-    python -m tests.faults --kills 1000 --pauses 300 --pg-stops 200 --lost-commits 200 --full-disk 5 --redis-flushes 50
+    python -m tests.faults --kills 1000 --pauses 300 --pg-stops 200 --lost-commits 200 --full-disk 5 --redis-flushes 50 \
+        --clock-skews 50
 
 Servers of its own in a temporary folder; nothing else is touched. `--seconds` bounds the whole (a round that was
 begun is finished). Prints a table; exit status 1 on any breach, and the folder with its logs is kept then.
@@ -49,6 +50,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         ("pg-stops", "immediate stops of PostgreSQL"),
         ("lost-commits", "commits whose answer, or which themselves, are lost"),
         ("full-disk", "times that the disk of PostgreSQL is full (needs the right to mount a tmpfs)"),
+        ("clock-skews", "times that the clock of the desk that serves goes wrong by seconds to a day"),
         ("redis-flushes", "times that Redis loses everything, or stands still"),
     ):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)

@@ -169,6 +169,26 @@ def lose_redis(round_: Round) -> None:
     round_.did()
 
 
+def skew_clock(round_: Round) -> None:
+    """Make the clock of the desk that serves wrong: it must let go and stay away, and another one trades on."""
+    world, chance = round_.world, round_.chance
+    world.rest(chance.uniform(0.2, 1.0))
+    wrong = world.until(lambda: world.part_of(world.owner()), "a desk whose clock to move")
+    epoch = round_.note_fault()
+    world.skew(wrong, chance.choice((-1, 1)) * chance.choice((4, 90, 3600, 86_400)))
+    round_.recovered(epoch)
+    end = time.monotonic() + chance.uniform(0.2, 1.5)
+    while time.monotonic() < end:
+        if world.part_of(world.owner()) == wrong:
+            round_.log.breach(
+                f"{wrong} holds the shard with a clock that is wrong by {world.clocks[wrong].offset_s} s"
+            )
+            break
+        world.rest(0.05)
+    world.skew(wrong, 0)
+    round_.did()
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of fault and how its rounds are played."""
@@ -199,5 +219,6 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "pg_stops": (Kind("PostgreSQL stopped at once", stop_postgres, 50),),
     "lost_commits": (Kind("COMMIT answer lost", lose_commit, 40, proxies=True),),
     "full_disk": (Kind("disk full", fill_disk, 3, small_disk=True),),
+    "clock_skews": (Kind("clock wrong", skew_clock, 25, hosts=("clocks",), web=False),),
     "redis_flushes": (Kind("Redis lost or paused", lose_redis, 25),),
 }

@@ -201,6 +201,8 @@ def play(
     prepare(world)
     if host == "celery":
         world.start_celery(**variables)
+    elif host == "clocks":
+        world.start_clocks(**variables)
     else:
         world.start_pair(**variables)
     if web:

@@ -7,6 +7,7 @@ and is judged at that. It shares no formula with the engine.
 """
 
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,7 +39,6 @@ class Oracle:
 
     history: History
     by_symbol: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    by_time: dict[tuple[str, int], int] = field(default_factory=dict)
     breaches: list[str] = field(default_factory=list)
     judged: int = 0
 
@@ -47,13 +47,25 @@ class Oracle:
         for number, tick in enumerate(self.history.ticks):
             if tick.good:
                 self.by_symbol[tick.symbol].append(number)
-                self.by_time[(tick.symbol, tick.time_ms)] = number
 
     def between(self, symbol: str, begin: int, end: int) -> Iterable[tuple[int, SentTick]]:
         """Yield the accepted ticks of a symbol from one place to another."""
-        for number in self.by_symbol[symbol]:
-            if begin <= number < end:
-                yield number, self.history.ticks[number]
+        numbers = self.by_symbol[symbol]
+        for number in numbers[bisect_left(numbers, begin) : bisect_left(numbers, end)]:
+            yield number, self.history.ticks[number]
+
+    def number_of(self, told: dict[str, Any], low: int, high: int) -> int | None:
+        """Return which tick between two places evidence names, None where there is none with its prices.
+
+        A tick that was stamped ahead of the desk's clock counts as arriving then, and is shown with that time.
+        """
+        same = [
+            (tick.time_ms - told["time_ms"], number)
+            for number, tick in self.between(told["symbol"], low, high)
+            if (tick.bid, tick.ask) == (Decimal(told["bid"]), Decimal(told["ask"]))
+            and tick.time_ms >= told["time_ms"]
+        ]
+        return min(same)[1] if same else None
 
     def fired(self, deal: dict[str, Any]) -> Fired | None:
         """Return what an automatic deal says of itself, checked against its batch; None for one by hand."""
@@ -61,14 +73,11 @@ class Oracle:
         if not found or "trigger" not in found:
             return None
         told = found["tick"]
-        number = self.by_time.get((told["symbol"], told["time_ms"]))
         batch = self.history.batch_of(deal["xmin"])
-        if number is None or not batch.low <= number < batch.high:
+        number = self.number_of(told, batch.low, batch.high)
+        if number is None:
             self.breaches.append(f"deal {deal['ticket']} names a tick that is none of its batch: {told}")
             return None
-        tick = self.history.ticks[number]
-        if (Decimal(told["bid"]), Decimal(told["ask"])) != (tick.bid, tick.ask):
-            self.breaches.append(f"deal {deal['ticket']} shows other prices than its tick had: {told}")
         self.judged += 1
         return Fired(
             number,

@@ -24,6 +24,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from dealing import bus
+from tests.faketime import Clock, library
 from tests.faults.proxy import Proxy
 from tradingdesk.embedded import Postgres, Redis, ServiceError, free_port
 from tradingdesk.parts import Part, command_part
@@ -57,6 +58,7 @@ class World:
         self.client_proxy = Proxy(self.postgres.port) if proxies else None
         self.parts: dict[str, Part] = {}
         self.variables: dict[str, str] = {}
+        self.clocks: dict[str, Clock] = {}  # of the desks whose clocks can be made wrong
         self._session: psycopg.Connection[Any] | None = None
         self.web_port = free_port()
         self.web_url = f"http://127.0.0.1:{self.web_port}"
@@ -186,6 +188,29 @@ class World:
         for name in ("desk-a", "desk-b"):
             self.start(name, ["manage.py", "desk", "--wait"], **variables)
 
+    def start_clocks(self, **variables: str) -> None:
+        """Host the desk as `start_pair` does, each with a clock of its own that can be made wrong."""
+        for name in ("desk-a", "desk-b"):
+            self.clocks[name] = Clock(self.folder / f"clock-{name}")
+            self.start(name, ["manage.py", "desk", "--wait"], **variables, **self.clocks[name].variables)
+
+    def skew(self, name: str, offset_s: int) -> None:
+        """Make a desk's clock wrong by so many seconds; without faketime it has to be started anew for that."""
+        self.clocks[name].set(offset_s)
+        if library() is None:
+            self.stop_parts((name,))
+            self.start(name, ["manage.py", "desk", "--wait"], **self.clocks[name].variables)
+
+    def part_of(self, pid: int) -> str:
+        """Return the name of the part that a process belongs to, "" where it is none of ours."""
+        try:
+            group = os.getpgid(pid)
+        except ProcessLookupError:
+            return ""
+        return next(
+            (p.name for p in self.parts.values() if p.process is not None and p.process.pid == group), ""
+        )
+
     def start_web(self) -> None:
         """Start daphne, without waiting for it."""
         words = ["-b", "127.0.0.1", "-p", str(self.web_port), "-v", "0", "tradingdesk.asgi:application"]
@@ -293,11 +318,7 @@ class World:
 
     def _is_ours(self, pid: int) -> bool:
         """Return whether a living process belongs to the group of one of our parts."""
-        try:
-            group = os.getpgid(pid)
-        except ProcessLookupError:
-            return False
-        return any(part.process is not None and part.process.pid == group for part in self.parts.values())
+        return bool(self.part_of(pid))
 
     def stopped(self) -> list[int]:
         """Return our processes that stand still because of SIGSTOP."""

@@ -44,6 +44,7 @@ class Symbol(Settings):
         self.quote_ms = 0
         self.deviation = 0  # the side of the row of deviating ticks: 1 up, -1 down
         self.deviations = 0  # how many they are
+        self.last: list[bool] = []  # of the last ticks since the first quote: whether each was refused
 
     def assign(self, values: dict[str, Any]) -> None:
         super().assign(values)
@@ -227,7 +228,7 @@ class Book:
         return symbol.bid - diff // 2 * symbol.point, symbol.ask + (diff - diff // 2) * symbol.point
 
     def is_fresh(self, symbol: Symbol) -> bool:
-        if symbol.bid is None:
+        if symbol.bid is None or sum(symbol.last[-20:]) > 10:
             return False
         return not symbol.quotes_timeout or self.now_ms - symbol.quote_ms <= symbol.quotes_timeout * 1000
 

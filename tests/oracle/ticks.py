@@ -18,6 +18,8 @@ def tick(book: Book, value: dict[str, Any]) -> str | None:
     symbol = book.symbols[value["symbol"]]
     prices = Decimal(value["bid"]), Decimal(value["ask"])
     cause = _refusal(symbol, prices, value["time_ms"])
+    if symbol.bid is not None:
+        symbol.last.append(cause is not None)
     if cause is not None:
         return cause
     symbol.bid, symbol.ask = (rounded(Fraction(price), symbol.digits) for price in prices)

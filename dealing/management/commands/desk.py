@@ -2,8 +2,8 @@
 
 The same loop that the Celery task runs, for tests and for those who host it themselves. SIGTERM and Ctrl-C drain.
 With --wait it stands by while another desk has the shard, and takes over a moment after that one has gone.
-Exit status 0: drained or idle; 1: another desk has the shard, the lease was lost, or this process believes in another
-number of shards than the database has.
+Exit status 0: drained or idle; 1: another desk has the shard, the lease was lost, or this machine's clock is wrong, or this
+process believes in another number of shards than the database has.
 """
 
 import signal
@@ -55,5 +55,5 @@ class Command(BaseCommand):
         except (WrongShards, NoSuchShard) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"shard {options['shard']}: {ended}")
-        if ended in ("held", "lost"):
+        if ended in ("held", "lost", "clock"):
             sys.exit(1)
