@@ -31,9 +31,11 @@ DOOR_CODES = {
     "not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
+    "too_slow": 408,
     "too_large": 413,
     "unsupported_media_type": 415,
     "too_many_requests": 429,
+    "headers_too_large": 431,
 }
 _BY_STATUS = {number: code for code, number in DOOR_CODES.items()}
 RETRY_AFTER_S = 1

@@ -136,7 +136,7 @@ class Stack:
     def start_web(self) -> Part:
         """Start daphne on this stack's port, without waiting for it."""
         words = ["-b", "127.0.0.1", "-p", str(self.port), "-v", "0", "tradingdesk.asgi:application"]
-        return self.start("daphne", [sys.executable, "-m", "daphne", *words])
+        return self.start("daphne", [sys.executable, "-m", "tradingdesk.server", *words])
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM, limit_s: float = 15.0) -> int | None:
         """Signal a part and wait for its end; return its exit status. After the limit it is killed."""

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLPattern, URLResolver, path, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 
 from accounts.api import Ledger, Preferences
@@ -27,6 +27,7 @@ from tradingdesk.rest.live import (
     SmartOrders,
 )
 from tradingdesk.rest.preview import MarginPreview, SmartPreview
+from tradingdesk.rest.schema import Schema
 
 
 @csrf_exempt  # the view that is found judges, as it does with its slash
@@ -72,7 +73,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("smart-orders/<str:number>/close/", EndSmartOrder.as_view(close=True), name="api-smart-close"),
     path("preferences/", Preferences.as_view(), name="api-preferences"),
     path("margin-preview/", MarginPreview.as_view(), name="api-margin-preview"),
-    path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api-schema"),
+    path("schema/", Schema.as_view(), name="api-schema"),
     path(
         "docs/",
         SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[AllowAny]),

@@ -16,6 +16,9 @@ django.setup(set_prefix=False)  # loads the applications; consumers and views ne
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - after the applications are loaded
 
 from realtime.routing import websocket_urlpatterns  # noqa: E402
+from tradingdesk.gate import Gate  # noqa: E402
 from tradingdesk.handler import OneThreadHandler  # noqa: E402
 
-application = ProtocolTypeRouter({"http": OneThreadHandler(), "websocket": URLRouter(websocket_urlpatterns)})
+application = ProtocolTypeRouter(
+    {"http": Gate(OneThreadHandler()), "websocket": URLRouter(websocket_urlpatterns)}
+)

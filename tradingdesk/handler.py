@@ -2,29 +2,29 @@
 
 Middleware and views of this project are synchronous. Django's ASGI handler would give each middleware that could
 be asynchronous a trip of its own between the event loop and the request's thread, some twenty a request, and
-start a thread for each request; both cost more than the request itself. Here a request is one trip to one of
-`THREADS` threads. Promises: the event loop, which sockets share, only carries bytes; signals, clean-up and what a
-caller sees are Django's; every line that is logged meanwhile carries the caller's address; what asks for a password is
-answered by threads of its own and never takes one of the others. A caller who goes away does not stop what he asked for.
+start a thread for each request; both cost more than the request itself. Here a request is one trip to one of the
+threads of `lanes`; the gate before it sees to it that no lane takes another's. Promises: the event loop, which sockets
+share, only carries bytes; signals, clean-up and what a caller sees are Django's; every line that is logged meanwhile
+carries the caller's address; what asks for a password is answered by threads of its own and never takes one of the
+others. A caller who goes away does not stop what they asked for.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http.response import HttpResponse, HttpResponseBase, JsonResponse
+from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from structlog.contextvars import bound_contextvars
 
 from credentials.checks import EXECUTOR as PASSWORD_THREADS
 from doors.address import caller_address
-from doors.errors import Refused
+from tradingdesk.gate import notice
+from tradingdesk.lanes import THREADS
 
-THREADS = 64  # most of them wait for the desk or the database
 #: Where a POST makes or checks a password.
 PASSWORD_DOORS = (
     "/api/v1/auth/token",
@@ -34,7 +34,6 @@ PASSWORD_DOORS = (
     "/admin/password_change",
     "/admin/auth/user/",
 )
-MAX_WAITING_PASSWORDS = 200
 
 
 class OneThreadHandler(ASGIHandler):
@@ -43,7 +42,6 @@ class OneThreadHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
-        self._passwords = 0  # requests that wait for a password's thread or are on one
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Build the chain for one thread, whatever the caller wants."""
@@ -66,17 +64,8 @@ class OneThreadHandler(ASGIHandler):
 
     async def _answered(self, scope: Any, body: Any) -> HttpResponseBase:
         """Return the answer, made on a thread of those that are for such requests."""
-        if not is_password_door(scope):
-            answer = sync_to_async(self._answer, thread_sensitive=False, executor=self._threads)
-            return await answer(scope, body)
-        if self._passwords >= MAX_WAITING_PASSWORDS:
-            return _too_many(scope)
-        self._passwords += 1
-        try:
-            answer = sync_to_async(self._answer, thread_sensitive=False, executor=PASSWORD_THREADS)
-            return await answer(scope, body)
-        finally:
-            self._passwords -= 1
+        threads = PASSWORD_THREADS if is_password_door(scope) else self._threads
+        return await sync_to_async(self._answer, thread_sensitive=False, executor=threads)(scope, body)
 
     def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
         """Return the answer; one that is not streamed is closed already, so that its connection is free."""
@@ -91,6 +80,8 @@ class OneThreadHandler(ASGIHandler):
         if request is not None:
             response = self.get_response(request)
             response._handler_class = self.__class__
+        if "desk.visit" in scope:
+            notice(scope["desk.visit"], request, response)
         if not response.streaming:
             response.close()
         return response
@@ -99,16 +90,3 @@ class OneThreadHandler(ASGIHandler):
 def is_password_door(scope: Any) -> bool:
     """Return whether a request makes or checks a password."""
     return scope["method"] == "POST" and scope["path"].startswith(PASSWORD_DOORS)
-
-
-def _too_many(scope: Any) -> HttpResponseBase:
-    """Return the answer to one more password than can wait."""
-    told = "Too many log-ins wait already; try again in a second."
-    response: HttpResponseBase
-    if scope["path"].startswith("/api/"):
-        refused = Refused("too_many_requests", told)
-        response = JsonResponse(refused.body(), status=refused.http_status)
-    else:
-        response = HttpResponse(told, status=HTTPStatus.TOO_MANY_REQUESTS, content_type="text/plain")
-    response["Retry-After"] = "1"
-    return response

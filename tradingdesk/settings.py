@@ -23,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from engine.core import MAX_SHARDS
 from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its side bar
+from tradingdesk.lanes import CONNECTIONS
 from tradingdesk.logs import configure_logs
 from tradingdesk.secret import secret_key
 
@@ -126,7 +127,7 @@ if env.bool("DATABASE_POOL", default=False):
     # so that the next request begins a new one. What broke meanwhile is not lent out.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
-        "max_size": 12,
+        "max_size": CONNECTIONS,
         "timeout": 5,
         "reconnect_timeout": 4,
     }
@@ -198,6 +199,27 @@ LOGIN_FAILURES_ADDRESS = env.int("LOGIN_FAILURES_ADDRESS", default=30)  # of all
 LOGIN_FAILURES_NAME = env.int("LOGIN_FAILURES_NAME", default=20)  # of one name from addresses new to its user
 LOGIN_LOCK_S = env.int("LOGIN_LOCK_S", default=900)  # how long failures count, and a lock stands
 
+# ---- what one caller may take: docs/operations.md ----
+LIMIT_STRANGER = env.float(
+    "LIMIT_STRANGER", default=20
+)  # requests a second of an address that has not logged in
+LIMIT_MISSES = env.float("LIMIT_MISSES", default=10)  # answers of no use (unknown page, malformed) a second
+LIMIT_COST_USER = env.float("LIMIT_COST_USER", default=100)  # units of cost a second, tradingdesk/routes.py
+LIMIT_COST_ADDRESS = env.float("LIMIT_COST_ADDRESS", default=400)
+LIMIT_SOCKETS = env.float("LIMIT_SOCKETS", default=10)  # WebSockets that an address opens in a second
+LIMIT_CONNECTIONS = env.int("LIMIT_CONNECTIONS", default=4000)
+LIMIT_CONNECTIONS_ADDRESS = env.int("LIMIT_CONNECTIONS_ADDRESS", default=100)
+LIMIT_HEADER_S = env.float("LIMIT_HEADER_S", default=10)  # until the headers of a request are whole
+LIMIT_BODY_S = env.float(
+    "LIMIT_BODY_S", default=10
+)  # until its body is, and longer by what came at 4 KiB a second
+LIMIT_IDLE_S = env.float("LIMIT_IDLE_S", default=60)  # between two requests of a connection
+LIMIT_BODY = env.int("LIMIT_BODY", default=65_536)  # bytes
+LIMIT_BODY_ADMIN = env.int("LIMIT_BODY_ADMIN", default=8_388_608)  # below /admin/, with a session: files
+for _name in [name for name in dir() if name.startswith("LIMIT_")]:
+    if globals()[_name] <= 0:
+        raise ImproperlyConfigured(f"{_name}={globals()[_name]}: a number above 0 is needed")
+
 # ---- REST ----
 API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of one user
 REST_FRAMEWORK: dict[str, Any] = {
@@ -208,7 +230,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["doors.jsonio.ExactRenderer"],
     "DEFAULT_PARSER_CLASSES": ["doors.jsonio.StrictParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["doors.rates.UserRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "doors.jsonio.AlwaysJson",
     "EXCEPTION_HANDLER": "doors.errors.handle",

@@ -213,7 +213,7 @@ class Supervisor:
         self._command(
             "daphne",
             [
-                python, "-m", "daphne", "-b", self.arguments.host, "-p", str(self.arguments.port), "--no-server-name",
+                python, "-m", "tradingdesk.server", "-b", self.arguments.host, "-p", str(self.arguments.port), "--no-server-name",
                 "--ping-interval", "10", "--ping-timeout", "10", "--websocket-max-message-size", "16384",
                 "--websocket-max-frame-size", "16384", "--application-close-timeout", "5",
                 "-v", "0", "tradingdesk.asgi:application",

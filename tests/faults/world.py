@@ -24,6 +24,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from dealing import bus
+from tests.api.world import UNLIMITED
 from tests.faketime import Clock, library
 from tests.faults.proxy import Proxy
 from tradingdesk.embedded import Postgres, Redis, ServiceError, free_port
@@ -135,6 +136,7 @@ class World:
             "PYTHONUNBUFFERED": "1",
             "SECRET_KEY": settings.SECRET_KEY,
             "API_USER_RATE": "100000",
+            **{f"LIMIT_{name}": "100000" for name in UNLIMITED},
             **self.variables,
         }
         env.pop("DATABASE_POOL", None)
@@ -214,7 +216,9 @@ class World:
     def start_web(self) -> None:
         """Start daphne, without waiting for it."""
         words = ["-b", "127.0.0.1", "-p", str(self.web_port), "-v", "0", "tradingdesk.asgi:application"]
-        self.start("daphne", ["-m", "daphne", *words], DATABASE_URL=self._address(self.client_proxy))
+        self.start(
+            "daphne", ["-m", "tradingdesk.server", *words], DATABASE_URL=self._address(self.client_proxy)
+        )
 
     def keep(self) -> None:
         """Start again what has died, after a moment."""
