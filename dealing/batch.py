@@ -18,6 +18,7 @@ import structlog
 from dealing import clock, payloads, registry
 from dealing.changes import Changes
 from dealing.choices import ItemKind
+from dealing.dealers import to_json
 from dealing.failpoints import failpoint, seam
 from dealing.items import Asked, Item, key_of
 from dealing.journal import clean
@@ -157,7 +158,7 @@ def commit(
     failpoint("before_fence")
     with lease.conn.transaction():
         cursor = lease.conn.cursor()
-        dealers = json.dumps(sorted(state.dealers))
+        dealers = json.dumps(to_json(state.dealers))
         asked_ms = clock.wall_ms()
         cursor.execute(
             _FENCE,

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from dealing import registry
+from dealing.dealers import from_json
 from dealing.failpoints import failpoint, seam
 from dealing.lease import Lease, allow_long
 from dealing.loading import leave_out
@@ -102,7 +103,7 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
         state.next_deal = row["next_deal"]
         state.next_request = row["next_request"]
         state.now_ms = row["clock_ms"]
-        state.dealers = set(row["dealers"])
+        state.dealers = from_json(row["dealers"])
         for _, store in registry.STORES:
             store.load(cursor, state, shard=shard, shards=shards)
         failpoint("in_recovery")

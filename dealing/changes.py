@@ -12,7 +12,7 @@ from typing import Any
 
 from dealing import payloads
 from engine import events as ev
-from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, SmartOrder
+from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
 from engine.settings import currency_digits
 from engine.state import State
 
@@ -62,7 +62,7 @@ class Changes:
     hook_failures: dict[tuple[str, str], HookFailures] = field(default_factory=dict)
     halts: dict[tuple[str, str], str] = field(default_factory=dict)
     settings: list[ev.SettingsChanged] = field(default_factory=list)
-    dealers: list[str] | None = None
+    unanswered: list[Request] = field(default_factory=list)  # stop-outs that waited for a dealer in vain
     outbox: list[Pending] = field(default_factory=list)
     dirty: bool = False  # whether more than quotes changed, so that the batch should not linger
 
@@ -183,8 +183,17 @@ class Changes:
                 shown = {"scope": event.scope, "key": event.key, "level": event.level}
                 self._publish("halt", 0, self.time_ms, shown)
             case ev.DealersChanged():
-                self.dealers = list(event.names)
-                self._publish("dealers", 0, self.time_ms, {"names": list(event.names)})
+                groups = {name: list(masks) for name, masks in event.dealers.items() if masks is not None}
+                self._publish("dealers", 0, self.time_ms, {"names": sorted(event.dealers), "groups": groups})
+            case ev.StopOutUnanswered(request=request):
+                self.unanswered.append(request)
+                told: dict[str, Any] = {
+                    "login": request.login,
+                    "request": request.id,
+                    "position": request.position,
+                    "symbol": request.symbol,
+                }
+                self._publish("stop_out_unanswered", 0, self.time_ms, told)
             case ev.SettingsChanged():
                 self.settings.append(event)
                 shown = {"kind": event.kind, "key": event.key}

@@ -19,6 +19,7 @@ from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_comma
 from dealing.book import Book
 from dealing.changes import Changes
 from dealing.choices import ItemKind
+from dealing.dealers import Watch
 from dealing.failpoints import failpoint, seam
 from dealing.items import SETTLING, TIME, Asked, Item, command_of, key_of
 from dealing.lease import Lease
@@ -37,6 +38,7 @@ TIME_EVERY_S = 0.1
 SETTLE_MOST = 1_000
 BEAT_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
+DEALERS_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 AHEAD_LIMIT_MS = 60_000
@@ -73,6 +75,7 @@ class Loop:
     at: Item | None = None  # what is being computed at this moment
     events: list[Event] = field(default_factory=list)
     due: dict[str, float] = field(default_factory=dict)
+    dealers: Watch = field(default_factory=Watch)
     committed_at: float = 0.0
     poll_commands: bool = True
     seen: str = "0-0"  # our place in the stream when we last looked at it
@@ -335,6 +338,9 @@ class Loop:
         self._new_batch(batch.cursor, batch.offset)
         if self.search.ends_trial(batch.items):
             self._tell_what_is_left_out()
+        for request in batch.changes.unanswered:
+            log.error("a stop-out waited for a dealer in vain", shard=self.shard, login=request.login,
+                      request=request.id, position=request.position)  # fmt: skip
         self._safely("publish", lambda: self.publisher.batch_committed(batch, committed))
         failpoint("after_publish")
         self._tell_plugins(events)
@@ -373,8 +379,15 @@ class Loop:
         """Beat where there is nothing to commit, and see whether Redis lost its data."""
         if time.monotonic() - self.committed_at >= BEAT_EVERY_S:
             self._beat()
+        if self.clock == "wall" and self._is_due("dealers", DEALERS_EVERY_S):
+            self._safely("dealers", self._look_for_dealers)
         if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
             self._safely("look", self._look_at_stream)
+
+    def _look_for_dealers(self) -> None:
+        """See who is connected as a dealer, and ask for what follows from it."""
+        if self.dealers.look(self.lease.conn, self.shard, self.book.state.dealers):
+            self.poll_commands = True
 
     def _look_at_stream(self) -> None:
         """See whether Redis lost its data since the last look."""

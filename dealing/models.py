@@ -303,12 +303,17 @@ class SettingsChange(models.Model):
         return f"{self.kind} {self.key}: {', '.join(self.after)}"
 
 
-class Dealer(models.Model):
-    """Presence of a dealer; the desks are told whenever it changes."""
+class DealerConnection(models.Model):
+    """A page or session of a dealer that beats; written by dealing.dealers alone."""
 
-    name = models.CharField(max_length=150, primary_key=True)
-    online = models.BooleanField(default=False)
-    changed_at = models.DateTimeField(db_default=Now())
+    id = models.CharField(max_length=64, primary_key=True)
+    name = models.CharField(max_length=150)
+    groups = models.JSONField(null=True, help_text="Masks of the groups that the dealer serves; null: all.")
+    session = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of the login's session."
+    )
+    since = models.DateTimeField(db_default=Now())
+    ends_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
-        return f"{self.name} {'online' if self.online else 'offline'}"
+        return f"{self.name} since {self.since}"

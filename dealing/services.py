@@ -13,9 +13,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from dealing import journal, registry
+from dealing import dealers, journal, registry
 from dealing.changing import change_settings
-from dealing.models import Dealer, EngineControl, Halt
+from dealing.models import EngineControl, Halt
 from dealing.registry import SETTINGS
 from dealing.submission import (
     ACCEPTED,
@@ -313,33 +313,15 @@ def cancel_smart(
 # Dealers
 
 
-def set_dealers(names: Sequence[str], *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:
-    """Say that exactly these dealers are online."""
-    with transaction.atomic():
-        Dealer.objects.exclude(name__in=names).filter(online=True).update(online=False)
-        for name in names:
-            Dealer.objects.update_or_create(name=name, defaults={"online": True})
-    return submit_to_all(cmd.SetDealers(names=sorted(names), by=By.SYSTEM), wait_s=wait_s, at_ms=at_ms)
+def set_dealers(
+    entries: Sequence[str | Mapping[str, Any]], *, wait_s: float = 5, at_ms: int | None = None
+) -> Outcome:
+    """Say who is online to desks that go by the events' own times: names, or {"name", "groups"}.
 
-
-def _presence(name: str, online: bool, wait_s: float) -> Outcome:
-    with transaction.atomic():
-        # One at a time: the list that is sent must be the one that the rows will show.
-        EngineControl.objects.select_for_update().get_or_create(pk=1)
-        Dealer.objects.update_or_create(name=name, defaults={"online": online})
-        names = sorted(Dealer.objects.filter(online=True).values_list("name", flat=True))
-        entries = write_rows(cmd.SetDealers(names=names, by=By.SYSTEM, actor=name))
-    return answers(entries, wait_s)
-
-
-def dealer_online(name: str, *, wait_s: float = 5) -> Outcome:
-    """Say that a dealer has come."""
-    return _presence(name, True, wait_s)
-
-
-def dealer_offline(name: str, *, wait_s: float = 5) -> Outcome:
-    """Say that a dealer has gone."""
-    return _presence(name, False, wait_s)
+    Other desks go by connections (dealing.dealers): nobody is online by saying so.
+    """
+    command = dealers.command_of(dealers.from_json(entries))
+    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
 
 
 def take_request(request: int, dealer: str, *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:

@@ -181,9 +181,13 @@ class CancelSmart(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetDealers(Command):
-    """Say which dealers are online."""
+    """Say which dealers are online.
+
+    `groups` holds the masks of groups that a dealer serves, for those who do not serve all of them.
+    """
 
     names: list[str]
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

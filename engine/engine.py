@@ -17,9 +17,9 @@ from engine import commands as c
 from engine import pipeline, plans
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import OrderReason, Refusal
-from engine.events import CommandDone, Event, TickAccepted, TickRefused
-from engine.handlers import back_office, closing, dealers, gate, orders, smart
+from engine.enums import OrderReason, Refusal, RequestKind
+from engine.events import CommandDone, Event, StopOutUnanswered, TickAccepted, TickRefused
+from engine.handlers import back_office, closing, dealers, gate, orders, presence, smart
 from engine.hooks import Plugin, Registration
 from engine.invariants import InvariantError, faults
 from engine.profit import floating_profit
@@ -48,7 +48,7 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.SetHalt: back_office.set_halt,
     c.EndDay: back_office.end_day,
     c.ConfigurePlugin: back_office.configure_plugin,
-    c.SetDealers: dealers.set_dealers,
+    c.SetDealers: presence.set_dealers,
     c.TakeRequest: dealers.take,
     c.AnswerRequest: dealers.answer,
 }
@@ -150,6 +150,8 @@ class Engine:
                 request = state.requests.get(number)
                 if request is not None and request.expires_ms + 1 == at:
                     drop_request(core, request, Code.TIMEOUT.value)
+                    if request.kind is RequestKind.STOP_OUT:
+                        core.emit(StopOutUnanswered(request))
 
     # Recovery
 

@@ -131,9 +131,16 @@ class SettingsChanged(Event):
 
 @dataclass(slots=True, frozen=True)
 class DealersChanged(Event):
-    """Dealers came or went."""
+    """Dealers came or went; of each the masks of the groups that they serve, None: all."""
 
-    names: tuple[str, ...]
+    dealers: dict[str, tuple[str, ...] | None]
+
+
+@dataclass(slots=True, frozen=True)
+class StopOutUnanswered(Event):
+    """A stop-out waited for a dealer in vain: it left the queue, and the account is as it was."""
+
+    request: Request
 
 
 @dataclass(slots=True, frozen=True)

@@ -22,10 +22,11 @@ PLAN_KINDS = frozenset({RequestKind.SMART_LEVEL, RequestKind.SMART_STOP})
 def executes_by_itself(core: Core, login: int, symbol: str) -> bool:
     """Return whether this account's orders of the symbol execute without a dealer now."""
     state = core.state
-    execution = state.terms_for(state.group_of(login), state.symbols[symbol]).execution
+    group = state.group_of(login)
+    execution = state.terms_for(group, state.symbols[symbol]).execution
     if execution is Execution.AUTO:
         return True
-    return execution is Execution.MANUAL_UNLESS_NO_DEALERS and not state.dealers
+    return execution is Execution.MANUAL_UNLESS_NO_DEALERS and not state.is_served(group.name)
 
 
 def is_manual(core: Core, login: int, symbol: str) -> bool:

@@ -7,11 +7,20 @@ dealer, open positions, smart orders that have not ended.
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from engine.enums import MarginMode
+from engine.masks import Masks
 from engine.records import Account, Order, Position, Quote, Request, SmartOrder
 from engine.settings import Group, Symbol, Terms
+
+
+@lru_cache(maxsize=1000)
+def _masks(listed: tuple[str, ...]) -> Masks:
+    """Return a dealer's masks; a group's name is one of its own."""
+    named = tuple(mask for mask in listed if not mask.startswith("!"))
+    return Masks(named, tuple(mask[1:] for mask in listed if mask.startswith("!")))
 
 
 @dataclass(slots=True)
@@ -84,7 +93,7 @@ class State:
     requests: dict[int, Request] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
     extremes: dict[str, Extremes] = field(default_factory=dict)
-    dealers: set[str] = field(default_factory=set)
+    dealers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)  # masks of groups; None: all
     plugin_states: dict[str, dict[str, Any]] = field(default_factory=dict)
     server_halt: str = "normal"
     now_ms: int = 0
@@ -108,6 +117,10 @@ class State:
     def group_of(self, login: int) -> Group:
         """Return the group of an account."""
         return self.groups[self.accounts[login].group]
+
+    def is_served(self, group: str) -> bool:
+        """Return whether a dealer of this group is online."""
+        return any(masks is None or _masks(masks).cover(group) for masks in self.dealers.values())
 
     def is_netting(self, login: int) -> bool:
         """Return whether the account keeps one position a symbol."""

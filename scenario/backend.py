@@ -53,8 +53,8 @@ class Backend(Protocol):
 
     def set(self, value: Value, time_ms: int) -> str | None: ...
 
-    def dealers(self, value: list[str], time_ms: int) -> str | None:
-        """Replace the set of dealers that are online by the names in `value`."""
+    def dealers(self, value: list[dict[str, Any]], time_ms: int) -> str | None:
+        """Replace the dealers that are online: each {"name", "groups"}, groups None for all."""
 
     def dealer(self, value: Value, time_ms: int) -> str | None: ...
 

@@ -224,9 +224,11 @@ class EngineBackend:
             self._do(c.ChangeSettings(kind=kind, key=key, values=values, by=By.SYSTEM), time_ms).code or None
         )
 
-    def dealers(self, value: list[str], time_ms: int) -> str | None:
-        """Say who is online."""
-        return self._do(c.SetDealers(names=value, by=By.MANAGER), time_ms).code or None
+    def dealers(self, value: list[dict[str, Any]], time_ms: int) -> str | None:
+        """Say who is online, and for which groups."""
+        groups = {dealer["name"]: dealer["groups"] for dealer in value if dealer["groups"] is not None}
+        command = c.SetDealers(names=[dealer["name"] for dealer in value], groups=groups, by=By.SYSTEM)
+        return self._do(command, time_ms).code or None
 
     def dealer(self, value: Value, time_ms: int) -> str | None:
         """Answer the oldest request of that name."""

@@ -69,7 +69,7 @@ class Rows:
     def load(self, old: State) -> State:
         """Return a new state made of the rows; settings, clock, dealers and counters come from `old`."""
         state = State(
-            symbols=dict(old.symbols), groups=dict(old.groups), dealers=set(old.dealers), now_ms=old.now_ms,
+            symbols=dict(old.symbols), groups=dict(old.groups), dealers=dict(old.dealers), now_ms=old.now_ms,
             next_order=old.next_order, next_deal=old.next_deal, next_request=old.next_request,
             server_halt=old.server_halt,
         )  # fmt: skip

@@ -262,7 +262,7 @@ class StackBackend:
             raise
         return {name: before[name] for name in changed}
 
-    def dealers(self, value: list[str], time_ms: int) -> str | None:
+    def dealers(self, value: list[dict[str, Any]], time_ms: int) -> str | None:
         """Say which dealers are online."""
         return self._code(self._ask(services.set_dealers, value, time_ms=time_ms))
 

@@ -5,7 +5,7 @@ defined twice. It does not judge what an engine would answer: a step that must b
 valid step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -69,6 +69,16 @@ def _break_even(value: Any) -> dict[str, int] | None:
     if value is None or isinstance(value, bool):
         return {"offset": 0} if value else None
     result: dict[str, int] = record({"offset": Field(whole(0, tables.MOST), 0)})(value)
+    return result
+
+
+def _dealer(value: Any) -> dict[str, Any]:
+    """Return a dealer who is online: a name serves all groups, else `groups` says which."""
+    if isinstance(value, str):
+        return {"name": text(value), "groups": None}
+    result: dict[str, Any] = record({"name": Field(text), "groups": Field(nullable(list_of(text)), None)})(
+        value
+    )
     return result
 
 
@@ -166,7 +176,7 @@ ACTIONS: dict[str, Check] = {
         {"symbol": Field(text), "group": Field(text), "account": Field(whole(1)), "values": Field(dict)},
         defaults=False,
     ),
-    "dealers": list_of(text),
+    "dealers": list_of(_dealer),
     "dealer": record(
         {"request": Field(text), "answer": Field(choice("confirm", "reject", "requote")), "price": OPTIONAL}
     ),
@@ -232,13 +242,14 @@ def _check(action: str, value: Any, names: Names) -> None:
     for key in ("position", "opposite", "order", "request"):
         if isinstance(value, Mapping) and key in value:
             _known(key, value[key], names.orders)
-    special = {
+    special: dict[str, Callable[[Any, Names], None]] = {
         "place": _check_place,
         "modify": _check_modify,
         "smart": _check_smart,
         "smart_modify": _check_smart_name,
         "smart_cancel": _check_smart_name,
         "set": _check_set,
+        "dealers": _check_dealers,
         "expect": expectations.check_names,
     }
     if action in special:
@@ -281,6 +292,13 @@ def _check_smart_name(value: Mapping[str, Any], names: Names) -> None:
     if "smart" not in value:
         raise FormatError("smart", "is required")
     _known("smart", value["smart"], names.smart)
+
+
+def _check_dealers(value: list[dict[str, Any]], names: Names) -> None:
+    for number, dealer in enumerate(value):
+        for group in dealer["groups"] or ():
+            if "*" not in group and not group.startswith("!"):
+                _known(f"[{number}].groups", group, names.groups)
 
 
 def _check_set(value: dict[str, Any], names: Names) -> None:

@@ -1,31 +1,19 @@
-"""What dealers do: come online, own a request, confirm, requote or reject it."""
+"""What dealers do: own a request, confirm, requote or reject it. Who is online is presence.py's."""
 
 from engine import checks, refusals
 from engine.codes import Code
-from engine.commands import AnswerRequest, SetDealers, TakeRequest
+from engine.commands import AnswerRequest, TakeRequest
 from engine.core import Core
-from engine.enums import By, DealerAnswer, OrderReason, RequestKind, side_of
-from engine.events import CommandDone, DealersChanged, RequestChanged
+from engine.enums import By, DealerAnswer, RequestKind, side_of
+from engine.events import CommandDone, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers.closing import execute_close_by
 from engine.queue import drop_request, fail_order
 from engine.records import Order, Position, Request
 from engine.refusals import Asked
-from engine.stages import pendings, smart, stopout
+from engine.stages import pendings, smart, stopout, stops
 from engine.stages.triggered import trigger_key
 from engine.waiting import leave_queue
-
-_REASONS = {
-    RequestKind.TAKE_PROFIT: OrderReason.TAKE_PROFIT,
-    RequestKind.STOP_LOSS: OrderReason.STOP_LOSS,
-}
-
-
-def set_dealers(core: Core, command: SetDealers) -> CommandDone:
-    """Take note of who is online."""
-    core.state.dealers = set(command.names)
-    core.emit(DealersChanged(tuple(sorted(core.state.dealers))))
-    return CommandDone("")
 
 
 def take(core: Core, command: TakeRequest) -> CommandDone:
@@ -62,7 +50,7 @@ def answer(core: Core, command: AnswerRequest) -> CommandDone:
             return CommandDone(Code.INVALID_PRICE, f"{command.price} is no price of {symbol.name}")
     if checks.quote_check(core, symbol, fresh=False) is not None:
         return CommandDone(Code.OFF_QUOTES, f"{symbol.name} has no quote", login=request.login)
-    code = _confirm(core, request, price, command.dealer)
+    code = confirm(core, request, price, command.dealer)
     said = refusals.text(core, code, _asked(core, request)) if code else ""
     return CommandDone(code or "", said, request.order, request.login)
 
@@ -81,8 +69,11 @@ def _not_found(number: int) -> CommandDone:
     return CommandDone(Code.REQUEST_NOT_FOUND, f"the queue has no request {number}")
 
 
-def _confirm(core: Core, request: Request, price: int | None, dealer: str) -> Code | None:
-    leave_queue(core, request, "confirmed")
+def confirm(
+    core: Core, request: Request, price: int | None, dealer: str, *, outcome: str = "confirmed"
+) -> Code | None:
+    """Execute a request at a price, or where none is given at the market or its own; return what hinders it."""
+    leave_queue(core, request, outcome)
     view = checks.view_of(core, request.login, core.state.symbols[request.symbol])
     assert view is not None
     order = core.state.orders.get(request.order)
@@ -164,7 +155,7 @@ def _confirm_trigger(
     if request.smart:
         smart.confirm(core, request, position, at, evidence)
         return
-    reason = _REASONS[request.kind]
+    reason = stops.REASONS[request.kind]
     order = closing_order(core, position, position.volume, reason, request.price)
     fill = Fill(
         price=at, requested_price=request.price if request.price is not None else at, reason=reason,

@@ -14,6 +14,7 @@ from engine.enums import (
     HookPoint,
     OrderStatus,
     OrderType,
+    Side,
     TradeMode,
     side_of,
 )
@@ -76,6 +77,17 @@ def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
         if verdict.price is not None:
             price = checks.hook_price(tick.symbol, verdict.price, price)
         _open(core, order, price, _evidence(core, tick, order, hooks))
+
+
+def is_reached(core: Core, tick: Tick, order: Order) -> bool:
+    """Return whether the quote is at or beyond a pending order's price."""
+    assert order.price is not None
+    side = side_of(order.type)
+    market = checks.market_price(tick.view(core, order.login), side, opening=True)
+    rises = (side is Side.BUY) is not (
+        order.type in LIMIT_TYPES
+    )  # a buy stop waits for the rise, a buy limit not
+    return market >= order.price if rises else market <= order.price
 
 
 def execute(core: Core, order: Order, price: int, found: dict[str, object]) -> Code | None:

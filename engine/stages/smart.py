@@ -36,8 +36,8 @@ def visit(core: Core, tick: Tick, position: Position) -> None:
             break
         if level.status in OPEN_LEVEL:
             _fill_level(core, tick, smart, position, level, market if slips else level.price)
-    if smart.state in LIVE_SMART and stop is not None and (market <= stop if buy else market >= stop):
-        _execute_stop(core, tick, smart, position, stop, market)
+    if smart.state in LIVE_SMART:
+        stop_if_reached(core, tick, smart, position, stop)
     if smart.state in LIVE_SMART:
         core.arm_position(position)
 
@@ -80,6 +80,27 @@ def confirm(core: Core, request: Request, position: Position, price: int, found:
     else:
         stop = request.price if request.price is not None else price
         _deal_stop(core, smart, position, stop, price, found)
+
+
+def fill_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Position, number: int) -> None:
+    """Fill the level of this number if it is open and the quote is at or beyond it."""
+    buy = position.side is Side.BUY
+    market = checks.market_price(tick.view(core, position.login), position.side, opening=False)
+    slips = core.state.group_of(position.login).positive_slippage
+    for level in smart.levels:
+        reached = market >= level.price if buy else market <= level.price
+        if level.number == number and level.status in OPEN_LEVEL and reached:
+            _fill_level(core, tick, smart, position, level, market if slips else level.price)
+            break
+    if smart.state in LIVE_SMART:
+        core.arm_position(position)
+
+
+def stop_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Position, stop: int | None) -> None:
+    """Execute the stop if there is one and the quote is at or beyond it."""
+    market = checks.market_price(tick.view(core, position.login), position.side, opening=False)
+    if stop is not None and (market <= stop if position.side is Side.BUY else market >= stop):
+        _execute_stop(core, tick, smart, position, stop, market)
 
 
 def _fill_level(

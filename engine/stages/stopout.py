@@ -33,10 +33,11 @@ def run(core: Core, tick: Tick) -> None:
         if not any(p.symbol == name for p in core.state.book(login).positions.values()):
             due.discard(login)
             continue
-        _look(core, tick, login)
+        look(core, tick, login)
 
 
-def _look(core: Core, tick: Tick, login: int) -> None:
+def look(core: Core, tick: Tick, login: int) -> None:
+    """Look at one account: its margin call, and a stop-out where it is reached."""
     figures = account_state(core.state, login)
     _margin_call(core, login, figures)
     account = core.state.accounts[login]

@@ -13,10 +13,11 @@ from engine.records import Position, SmartOrder
 from engine.stages import smart
 from engine.stages.triggered import Exit, Tick, let_out, trigger_key
 
-_KINDS = {
-    OrderReason.TAKE_PROFIT: RequestKind.TAKE_PROFIT,
-    OrderReason.STOP_LOSS: RequestKind.STOP_LOSS,
+REASONS = {
+    RequestKind.TAKE_PROFIT: OrderReason.TAKE_PROFIT,
+    RequestKind.STOP_LOSS: OrderReason.STOP_LOSS,
 }
+_KINDS = {reason: kind for kind, reason in REASONS.items()}
 
 
 def run(core: Core, tick: Tick) -> None:
@@ -48,16 +49,24 @@ def _rearm(core: Core, plans: list[SmartOrder]) -> None:
 
 
 def _visit(core: Core, tick: Tick, position: Position) -> None:
-    view = tick.view(core, position.login)
+    if not close_if_reached(core, tick, position, OrderReason.TAKE_PROFIT):
+        close_if_reached(core, tick, position, OrderReason.STOP_LOSS)
+
+
+def close_if_reached(core: Core, tick: Tick, position: Position, reason: OrderReason) -> bool:
+    """Close a position whose take profit or stop loss is reached; return whether it was closed."""
     buy = position.side is Side.BUY
-    market = checks.market_price(view, position.side, opening=False)
-    tp, sl = position.tp, position.sl
-    if tp is not None and (market >= tp if buy else market <= tp):
+    market = checks.market_price(tick.view(core, position.login), position.side, opening=False)
+    if reason is OrderReason.TAKE_PROFIT:
+        level = position.tp
+        if level is None or (market < level if buy else market > level):
+            return False
         slips = core.state.group_of(position.login).positive_slippage
-        if _close(core, tick, position, OrderReason.TAKE_PROFIT, tp, market if slips else tp):
-            return
-    if sl is not None and (market <= sl if buy else market >= sl):
-        _close(core, tick, position, OrderReason.STOP_LOSS, sl, market)
+        return _close(core, tick, position, reason, level, market if slips else level)
+    level = position.sl
+    if level is None or (market > level if buy else market < level):
+        return False
+    return _close(core, tick, position, reason, level, market)
 
 
 def _close(core: Core, tick: Tick, position: Position, reason: OrderReason, level: int, price: int) -> bool:

@@ -1,17 +1,23 @@
 """The dealers' queue: what waits for a person, how long it still may, and the answers to it."""
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.contrib import admin, messages
+from django.contrib.auth.signals import user_logged_out
+from django.core.exceptions import PermissionDenied
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 
-from dealing import services
-from dealing.models import Dealer
+from dealing import dealers, services
+from live import rights
 from manager import live
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, found
@@ -26,11 +32,38 @@ ANSWERS = (("confirm", "Confirm"), ("requote", "Requote"), ("reject", "Reject"))
 #: Requests that clients made; triggers of the desk can be confirmed or rejected, not requoted.
 ASKED_BY_CLIENTS = ("market", "close", "close_by")
 HURRY_S = 30
+#: How long a stop-out that nobody answered is told of, and how many are counted.
+UNANSWERED = timedelta(hours=1)
+MOST_UNANSWERED = 1000
+_PAGE = re.compile(r"[0-9a-f-]{16,40}")
+
+
+def _served_by(user: Any) -> list[str] | None:
+    """Return the masks of the groups for which a member of staff deals, None: all."""
+    if rights.sight_of(user).everything:
+        return None
+    masks = rights.masks_of(user)
+    return [*masks.named, *(f"!{mask}" for mask in masks.excluded)]
+
+
+def _digest(session_key: str | None) -> str:
+    """Return what tells a session from others and opens none."""
+    return hashlib.sha256((session_key or "").encode()).hexdigest()
+
+
+@receiver(user_logged_out)
+def _leave(sender: Any, request: HttpRequest | None, **_: Any) -> None:
+    """End the pages of a session whose user logs out."""
+    if request is not None and request.session.session_key:
+        dealers.end_session(_digest(request.session.session_key))
 
 
 @admin.register(DealerRequest)
 class DealerRequestAdmin(TradingAdmin):
     """The dealers' queue: what waits for a person, and what became of it."""
+
+    class Media:
+        js = ("manager/dealer.js",)
 
     heading = "Dealers' queue"
     nothing = "Nothing waits for a dealer."
@@ -44,7 +77,6 @@ class DealerRequestAdmin(TradingAdmin):
     search_numbers = ("id", "login", "order", "position")
     search_words = ("dealer", "symbol__iexact")
     search_help_text = "Number, login, order, position, symbol or dealer"
-    actions_list = ("come", "go")
     actions_detail = ("take", "confirm", "requote", "reject")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
@@ -71,8 +103,65 @@ class DealerRequestAdmin(TradingAdmin):
 
     def heading_of(self, request: HttpRequest) -> str:
         """Return the name of the list with who is there to answer."""
-        online = Dealer.objects.filter(online=True).order_by("name").values_list("name", flat=True)
-        return f"{self.heading} (online: {', '.join(online) or 'nobody'})"
+        return f"{self.heading} (online: {', '.join(sorted(dealers.online())) or 'nobody'})"
+
+    def get_urls(self) -> list[Any]:
+        """Add the two addresses by which a page says that it is open, and that it has been closed."""
+        own = [
+            path(f"{word}/", self.admin_site.admin_view(view), name=f"orders_dealerrequest_{word}")
+            for word, view in (("beat", self.beat), ("end", self.end))
+        ]
+        return [*own, *super().get_urls()]
+
+    def beat(self, request: HttpRequest) -> HttpResponse:
+        """Keep a page's dealer online for the groups of their masks.
+
+        Raises:
+            PermissionDenied: they may look at the queue and not answer.
+        """
+        number = self._page(request)
+        if number is None:
+            return HttpResponseBadRequest("the number of the page is missing")
+        dealers.beat(
+            number, request.user.get_username(), groups=_served_by(request.user),
+            session=_digest(request.session.session_key),
+        )  # fmt: skip
+        return HttpResponse(status=204)
+
+    def end(self, request: HttpRequest) -> HttpResponse:
+        """Take note that a page has been closed.
+
+        Raises:
+            PermissionDenied: it is no dealer's.
+        """
+        number = self._page(request)
+        if number is None:
+            return HttpResponseBadRequest("the number of the page is missing")
+        dealers.end(number, request.user.get_username())
+        return HttpResponse(status=204)
+
+    def _page(self, request: HttpRequest) -> str | None:
+        if not self.has_act_permission(request):
+            raise PermissionDenied
+        number = request.POST.get("page", "")
+        return number if _PAGE.fullmatch(number) else None
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the queue, and above it the stop-outs of the last hour that nobody has answered."""
+        since = timezone.now() - UNANSWERED
+        rows = DealerRequest.objects.filter(kind="stop_out", outcome="timeout", expires_at__gte=since)
+        missed = list(rights.scoped(request.user, rows).order_by("-id")[:MOST_UNANSWERED])
+        if missed and "X-Renew" not in request.headers:
+            more = "at least " if len(missed) == MOST_UNANSWERED else ""
+            logins = ", ".join(dict.fromkeys(str(row.login) for row in missed[:5]))
+            messages.error(
+                request,
+                f"In the last hour {more}{len(missed)} times a stop-out waited for a dealer in vain, last of {logins}. "
+                "The accounts are as they were, and wait for the next quote.",
+            )
+        return super().changelist_view(request, extra_context)
 
     def offered(self, obj: DealerRequest) -> Sequence[str]:
         """Return the answers that there are: to an answered one, none."""
@@ -179,28 +268,6 @@ class DealerRequestAdmin(TradingAdmin):
             ("Ask now", self.shown_ask(obj)),
             ("Time left", self.shown_left(obj)),
         ]
-
-    @action(description="I am online", icon="login", permissions=["act"])
-    def come(self, request: HttpRequest) -> HttpResponse:
-        """Say that this dealer has come."""
-        return self._presence(request, "I am online", services.dealer_online)
-
-    @action(description="I am going", icon="logout", permissions=["act"])
-    def go(self, request: HttpRequest) -> HttpResponse:
-        """Say that this dealer has gone."""
-        return self._presence(request, "I am going", services.dealer_offline)
-
-    def _presence(self, request: HttpRequest, title: str, say: Any) -> HttpResponse:
-        online = Dealer.objects.filter(online=True).order_by("name").values_list("name", flat=True)
-        return act(
-            self, request,
-            title=title,
-            form=ConfirmForm(request.POST or None),
-            run=lambda _given, _key: say(request.user.get_username()),
-            back=self._queue(),
-            submit="Say so",
-            about=[("Dealers online", ", ".join(online) or "none")],
-        )  # fmt: skip
 
     @action(description="Take", icon="back_hand", permissions=["act"])
     def take(self, request: HttpRequest, object_id: str) -> HttpResponse:

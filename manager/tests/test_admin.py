@@ -7,12 +7,14 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from accounts.models import Account, Group, ManagerScope
-from dealing import services
-from dealing.models import Command, Halt
+from dealing import dealers, services
+from dealing.models import Command, DealerConnection, Halt
 from manager.tests.book import write_book
 from markets.models import Symbol
 from orders.models import DealerRequest
@@ -190,12 +192,91 @@ def test_action_on_rows_of_which_none_fits_says_so(
     assert said in page.content.decode()
 
 
-def test_dealer_says_that_they_come_and_go(manager: Client) -> None:
-    manager.post(url("orders_dealerrequest_come"), {"x": ""})
-    assert Command.objects.latest("id").payload["names"] == ["admin"]
+PAGE = "0123456789abcdef"
 
-    manager.post(url("orders_dealerrequest_go"), {"x": ""})
-    assert Command.objects.latest("id").payload["names"] == []
+
+def beat(browser: Client, page: str = PAGE) -> int:
+    return browser.post(url("orders_dealerrequest_beat"), {"page": page}).status_code
+
+
+def test_page_of_the_queue_when_it_beats_its_dealer_is_online_for_their_masks(
+    manager: Client, client: Client
+) -> None:
+    dealer = User.objects.create_user("dora", is_staff=True)
+    dealer.user_permissions.add(
+        *Permission.objects.filter(codename__in=("view_dealerrequest", "change_dealerrequest"))
+    )
+    ManagerScope.objects.create(user=dealer, group_masks="real*,!real-vip*")
+    client.force_login(dealer)
+
+    assert (beat(manager), beat(client, "f" * 32)) == (204, 204)
+
+    assert dealers.online() == {"admin": None, "dora": ("real*", "!real-vip*")}
+    assert "online: admin, dora" in manager.get(url("orders_dealerrequest_changelist")).content.decode()
+
+
+def test_page_of_the_queue_when_it_is_closed_then_it_counts_for_a_moment_and_goes_on_if_it_beats(
+    manager: Client,
+) -> None:
+    beat(manager)
+    assert manager.post(url("orders_dealerrequest_end"), {"page": PAGE}).status_code == 204
+
+    ends = DealerConnection.objects.get().ends_at - timezone.now()
+    beat(manager)
+    again = DealerConnection.objects.get().ends_at - timezone.now()
+
+    assert ends.total_seconds() < 7
+    assert again.total_seconds() > 10
+
+
+def test_page_of_the_queue_when_another_names_it_then_it_is_not_theirs(
+    manager: Client, client: Client
+) -> None:
+    beat(manager)
+    client.force_login(User.objects.create_superuser("second"))
+
+    beat(client)
+    client.post(url("orders_dealerrequest_end"), {"page": PAGE})
+
+    assert DealerConnection.objects.get().name == "admin"
+    assert (DealerConnection.objects.get().ends_at - timezone.now()).total_seconds() > 10
+
+
+def test_log_out_when_a_page_beats_then_its_dealer_is_offline_at_once(manager: Client) -> None:
+    beat(manager)
+
+    manager.post(reverse("admin:logout"))
+
+    assert dealers.online() == {}
+
+
+@pytest.mark.parametrize("page", ["", "x", "0123456789abcdef" * 9, "<script>"])
+def test_beat_when_the_number_of_its_page_is_none_is_refused(manager: Client, page: str) -> None:
+    assert beat(manager, page) == 400
+    assert dealers.online() == {}
+
+
+def test_silence_when_it_has_lasted_ends_a_connection(manager: Client) -> None:
+    beat(manager)
+    started = "(SELECT pg_postmaster_start_time())"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT extract(epoch FROM clock_timestamp() - {started})")
+        if cursor.fetchone()[0] < dealers.SILENCE_S:
+            pytest.skip("PostgreSQL has started a moment ago: no silence counts yet")
+    DealerConnection.objects.update(ends_at=timezone.now())
+
+    assert dealers.online() == {}
+
+
+def test_stop_out_that_nobody_answered_is_told_above_the_queue(manager: Client) -> None:
+    DealerRequest.objects.create(
+        id=21, kind="stop_out", login=1001, symbol="EURUSD", side="sell", volume="1.00", price="1.1",
+        created_at=timezone.now(), expires_at=timezone.now(), is_open=False, outcome="timeout",
+    )  # fmt: skip
+
+    page = manager.get(url("orders_dealerrequest_changelist")).content.decode()
+
+    assert "1 times a stop-out waited for a dealer in vain, last of 1001" in page
 
 
 def test_kill_switch_of_the_server_is_turned(manager: Client) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from dealing import dealers
 from dealing.models import Command
 from live.rights import SCOPES
 from live.roles import ROLES
@@ -73,9 +74,9 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
 LOOSE: dict[str, str] = {
     "dealing_halt_turn": "hro",
     "dealing_pluginstate_configure": "s",
-    "orders_dealerrequest_come": "dh",
-    "orders_dealerrequest_go": "dh",
 }
+#: What pages say by themselves: that they are open, and that they have been closed.
+SAID: dict[str, str] = {"orders_dealerrequest_beat": "dh", "orders_dealerrequest_end": "dh"}
 #: Actions on rows of a list.
 ON_ROWS = {
     ("accounts_account", "close_all"): "dhr",
@@ -143,7 +144,7 @@ def names_of(patterns: Any) -> set[str]:
 def test_tables_when_compared_with_the_addresses_then_none_is_missing() -> None:
     standard = {f"{kind}_{part}" for kind in KINDS for part in PARTS}
 
-    assert names_of(admin.site.get_urls()) == standard | set(ACTIONS) | set(LOOSE) | FRAME
+    assert names_of(admin.site.get_urls()) == standard | set(ACTIONS) | set(LOOSE) | set(SAID) | FRAME
 
 
 def test_tables_when_compared_with_models_actions_and_roles_then_none_is_missing() -> None:
@@ -275,6 +276,19 @@ def test_loose_page_when_asked_for_then_as_the_table_says(role: str, corners: tu
     found = {name: asked(browser, name) for name in LOOSE}
 
     assert found == {name: 200 if opens(letters, role) else 403 for name, letters in LOOSE.items()}
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_what_pages_say_when_said_then_only_those_who_deal_are_heard(role: str) -> None:
+    browser = browser_for(role)
+
+    found = {
+        name: browser.post(reverse(f"admin:{name}"), {"page": "0123456789abcdef"}).status_code
+        for name in SAID
+    }
+
+    assert found == {name: 204 if opens(letters, role) else 403 for name, letters in SAID.items()}
+    assert bool(dealers.online()) is opens("dh", role)
 
 
 @pytest.mark.parametrize("role", EVERYBODY)

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from accounts.models import Account, LedgerEntry
 from dealing import bus, journal, registry, services, tasks
 from dealing.desk import Desk
-from dealing.models import Command, EngineBatch, EngineShard, Outbox, PoisonItem
+from dealing.models import Command, EngineBatch, Outbox, PoisonItem
 from engine import commands as cmd
 from orders.models import Order
 from positions.models import Deal, Position
@@ -301,15 +301,6 @@ def test_day_end_when_days_were_missed_then_each_is_ended_once_in_order(world: W
     ready(world)
     world.settled()
     assert not rows.exclude(code="").exists()
-
-
-def test_dealers_when_they_come_and_go_then_the_desk_knows_who_is_online(world: World) -> None:
-    ready(world)
-    assert services.dealer_online("ann").ok
-    assert services.dealer_online("bob").ok
-    assert services.dealer_offline("ann").ok
-
-    assert EngineShard.objects.get(shard=0).dealers == ["bob"]
 
 
 def test_body_when_written_then_without_reserved_numbers_and_read_back_the_same() -> None:

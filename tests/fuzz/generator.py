@@ -472,7 +472,10 @@ class Generator:
         return {"set": {"account": self._account()["login"], "values": values}}
 
     def _dealers(self, book: Book) -> Record:
-        return {"dealers": self.rng.choice([[], ["anna"], ["anna", "bob"]])}
+        rng = self.rng
+        some = rng.sample([group["name"] for group in self.market.groups], 1)
+        bob = {"name": "bob", "groups": some}
+        return {"dealers": rng.choice([[], [], ["anna"], ["anna", "bob"], [bob], ["anna", bob]])}
 
     def _dealer(self, book: Book) -> Record | None:
         rng = self.rng

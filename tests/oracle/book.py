@@ -6,6 +6,7 @@ No rule is here, only shapes, names and the few look-ups that every rule needs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
@@ -190,7 +191,7 @@ class Book:
         self.smart: list[Smart] = []
         self.plan_logins: dict[str, int] = {}  # whose a name is, also of a plan that was refused
         self.requests: list[Request] = []
-        self.dealers: set[str] = set()
+        self.dealers: dict[str, list[str] | None] = {}  # the groups that they serve, None: all
         self.hooks: dict[str, dict[str, Any]] = {}
         self.client_ids: dict[tuple[int, str], tuple[Order, str | None]] = {}
         self.names: dict[str, Order] = {}
@@ -244,7 +245,20 @@ class Book:
 
     def executes_itself(self, login: int, symbol: Symbol) -> bool:
         mode = self.setting(self.group(login), symbol, "execution")
-        return mode == "auto" or (mode == "manual_unless_no_dealers" and not self.dealers)
+        return mode == "auto" or (
+            mode == "manual_unless_no_dealers" and not self.is_served(self.accounts[login].group)
+        )
+
+    def is_served(self, group: str) -> bool:
+        """Return whether a dealer who serves the group is online."""
+        for groups in self.dealers.values():
+            if groups is None:
+                return True
+            plain = [mask for mask in groups if not mask.startswith("!")]
+            out = [mask[1:] for mask in groups if mask.startswith("!")]
+            if any(fnmatchcase(group, m) for m in plain) and not any(fnmatchcase(group, m) for m in out):
+                return True
+        return False
 
     def positions_of(self, login: int, symbol: str | None = None) -> list[Position]:
         return [p for p in self.positions if p.login == login and (symbol is None or p.symbol == symbol)]

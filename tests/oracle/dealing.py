@@ -80,11 +80,11 @@ def answer(book: Book, value: dict[str, Any]) -> str | None:
         return None
     price = Fraction(value["price"]) if value["price"] is not None else None
     if request.kind == "market":
-        return _confirm_market(book, request.order, price)
+        return confirm_market(book, request.order, price)
     if request.kind == "pending":
         return _confirm_pending(book, request.subject, price)
     if request.kind == "close":
-        return _confirm_close(book, request, price)
+        return confirm_close(book, request, price)
     if request.kind == "close_by":
         trading.close_against(book, request.subject, request.opposite, request.order)
         return None
@@ -92,7 +92,8 @@ def answer(book: Book, value: dict[str, Any]) -> str | None:
     return None
 
 
-def _confirm_market(book: Book, order: Order, price: Fraction | None) -> str | None:
+def confirm_market(book: Book, order: Order, price: Fraction | None) -> str | None:
+    """Execute a market order at a price, None: at the market; return why it failed."""
     market = book.open_price(order.login, book.symbols[order.symbol], order.side)
     price = market if price is None else price
     code = None
@@ -132,7 +133,8 @@ def _confirm_pending(book: Book, order: Order, price: Fraction | None) -> str | 
     return None
 
 
-def _confirm_close(book: Book, request: Request, price: Fraction | None) -> str | None:
+def confirm_close(book: Book, request: Request, price: Fraction | None) -> str | None:
+    """Execute a close at a price, None: at the market; return why it failed."""
     position, order = request.subject, request.order
     symbol = book.symbols[position.symbol]
     volume = position.volume if request.volume is None else request.volume

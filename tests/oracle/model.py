@@ -7,7 +7,7 @@ from typing import Any
 
 from scenario.backend import State, Value
 from scenario.format import Scenario
-from tests.oracle import dealing, orders, plans, smart, ticks, trading
+from tests.oracle import dealing, orders, plans, release, smart, ticks, trading
 from tests.oracle.book import Book, Deal, Order, Position, Smart
 from tests.oracle.margin import account_state, floating
 from tests.oracle.numbers import printed
@@ -70,8 +70,8 @@ class Twin:
                 table[value[kind]].assign(value["values"])
         return None
 
-    def dealers(self, value: list[str], time_ms: int) -> str | None:
-        self._at(time_ms).dealers = set(value)
+    def dealers(self, value: list[Any], time_ms: int) -> str | None:
+        release.set_dealers(self._at(time_ms), {dealer["name"]: dealer["groups"] for dealer in value})
         return None
 
     def dealer(self, value: Value, time_ms: int) -> str | None:

@@ -33,7 +33,7 @@ def tick(book: Book, value: dict[str, Any]) -> str | None:
                     _check_exits(book, symbol, position)
         for order in collected:
             if order in book.resting:
-                _activate(book, symbol, order)
+                activate(book, symbol, order)
     for login in sorted({p.login for p in book.positions if p.symbol == symbol.name}):
         stopout.run(book, login)
     return None
@@ -65,7 +65,8 @@ def _of_symbol(book: Book, symbol: Symbol) -> list[Position]:
     return sorted(mine, key=lambda p: (p.login, p.ticket))
 
 
-def _is_reached(book: Book, symbol: Symbol, order: Order) -> bool:
+def is_reached(book: Book, symbol: Symbol, order: Order) -> bool:
+    """Return whether the quote has come to a pending order's price."""
     price = book.open_price(order.login, symbol, order.side)
     is_stop = "_stop" in order.type
     if (order.side == "buy") == is_stop:
@@ -78,7 +79,7 @@ def _collect(book: Book, symbol: Symbol) -> list[Order]:
     collected = []
     mine = [o for o in book.resting if o.symbol == symbol.name]
     for order in sorted(mine, key=lambda o: (o.login, o.ticket)):
-        if not _is_reached(book, symbol, order):
+        if not is_reached(book, symbol, order):
             continue
         if order.type.endswith("stop_limit"):
             order.type = f"{order.side}_limit"
@@ -92,7 +93,8 @@ def _collect(book: Book, symbol: Symbol) -> list[Order]:
     return collected
 
 
-def _activate(book: Book, symbol: Symbol, order: Order) -> None:
+def activate(book: Book, symbol: Symbol, order: Order) -> None:
+    """Open a reached pending order, or queue or delete it."""
     login = order.login
     if not book.filter_hook("pendings_filter") and not book.executes_itself(login, symbol):
         dealing.queue_pending(book, order)
@@ -129,25 +131,25 @@ def _check_exits(book: Book, symbol: Symbol, position: Position) -> None:
     tp = position.tp
     if tp is not None and (market >= tp if is_buy else market <= tp):
         price = market if slips else tp
-        if _exit(book, symbol, position, "tp", tp, price):
+        if exit_(book, symbol, position, "tp", tp, price):
             return
     sl = position.sl
     if sl is not None and (market <= sl if is_buy else market >= sl):
-        _exit(book, symbol, position, "sl", sl, market)
+        exit_(book, symbol, position, "sl", sl, market)
 
 
-def _may_exit(book: Book, symbol: Symbol, position: Position) -> bool | None:
+def may_exit(book: Book, symbol: Symbol, position: Position) -> bool | None:
     """Return whether a reached exit may be prepared; None: it has to wait for a dealer."""
     if not book.filter_hook("stops_filter") and not book.executes_itself(position.login, symbol):
         return None
     return not book.group(position.login).close_fifo or is_oldest(book, position)
 
 
-def _exit(
+def exit_(
     book: Book, symbol: Symbol, position: Position, kind: str, level: Fraction, price: Fraction
 ) -> bool:
     """Close by TP or SL; return whether it happened."""
-    may = _may_exit(book, symbol, position)
+    may = may_exit(book, symbol, position)
     if may is None:
         dealing.queue_exit(book, kind, position, level)
     if not may:
@@ -170,7 +172,7 @@ def _check_plan(book: Book, symbol: Symbol, position: Position) -> None:
     for index, level in enumerate(plan.levels):
         if level.status != "PENDING" or not (market >= level.price if is_buy else market <= level.price):
             continue
-        may = _may_exit(book, symbol, position)
+        may = may_exit(book, symbol, position)
         if may is None:
             dealing.queue_plan_exit(book, "level", (plan, index), position, level.price)
         if not may:
@@ -182,7 +184,7 @@ def _check_plan(book: Book, symbol: Symbol, position: Position) -> None:
         if not plan.is_open:
             return
     if stop is not None and (market <= stop if is_buy else market >= stop):
-        may = _may_exit(book, symbol, position)
+        may = may_exit(book, symbol, position)
         if may is None:
             dealing.queue_plan_exit(book, "stop", (plan, "stop"), position, stop)
         if may:

@@ -1,0 +1,102 @@
+"""Dealers come and go; what the last dealer of a group leaves is released at once (rules section 5).
+
+In `manual_unless_no_dealers` requests execute as in `auto` at the quote of the moment, and triggers execute if their
+condition still holds, in the order of the queue. In `manual` everything waits on. A released request is the
+client's; a trigger is the system's.
+"""
+
+from engine import checks, plans
+from engine.checks import first_failure
+from engine.codes import Code
+from engine.commands import SetDealers
+from engine.core import Core
+from engine.enums import By, Execution, HaltLevel, RequestKind, side_of
+from engine.events import CommandDone, DealersChanged
+from engine.handlers import dealers
+from engine.queue import ORDER_KINDS, fail_order
+from engine.records import Position, Request
+from engine.settings import Symbol
+from engine.stages import pendings, smart, stopout, stops
+from engine.stages.triggered import Tick
+from engine.waiting import leave_queue
+
+
+def set_dealers(core: Core, command: SetDealers) -> CommandDone:
+    """Take note of who is online, and for which groups; release what is left to nobody."""
+    state = core.state
+    served = {name for name in state.groups if state.is_served(name)}
+    state.dealers = {
+        name: tuple(command.groups[name]) if name in command.groups else None
+        for name in sorted(command.names)
+    }
+    core.emit(DealersChanged(dict(state.dealers)))
+    left = {name for name in served if not state.is_served(name)}
+    for number in sorted(state.requests) if left else ():
+        request = state.requests.get(number)  # one that was released may have taken others with it
+        if request is not None and state.accounts[request.login].group in left:
+            _release(core, request)
+    return CommandDone("")
+
+
+def _release(core: Core, request: Request) -> None:
+    """Let one request out of the queue, where its group does without dealers."""
+    state = core.state
+    symbol = state.symbols[request.symbol]
+    terms = state.terms_for(state.group_of(request.login), symbol)
+    if terms.execution is not Execution.MANUAL_UNLESS_NO_DEALERS:
+        return
+    if request.kind in ORDER_KINDS:
+        _execute(core, request, symbol)
+        return
+    leave_queue(core, request, "released")
+    quote = state.quotes.get(request.symbol)
+    if quote is None:
+        return
+    tick = Tick(symbol, quote)
+    if request.kind is RequestKind.STOP_OUT:
+        stopout.look(core, tick, request.login)
+        return
+    halt = checks.halt_level(core, request.login, symbol)
+    waits = symbol.gateway or halt is HaltLevel.HALT or not symbol.in_session(state.now_ms)
+    if waits or checks.quote_check(core, symbol, fresh=True) is not None:
+        return  # it stays armed
+    if request.kind is RequestKind.PENDING:
+        order = state.orders.get(request.order)
+        if order is not None and halt is HaltLevel.NORMAL and pendings.is_reached(core, tick, order):
+            pendings.activate(core, tick, [(order, {})])
+        return
+    position = state.positions.get(request.position)
+    if position is not None:
+        _exit(core, tick, request, position)
+
+
+def _execute(core: Core, request: Request, symbol: Symbol) -> None:
+    """Execute a client's request as a confirmation does, at the market, in session and at a fresh quote."""
+    order = core.state.orders[request.order]
+    closing = request.kind is not RequestKind.MARKET or (
+        checks.counts_as_close(core, order.login, order.symbol, side_of(order.type), order.volume) is not None
+    )
+    code = first_failure(
+        lambda: checks.halt_check(core, order.login, symbol, By.CLIENT, opening=not closing, closing=closing),
+        lambda: checks.session_check(core, symbol, By.CLIENT),
+        lambda: checks.quote_check(core, symbol, fresh=True),
+    )
+    if code is None:
+        dealers.confirm(core, request, None, "", outcome="released")
+        return
+    leave_queue(core, request, Code(code).value)
+    fail_order(core, order, code)
+
+
+def _exit(core: Core, tick: Tick, request: Request, position: Position) -> None:
+    """Execute an exit that is still reached."""
+    if request.kind in stops.REASONS:
+        stops.close_if_reached(core, tick, position, stops.REASONS[request.kind])
+        return
+    plan = core.state.smarts.get(request.smart)
+    if plan is None or plan.position != position.ticket:
+        return
+    if request.kind is RequestKind.SMART_LEVEL:
+        smart.fill_if_reached(core, tick, plan, position, request.level)
+    else:
+        smart.stop_if_reached(core, tick, plan, position, plans.effective_stop(plan))
