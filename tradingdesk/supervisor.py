@@ -204,7 +204,7 @@ class Supervisor:
             stop_limit_s=15,
         )
         self._command(
-            "worker", [*celery, "worker", "-Q", "celery", "-n", "worker@%h", "-c", "1", *quiet], environment
+            "worker", [*celery, "worker", "-Q", "celery", "-n", "worker@%h", "-c", "2", *quiet], environment
         )
         schedule = str(self.data / "run" / "beat-schedule")
         self._command(

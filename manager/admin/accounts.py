@@ -9,7 +9,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action
 
@@ -30,9 +29,6 @@ from manager.forms import HALT_WORDS, ConfirmForm, HaltForm, MoneyForm, OrderFor
 from markets.models import Symbol
 from orders.models import Order
 from positions.models import Position
-
-#: Columns that the desk writes: the form never touches them.
-DESK_COLUMNS = ("balance", "credit", "margin_call", "ledger_seq", "event_seq", "halt", "created_at")
 
 
 class AccountForm(forms.ModelForm):
@@ -163,15 +159,10 @@ class AccountAdmin(ReloadingAdmin):
         highest = Account.objects.aggregate(high=Max("login"))["high"] or 1000
         return {"login": highest + 1}
 
-    def write(self, obj: Account, form: Any, *, change: bool) -> None:
-        """Write the settings that changed, and nothing that the desk writes."""
-        if change:
-            columns = [name for name in form.changed_data if name not in DESK_COLUMNS]
-            if columns:
-                obj.save(update_fields=columns)
-        else:
-            obj.currency = obj.group.currency
-            obj.save(force_insert=True)
+    def write(self, obj: Account, form: Any) -> None:
+        """Write a new account in its group's currency."""
+        obj.currency = obj.group.currency
+        obj.save(force_insert=True)
 
     def exported(self, rows: Any) -> Iterator[list[Any]]:
         """Return the rows with the figures that the desk shows of them."""
@@ -234,9 +225,6 @@ class AccountAdmin(ReloadingAdmin):
 
     # Actions
 
-    def _back(self, obj: Account) -> str:
-        return reverse("admin:accounts_account_change", args=[obj.login])
-
     @action(description="Money", icon="payments", permissions=["move_money"])
     def money(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Deposit, withdraw, give or take credit, charge, correct."""
@@ -252,7 +240,7 @@ class AccountAdmin(ReloadingAdmin):
                 account.login, given["kind"], given["amount"], override=given.get("override", False),
                 comment=given["comment"], actor=request.user.get_username(), client_id=key,
             ),
-            back=self._back(account),
+            back=self._back(str(account.login)),
             submit="Book it",
             about=[
                 ("Client", account.name or show.EMPTY),
@@ -278,7 +266,7 @@ class AccountAdmin(ReloadingAdmin):
             run=lambda _, key: services.place_order(
                 account.login, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **form.asked()
             ),
-            back=self._back(account),
+            back=self._back(str(account.login)),
             submit="Place it",
             about=[
                 ("Client", account.name or show.EMPTY),
@@ -299,7 +287,7 @@ class AccountAdmin(ReloadingAdmin):
             run=lambda given, _: services.set_halt(
                 HaltScope.ACCOUNT, account.login, given["level"], actor=request.user.get_username()
             ),
-            back=self._back(account),
+            back=self._back(str(account.login)),
             submit="Turn it",
             about=[("Client", account.name or show.EMPTY), ("Now", HALT_WORDS[account.halt])],
             says=lambda given: [

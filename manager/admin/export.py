@@ -135,18 +135,23 @@ class Exporting:
             return HttpResponseRedirect(back)
         if request.method == "HEAD":
             return HttpResponse(content_type="text/csv; charset=utf-8")
-        if not _making.acquire(blocking=False):
+        if self._is_busy():
             messages.error(request, f"{AT_ONCE} files are being made already: try again in a minute.")
             return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
         name = self.heading.lower().replace(" ", "-").replace("'", "")
-        answer = streamed(
-            request, lambda: self._pieces(rows), ended=_making.release, content_type="text/csv; charset=utf-8"
-        )
+        answer = streamed(request, lambda: self._pieces(rows), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="{name}-{timezone.now():%Y%m%d-%H%M%S}.csv"'
         answer["X-Accel-Buffering"] = "no"
         return answer
 
     def _pieces(self: Any, rows: Any) -> Iterator[bytes]:
         # A cursor of the server's needs a transaction; so all of the file is of one moment.
-        with transaction.atomic():
+        with _making, transaction.atomic():
             yield from file_pieces(self.exported(rows))
+
+    def _is_busy(self) -> bool:
+        """Return whether as many files are being made as may be; one that begins just now waits for its turn."""
+        if not _making.acquire(blocking=False):
+            return True
+        _making.release()
+        return False

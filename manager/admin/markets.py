@@ -19,6 +19,7 @@ from manager import live, words
 from manager.admin import show
 from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
+from manager.admin.editing import GuardedAdmin
 from manager.admin.reloading import ReloadingAdmin, SettingsAdmin
 from manager.forms import HALT_WORDS, HaltForm
 from markets.models import SYMBOL_FIXED, Security, Symbol
@@ -237,7 +238,7 @@ class SymbolAdmin(ReloadingAdmin):
 
 
 @admin.register(Security)
-class SecurityAdmin(SettingsAdmin):
+class SecurityAdmin(GuardedAdmin, SettingsAdmin):
     """Securities: names by which groups give terms."""
 
     heading = "Securities"

@@ -11,6 +11,7 @@ from django.contrib.auth.admin import GroupAdmin as BaseRoleAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -22,6 +23,8 @@ from accounts.models import Account, ManagerScope
 from live import rights
 from manager.admin import show
 from manager.admin.base import DeskAdmin
+from manager.admin.editing import GuardedAdmin
+from manager.admin.proposals import Clash, note
 
 admin.site.unregister(User)
 admin.site.unregister(Role)
@@ -60,7 +63,7 @@ class PeopleChangeList(ChangeList):
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
+class UserAdmin(GuardedAdmin, BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
     """People who can log in. They are made inactive, never deleted: their log of changes would go with them."""
 
     heading = "Users"
@@ -86,6 +89,39 @@ class UserAdmin(BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Return what cannot be edited: times, and rights for all but superusers."""
         return ("last_login", "date_joined", *rights.closed_fields(request.user, self.kind_of_row))
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
+        """Write the masks where they were changed, unless they stand otherwise than was seen."""
+        seen = self.seen_of(form) if change else None
+        if seen is not None:
+            kept = [each for each in formsets if self._is_kept(request, form, each, seen)]
+            for each in kept:  # the admin's log asks for what was saved of it
+                each.new_objects, each.changed_objects, each.deleted_objects = [], [], []
+            formsets = [each for each in formsets if each not in kept]
+        super().save_related(request, form, formsets, change)
+
+    def _is_kept(self, request: Any, form: Any, formset: Any, seen: dict[str, Any]) -> bool:
+        """Return whether the masks stay as they are: they were not touched, or are a clash."""
+        if formset.model is not ManagerScope:
+            return False
+        sent = [
+            each.cleaned_data.get("group_masks")
+            for each in formset.forms
+            if each not in formset.deleted_forms
+        ]
+        mine = next((masks for masks in sent if masks is not None), None)
+        was = seen.get("masks")
+        if mine == was:
+            return True
+        user = form.instance
+        now = ManagerScope.objects.select_for_update().filter(user=user).first()
+        theirs = now.group_masks if now else None
+        if theirs not in (was, mine):
+            request.td_clashes = [*request.td_clashes, Clash("masks", mine, theirs, was)]
+            transaction.set_rollback(True)
+            return True
+        note("auth.user", str(user.pk), {"masks": theirs}, {"masks": mine}, request.user.get_username())
+        return False
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         """Return the filters: those that tell staff apart to those who see staff."""
@@ -134,7 +170,7 @@ class UserAdmin(BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
 
 
 @admin.register(Role)
-class RoleAdmin(BaseRoleAdmin, DeskAdmin):  # type: ignore[misc]
+class RoleAdmin(GuardedAdmin, BaseRoleAdmin, DeskAdmin):  # type: ignore[misc]
     """Sets of rights, which superusers alone make and change."""
 
     heading = "Roles"

@@ -2,7 +2,7 @@
 
 Django gathers a synchronous stream whole before it sends it asynchronously. Here one thread of its own makes the
 pieces, one when one is asked for, so that no more than one waits. Promises: whatever happens, the caller who goes
-away included, the maker is closed in its own thread, its database connection given back, and `ended` called once.
+away included, the maker is closed in its own thread, and its database connection given back.
 """
 
 import asyncio
@@ -49,18 +49,13 @@ def streamed(
     request: HttpRequest,
     make: Callable[[], Iterator[bytes]],
     *,
-    ended: Callable[[], None],
     content_type: str,
 ) -> StreamingHttpResponse:
-    """Return an answer of the pieces that `make` gives; `ended` is called when nobody needs them any more."""
+    """Return an answer of the pieces that `make` gives."""
     if not isinstance(request, ASGIRequest):
         pieces = make()
 
-        def end_here() -> None:
-            pieces.close()  # type: ignore[attr-defined]
-            ended()
-
-        return _Streamed(pieces, _Once(end_here), content_type=content_type)
+        return _Streamed(pieces, pieces.close, content_type=content_type)  # type: ignore[attr-defined]
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="file")
     made: list[Iterator[bytes]] = []
@@ -76,7 +71,6 @@ def streamed(
                 maker.close()  # type: ignore[attr-defined]
         finally:
             connection.close()
-            ended()
 
     def end() -> None:
         thread.submit(finish)

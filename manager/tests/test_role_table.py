@@ -70,6 +70,9 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "dealing_gap_seen": ("hr", {}),
     "auth_user_password_change": ("cu", {}),
 }
+#: Pages on which a proposed change is looked at and saved: who may change the kind, by its form.
+PROPOSALS = {f"{kind}_{page}": kind for kind in ("accounts_account", "accounts_group", "markets_symbol")
+             for page in ("proposal", "put_back")}  # fmt: skip
 #: Pages of actions that are about no row.
 LOOSE: dict[str, str] = {
     "dealing_halt_turn": "hro",
@@ -117,7 +120,7 @@ def asked(browser: Client, name: str, key: Any = None, sent: Any = None) -> int:
     where = reverse(f"admin:{name}", args=[] if key is None else [key])
     answer = browser.get(where) if sent is None else browser.post(where, sent)
     if answer.status_code == 200 and not browser.session.get("boss"):
-        text = answer.content.decode()
+        text = answer.getvalue().decode()
         assert FOREIGN_WORD not in text.replace(where, ""), where
         assert FOREIGN_DIGITS not in text.replace(where, ""), where
     return answer.status_code
@@ -144,7 +147,8 @@ def names_of(patterns: Any) -> set[str]:
 def test_tables_when_compared_with_the_addresses_then_none_is_missing() -> None:
     standard = {f"{kind}_{part}" for kind in KINDS for part in PARTS}
 
-    assert names_of(admin.site.get_urls()) == standard | set(ACTIONS) | set(LOOSE) | set(SAID) | FRAME
+    names = set(ACTIONS) | set(PROPOSALS) | set(LOOSE) | set(SAID) | FRAME
+    assert names_of(admin.site.get_urls()) == standard | names
 
 
 def test_tables_when_compared_with_models_actions_and_roles_then_none_is_missing() -> None:
@@ -241,6 +245,30 @@ def test_action_when_asked_for_then_as_the_table_says(role: str, corners: tuple[
             wrong.append((name, "asked the desk without the right"))
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_proposal_when_asked_for_then_as_the_table_says(role: str, corners: tuple[Corner, Corner]) -> None:
+    mine, foreign = corners
+    browser = browser_for(role)
+    before = Command.objects.count()
+    wrong = []
+    for name, kind in PROPOSALS.items():
+        look, _, change = KINDS[kind]
+        is_seen = opens(look, role)
+        may = 302 if opens(change, role) else 403 if is_seen else 404
+        for sent in (None, {"proposal": "x", "change": "1", "confirmed": "yes"}):
+            found = asked(browser, name, mine.keys[kind], sent)
+            if found != may and not (found == 403 and may == 404):
+                wrong.append((name, sent, found, may))
+            if kind in HOUSE or role == "superuser":
+                continue
+            found = asked(browser, name, foreign.keys[kind], sent)
+            if found not in (403, 404):
+                wrong.append((name, "foreign", sent, found))
+
+    assert wrong == []
+    assert Command.objects.count() == before
 
 
 @pytest.mark.parametrize("role", EVERYBODY)
