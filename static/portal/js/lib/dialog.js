@@ -73,7 +73,7 @@ function arm({ form, submit, why, lacks }) {
   const missing = () => {
     if (store.connection !== "live") return "The connection is gone: nothing can be sent.";
     const found = unread(form);
-    return found ? found.words : lacks();
+    return found ? found.short : lacks(); // the whole sentence stands beside the field
   };
   const show = () => {
     const words = missing();

@@ -25,15 +25,22 @@ export class Places {
 
   /** Return whether somebody is at the list, or was a moment ago. */
   isHeld() {
+    return this.isAt() || performance.now() - this.touchedMs < STAY_MS;
+  }
+
+  isAt() {
     const isOver = window.matchMedia("(hover: hover)").matches && this.box.matches(":hover");
-    return isOver || this.box.querySelector("[data-key]:is(:focus-visible, :has(:focus-visible))") !== null || performance.now() - this.touchedMs < STAY_MS;
+    return isOver || this.box.querySelector("[data-key]:is(:focus-visible, :has(:focus-visible))") !== null;
   }
 
   /** Take note of what left since; return the keys whose places stay. */
   keep(keys) {
     for (const [key, row] of this.rowsOf()) {
-      if (keys.has(key) && this.gone.delete(key)) this.fill(row);
-      else if (!keys.has(key) && !this.gone.has(key)) {
+      const isEmpty = row.classList.contains("gone"); // one that was given up is about to be taken away
+      if (keys.has(key) && isEmpty) {
+        this.gone.delete(key);
+        this.fill(row);
+      } else if (!keys.has(key) && !isEmpty) {
         this.gone.set(key, performance.now());
         this.empty(row);
       }
@@ -61,10 +68,7 @@ export class Places {
 
   look() {
     const now = performance.now();
-    if (this.isHeld()) {
-      this.touchedMs = now;
-      return;
-    }
+    if (this.isAt()) this.touchedMs = now;
     const isEarly = [...this.gone.values()].some((sinceMs) => now - sinceMs < STAY_MS);
     if (isEarly || now - this.touchedMs < STAY_MS) return;
     this.forget();

@@ -43,19 +43,19 @@ export function setValue(input, value) {
 }
 
 /** Say beside a field what was understood, and more in words; or why nothing was. */
-export function say({ input, note }, words = "") {
+export function say({ input, note, unit = "" }, words = "") {
   const { value, problem } = reading(input);
   mark(input);
-  setText(note, problem ?? [value !== undefined && `= ${money(value)}`, words].filter(Boolean).join(" · "));
+  setText(note, problem ?? [value !== undefined && `= ${money(value)}${unit && ` ${unit}`}`, words].filter(Boolean).join(" · "));
   note.classList.toggle("bad", problem !== undefined);
 }
 
-/** Return the sentence of the first field of a form that cannot be read, null where all can. */
+/** Return the first field of a form that cannot be read and what to say of it, null where all can. */
 export function unread(form) {
   const input = [...form.querySelectorAll("input[data-number]")].find((one) => one.offsetParent !== null && !one.disabled && reading(one).problem);
   if (!input) return null;
   const name = input.getAttribute("aria-label") ?? input.labels?.[0]?.textContent ?? "";
-  return { input, words: `${name}: ${reading(input).problem}` };
+  return { input, short: `${name} cannot be read.`, words: `${name}: ${reading(input).problem}` };
 }
 
 function changedByUs(input) {
@@ -110,8 +110,8 @@ export function volumeField({ label = "Volume, lots", value = "", symbolOf = () 
   onArrows(input, step);
   const less = stepButton("Less volume", "−", (event) => step(-1, event));
   const more = stepButton("More volume", "+", (event) => step(1, event));
-  const field = { row: stepperRow(label, input, less, more, note), input, note };
-  field.show = () => say(field, reading(input).value === undefined ? "" : "lots");
+  const field = { row: stepperRow(label, input, less, more, note), input, note, unit: "lots" };
+  field.show = () => say(field);
   input.addEventListener("input", field.show);
   return field;
 }

@@ -189,7 +189,7 @@ function missing() {
   const stale = store.staleWords();
   if (stale) return stale;
   const wrong = unread(form);
-  if (wrong) return wrong.words;
+  if (wrong) return wrong.short;
   const has = (field) => !reading(field.input).empty;
   if (!has(parts.callback) && has(parts.activation)) return "Starts at belongs to a trailing stop: type its callback too, or empty it.";
   if (!parts.even.checked && has(parts.offset)) return "The offset belongs to break-even: switch that on, or empty it.";
@@ -325,7 +325,7 @@ async function start() {
   if (parts.submit.disabled) return;
   const words = missing();
   if (words) {
-    setText(parts.problem, `Not sent. ${words}`);
+    setText(parts.problem, `Not sent. ${unread(form)?.words ?? words}`);
     parts.problem.hidden = false;
     return;
   }

@@ -229,7 +229,7 @@ function missing(which = side) {
 
 function missingInput() {
   const wrong = unread(form);
-  if (wrong) return wrong.words;
+  if (wrong) return wrong.short; // the whole sentence stands beside the field
   if (valueOf(parts.volume.input) === undefined) return "Type a volume.";
   if (kind === "market") return missingExits();
   if (valueOf(parts.price.input) === undefined) return `Type the ${kind === "stop_limit" ? "trigger " : ""}price.`;
@@ -342,7 +342,7 @@ async function place() {
   if (parts.submit.disabled) return;
   const words = missing();
   if (words) {
-    refuse(`Not sent. ${words}`);
+    refuse(`Not sent. ${unread(form)?.words ?? words}`);
     return;
   }
   parts.problem.hidden = true;
