@@ -79,6 +79,7 @@ class Stack:
             "DESK_DATA": str(self.folder),
             "DESK_SHARDS": str(shards),
             "STATIC_FINDERS": "1",
+            "HEALTH_PARTS": "database,redis,desk",  # no Celery here, and a feed only where a test wants one
             "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -18,6 +18,8 @@ from celery.platforms import SecurityWarning
 warnings.filterwarnings("ignore", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdesk.settings")
 
+from tradingdesk import pulse  # noqa: E402, F401 - workers and beat show that they live
+
 app = Celery("tradingdesk")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -42,7 +42,7 @@ def down(data: Path) -> int:
 
 
 def status(data: Path) -> int:
-    """Print the parts of the desk; 0 when it runs and every part is well, else 1."""
+    """Print the parts of the desk and what is wrong; 0 when it runs and every part is well, else 1."""
     state = runfile.running(data)
     if state is None:
         print("the desk does not run")
@@ -58,6 +58,8 @@ def status(data: Path) -> int:
             (str(part.pid), _span(time.time() - part.since), _memory(part.pid)) if alive else ("-", "-", "-")
         )
         print(f"  {name:<10}{word:<14}{shown[0]:>8}{shown[1]:>10}{part.restarts:>10}{shown[2]:>10}")
+    print(flush=True)
+    well = _run(lambda _: ["python", "-m", "tradingdesk.vitals"], _environment(data, state)) == 0 and well
     if state.logins:
         print("\n" + "\n".join(f"  {line}" for line in state.logins.splitlines()))
     return 0 if well else 1
@@ -107,10 +109,10 @@ def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
     Without a running desk, the servers whose addresses are not given run for as long as the
     command does; their lock keeps two such commands, or a desk, from meeting in one folder.
     """
-    environment = {**os.environ, "DESK_DATA": str(data), "DJANGO_SETTINGS_MODULE": "tradingdesk.settings"}
     state = runfile.running(data)
+    environment = _environment(data, state)
     if state is not None:
-        return _run(command, {**environment, **state.environment})
+        return _run(command, environment)
     kinds: list[tuple[str, type[Service]]] = [("DATABASE_URL", Postgres), ("REDIS_URL", Redis)]
     missing = [(variable, kind) for variable, kind in kinds if not environment.get(variable)]
     for variable in [variable for variable, _ in kinds if environment.get(variable)]:
@@ -141,6 +143,12 @@ def execute(data: Path, command: Callable[[dict[str, str]], list[str]]) -> int:
         for service in reversed(services):
             service.stop()
         run.release()
+
+
+def _environment(data: Path, state: runfile.RunState | None) -> dict[str, str]:
+    """Return the environment of a command: the running desk's where there is one."""
+    ours = {**os.environ, "DESK_DATA": str(data), "DJANGO_SETTINGS_MODULE": "tradingdesk.settings"}
+    return {**ours, **(state.environment if state else {})}
 
 
 def needs_servers(words: list[str]) -> bool:

@@ -25,6 +25,7 @@ from engine.core import MAX_SHARDS
 from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its side bar
 from tradingdesk.lanes import CONNECTIONS
 from tradingdesk.logs import configure_logs
+from tradingdesk.probes import EVERY_PART
 from tradingdesk.secret import secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -38,6 +39,12 @@ HTTPS = env.bool("HTTPS", default=False)
 PROXY_COUNT = env.int("PROXY_COUNT", default=0)  # doors/address.py
 if PROXY_COUNT < 0:
     raise ImproperlyConfigured(f"PROXY_COUNT={PROXY_COUNT}: 0 or the number of proxies in front is needed")
+
+# ---- health ----
+# What there has to be for /health/ready: of database, redis, desk, workers, beat, feed.
+HEALTH_PARTS = env.list("HEALTH_PARTS", default=list(EVERY_PART))
+if unknown := sorted(set(HEALTH_PARTS) - set(EVERY_PART)):
+    raise ImproperlyConfigured(f"HEALTH_PARTS: {', '.join(unknown)} is none of {', '.join(EVERY_PART)}")
 
 # ---- what the desk reads ----
 DESK_SHARDS = env.int("DESK_SHARDS", default=0)  # what this process believes; 0: what the database says
@@ -88,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradingdesk.middleware.FacePolicyMiddleware",
+    "tradingdesk.health.HealthMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "manager.renewal.RenewalMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -296,7 +304,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # asked from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^healthz$", r"^metrics$"]  # asked from inside, without TLS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if PROXY_COUNT:

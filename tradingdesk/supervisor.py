@@ -27,6 +27,7 @@ from tradingdesk.console import Console
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
 from tradingdesk.parts import LogTail, Part, command_part
 from tradingdesk.probes import (
+    EVERY_PART,
     engine_ready,
     find_fault,
     port_owner,
@@ -137,6 +138,8 @@ class Supervisor:
             environment["ALLOWED_HOSTS"] = (
                 f"localhost,127.0.0.1,[::1],{self.arguments.host},{socket.gethostname()}"
             )
+        if not self.arguments.feed or "replay" in self.arguments.feed:  # no feed of ours, or one that ends
+            environment.setdefault("HEALTH_PARTS", ",".join(part for part in EVERY_PART if part != "feed"))
         kinds: list[tuple[str, type[Service]]] = [("DATABASE_URL", Postgres), ("REDIS_URL", Redis)]
         for variable, kind in kinds:
             if environment.get(variable):
@@ -158,6 +161,7 @@ class Supervisor:
                 "ALLOWED_HOSTS",
                 "SECRET_KEY",
                 "DESK_PLUGINS",
+                "HEALTH_PARTS",
             )
             if name in environment
         }

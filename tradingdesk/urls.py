@@ -28,7 +28,9 @@ urlpatterns = [
     path("favicon.ico", favicon, name="favicon"),
     path("admin/", ([_own_password, *_admin_patterns], _admin_app, _admin_name)),
     path("api/v1/", include("tradingdesk.api_urls")),
-    path("healthz", health.healthz, name="healthz"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("healthz", health.ready, name="healthz"),
     path("metrics", health.metrics, name="metrics"),
     path("", include("portal.urls")),
 ]

@@ -233,6 +233,8 @@ def test_session_when_it_writes_without_the_csrf_header_then_refused(world):
 #: Pages outside the API: what an anonymous caller and a client (by session) are answered. The admin has its
 #: own tests; here only that a client does not get in.
 PAGES = {
+    "health-live": ("/health/live", 200, 200),
+    "health-ready": ("/health/ready", 200, 200),
     "healthz": ("/healthz", 200, 200),
     "metrics": ("/metrics", 200, 200),
     "favicon": ("/favicon.ico", 200, 200),

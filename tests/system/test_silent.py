@@ -38,6 +38,6 @@ def test_page_when_the_fault_is_ours_then_500(
     def broken(*_: object) -> None:
         raise ValueError("ours")
 
-    monkeypatch.setattr("tradingdesk.health._database", broken)
+    monkeypatch.setattr("tradingdesk.health.recent_look", broken)
 
     assert Client(raise_request_exception=False).get("/healthz").status_code == 500

@@ -1,27 +1,9 @@
-"""The pages that belong to no face: health and metrics, and the headers of every face."""
+"""The pages that belong to no face, but for health: metrics, and the headers of every face."""
 
 import os
 
 import pytest
 from django.test import Client
-
-
-@pytest.mark.django_db
-def test_healthz_when_all_is_well_then_names_each_part(redis_db, client: Client) -> None:
-    answer = client.get("/healthz")
-
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "redis": "ok"}
-
-
-@pytest.mark.django_db
-def test_healthz_when_redis_is_silent_then_503_and_its_name(services, client: Client, settings) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-
-    answer = client.get("/healthz")
-
-    assert answer.status_code == 503
-    assert answer.json() == {"status": "unavailable", "database": "ok", "redis": "silent"}
 
 
 def test_metrics_when_a_desk_counted_quotes_then_tells_them_by_cause(redis_db, client: Client) -> None:
@@ -37,7 +19,7 @@ def test_metrics_when_a_desk_counted_quotes_then_tells_them_by_cause(redis_db, c
 
 @pytest.mark.django_db
 def test_policy_when_a_page_is_the_admins_then_only_there_is_it_looser(services, client: Client) -> None:
-    strict = client.get("/healthz")["Content-Security-Policy"]
+    strict = client.get("/health/live")["Content-Security-Policy"]
     admin = client.get("/admin/login/")["Content-Security-Policy"]
 
     assert "script-src 'self';" in strict + ";"
