@@ -117,8 +117,7 @@ def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
     with lease.conn.transaction():
         cur = lease.conn.cursor()
         cur.execute(
-            "UPDATE dealing_engineshard SET heartbeat_at = clock_timestamp() WHERE shard = %s AND epoch = %s"
-            " RETURNING seq",
+            "UPDATE dealing_engineshard SET seq = seq WHERE shard = %s AND epoch = %s RETURNING seq",
             (lease.shard, lease.epoch),
         )
         _write_row(cur, lease, GapCause.LOST, seen, first, Missed(), [])
@@ -161,7 +160,7 @@ def _pass_over(
     with lease.conn.transaction():
         cur = lease.conn.cursor()
         cur.execute(
-            "UPDATE dealing_engineshard SET tick_cursor = %s, tick_offset = 0, heartbeat_at = clock_timestamp()"
+            "UPDATE dealing_engineshard SET tick_cursor = %s, tick_offset = 0"
             " WHERE shard = %s AND epoch = %s RETURNING seq",
             (to, lease.shard, lease.epoch),
         )

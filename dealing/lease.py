@@ -148,7 +148,8 @@ def _take_with(conn: "psycopg.Connection[Any]", shard: int, build_id: str) -> Le
     cursor = conn.cursor(row_factory=psycopg.rows.dict_row)
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, owner = %s, build_id = %s,"
-        " backend_pid = pg_backend_pid(), clock_skew_ms = %s, quiet_until = clock_timestamp() + make_interval(secs => %s),"
+        " backend_pid = pg_backend_pid(), clock_skew_ms = %s, heartbeat_at = NULL,"
+        " quiet_until = clock_timestamp() + make_interval(secs => %s),"
         " takes = (ARRAY[statement_timestamp()] || takes)[1:20], crashes = CASE WHEN owner = '' THEN crashes"
         " ELSE (ARRAY[statement_timestamp()] || crashes)[1:20] END,"
         " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"

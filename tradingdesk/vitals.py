@@ -38,7 +38,7 @@ _SHARDS = """
 WITH numbers AS (
     SELECT generate_series(0, greatest(shards, 1) - 1) AS shard FROM dealing_enginecontrol WHERE id = 1
 )
-SELECT n.shard, s.owner, s.epoch, s.tick_cursor, s.takes IS NOT NULL AS has_row,
+SELECT n.shard, s.owner, s.epoch, s.clock_skew_ms, s.tick_cursor, s.takes IS NOT NULL AS has_row,
     extract(epoch FROM clock_timestamp() - s.heartbeat_at)::float8 AS heartbeat_age_s,
     s.quiet_until > clock_timestamp() AS is_patient,
     (SELECT count(*) FROM unnest(s.takes) AS t WHERE t > clock_timestamp() - interval '1 minute') AS takes,
@@ -195,7 +195,15 @@ def _shards(conn: "psycopg.Connection[dict[str, Any]]", found: Look, stream: _St
             lag_s = _lag_s(row["tick_cursor"], stream)
         shown = {
             key: row[key]
-            for key in ("shard", "epoch", "heartbeat_age_s", "takes", "crashes", "command_age_s")
+            for key in (
+                "shard",
+                "epoch",
+                "clock_skew_ms",
+                "heartbeat_age_s",
+                "takes",
+                "crashes",
+                "command_age_s",
+            )
         }
         found.shards.append({**shown, "is_held": row["is_held"], "tick_lag_s": lag_s})
         for why in _faults_of(row, lag_s):

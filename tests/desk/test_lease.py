@@ -392,6 +392,7 @@ def test_row_when_a_lease_is_taken_then_its_heartbeat_is_never_ahead_and_only_de
     held.release()
     again = lease.take(0)
     assert again is not None
+    beat(again, published=0)
     again.close()  # as a process that dies: it gives nothing back
     last = lease.take(0)
     assert last is not None
@@ -402,5 +403,6 @@ def test_row_when_a_lease_is_taken_then_its_heartbeat_is_never_ahead_and_only_de
     assert (taken.heartbeat_at, len(taken.takes), taken.crashes) == (None, 1, [])
     assert taken.quiet_until > taken.takes[0]
     assert (len(row.takes), row.crashes) == (3, [row.takes[0]])
+    assert row.heartbeat_at is None  # that of the one before it says nothing of this one
     assert row.takes == sorted(row.takes, reverse=True)
     assert EngineShard.objects.get(shard=0).quiet_until is None
