@@ -21,7 +21,7 @@ from engine.settings import Group as EngineGroup
 from engine.settings import SettingError, currency_digits
 
 GROUP_PLAIN = (
-    "name", "currency", "margin_mode", "leverage", "stop_out_unit", "stop_out_mode", "skip_fully_hedged",
+    "name", "currency", "margin_mode", "leverage", "leverage_max", "stop_out_unit", "stop_out_mode", "skip_fully_hedged",
     "close_fifo", "hedge_prohibited", "hedge_larger_leg", "free_margin_mode", "positive_slippage",
     "negative_balance_protection", "swap_free", "timeout", "ttl", "max_orders", "execution", "spread_diff",
     "halt",
@@ -46,7 +46,10 @@ class Group(models.Model):
     description = models.CharField(max_length=200, blank=True)
     currency = models.CharField(max_length=12, default="USD")
     margin_mode = models.CharField(max_length=10, choices=choices.MarginMode, default="hedging")
-    leverage = models.PositiveIntegerField(default=100)
+    leverage = models.PositiveIntegerField(default=100, help_text="Of accounts that have none of their own.")
+    leverage_max = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The most that an account may have; empty is no limit."
+    )
     margin_call = NumericField(default=100, help_text="Percent.")
     stop_out = NumericField(default=50)
     stop_out_unit = models.CharField(max_length=10, choices=choices.StopOutUnit, default="percent")
@@ -74,6 +77,11 @@ class Group(models.Model):
         ordering = ("name",)
         constraints = [
             models.CheckConstraint(condition=models.Q(leverage__gte=1), name="group_leverage"),
+            models.CheckConstraint(
+                condition=models.Q(leverage_max__isnull=True)
+                | models.Q(leverage_max__gte=models.F("leverage")),
+                name="group_leverage_max",
+            ),
             models.CheckConstraint(
                 condition=models.Q(commission_amount__gte=0, agent_commission_amount__gte=0),
                 name="group_commissions",
@@ -211,6 +219,12 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return str(self.login)
+
+    @property
+    def granted_leverage(self) -> int:
+        """Return the leverage that holds: its own or its group's, within what the group allows."""
+        own: int = self.leverage or self.group.leverage
+        return min(own, self.group.leverage_max or own)
 
     @property
     def digits(self) -> int:

@@ -193,4 +193,26 @@ def _account(state: State, key: str, old: Account | None, values: Mapping[str, A
         raise SettingError("group", f"group {group.name} keeps {group.currency}, the account {new.currency}")
     for name, value in known.items():
         setattr(new, name, value)
+    if old is None or new.agent != old.agent:
+        _check_agent(state, new)
+    most = group.leverage_max
+    is_asked = old is None or (new.leverage, new.group) != (old.leverage, old.group)
+    if is_asked and most is not None and new.leverage > most:
+        raise SettingError("leverage", f"{new.leverage} is above {most}, the most of group {group.name}")
     return new
+
+
+def _check_agent(state: State, account: Account) -> None:
+    """Refuse an agent that cannot be paid; one of another shard is for the door to judge."""
+    if not account.agent:
+        return
+    if account.agent == account.login:
+        raise SettingError("agent", f"account {account.login} cannot be its own agent")
+    agent = state.accounts.get(account.agent)
+    if agent is None:
+        if account.agent % state.shards == account.login % state.shards:
+            raise SettingError("agent", f"there is no account {account.agent}")
+    elif agent.currency != account.currency:
+        raise SettingError(
+            "agent", f"account {agent.login} keeps {agent.currency}, its client {account.currency}"
+        )

@@ -36,6 +36,7 @@ class Core:
         if not 0 <= shard < shards <= MAX_SHARDS:
             raise ValueError(f"shard {shard} of {shards}: tickets tell {MAX_SHARDS} shards apart, from 0 on")
         self.state = state
+        state.shards = shards
         self.out: list[Event] = []
         self.hooks = Hooks.of(plugins, state, self.out)
         self.shard = shard

@@ -95,9 +95,14 @@ def margin_parts(
 
 
 def order_leverage(state: State, login: int, asked: int | None) -> Fraction:
-    """Return the leverage an order of this account gets: asked for, else the account's, else its group's."""
+    """Return the leverage an order of this account gets: asked for, else the account's, else its group's.
+
+    The group's `leverage_max` limits an account's own, also where it was granted before.
+    """
     account = state.accounts[login]
-    return Fraction(asked or account.leverage or state.groups[account.group].leverage)
+    group = state.groups[account.group]
+    own = account.leverage or group.leverage
+    return Fraction(asked or min(own, group.leverage_max or own))
 
 
 def reservation(state: State, order: Order, rate: Fraction | None = None) -> int:

@@ -210,7 +210,8 @@ class Group:
     name: str
     currency: str
     margin_mode: MarginMode
-    leverage: int
+    leverage: int  # of accounts that have none of their own
+    leverage_max: int | None  # of any account; None: no limit
     margin_call: Fraction
     stop_out: Fraction
     stop_out_unit: StopOutUnit
@@ -245,6 +246,7 @@ class Group:
             currency=read.text("currency", "USD"),
             margin_mode=MarginMode(read.word("margin_mode", MarginMode, "hedging")),
             leverage=read.whole("leverage", 100, low=1),
+            leverage_max=read.optional_whole("leverage_max", low=1),
             margin_call=read.fraction("margin_call", "100"),
             stop_out=read.fraction("stop_out", "50", signed=True),
             stop_out_unit=StopOutUnit(read.word("stop_out_unit", StopOutUnit, "percent")),
@@ -265,6 +267,8 @@ class Group:
             securities=read.securities("securities", terms),
         )
         read.finish()
+        if group.leverage_max is not None and group.leverage > group.leverage_max:
+            raise SettingError("leverage", f"{group.leverage} is above leverage_max, {group.leverage_max}")
         group.values = _kept(values)
         return group
 
@@ -341,6 +345,9 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self.fail(key, f"a whole number from {low} to {high} is needed, not {value!r}")
         return value
+
+    def optional_whole(self, key: str, *, low: int = 0) -> int | None:
+        return None if self._get(key, None) is None else self.whole(key, low, low=low)
 
     def flag(self, key: str, default: bool) -> bool:
         value = self._get(key, default)

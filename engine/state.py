@@ -96,6 +96,7 @@ class State:
     dealers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)  # masks of groups; None: all
     plugin_states: dict[str, dict[str, Any]] = field(default_factory=dict)
     server_halt: str = "normal"
+    shards: int = 1  # among which all accounts are divided; this state holds those of one
     now_ms: int = 0
     passed_ms: int = 0  # time that passes, by a clock that nobody sets; what ages are measured by
     next_order: int = 1

@@ -50,14 +50,17 @@ class EngineBackend:
         self.next_ticket = 1
         for values in scenario.accounts:
             self._add_account(values)
+        for values in scenario.accounts:  # an agent may stand below its client
+            if values["agent"] is not None:
+                self._set_account(values["login"], {"agent": values["agent"]})
 
     def _note_volume(self, symbol: str, step: str) -> None:
         self.volume_digits[symbol] = len(step.partition(".")[2])
 
     def _add_account(self, values: Mapping[str, Any]) -> None:
-        settings = {k: v for k, v in values.items() if k not in ("login", "balance", "credit")}
+        settings = {k: v for k, v in values.items() if k not in ("login", "balance", "credit", "agent")}
         login = values["login"]
-        self._do(c.ChangeSettings(kind="account", key=str(login), values=settings, by=By.SYSTEM), START_MS)
+        self._set_account(login, settings)
         for kind, amount in (
             (LedgerKind.DEPOSIT, values["balance"]),
             (LedgerKind.CREDIT_IN, values["credit"]),
@@ -68,6 +71,12 @@ class EngineBackend:
                 done = self._do(command, START_MS)
                 if done.code:
                     raise NotOpened(f"account {login}: {amount} cannot be booked: {done.code}")
+
+    def _set_account(self, login: int, settings: dict[str, Any]) -> None:
+        command = c.ChangeSettings(kind="account", key=str(login), values=settings, by=By.SYSTEM)
+        done = self._do(command, START_MS)
+        if done.code:
+            raise NotOpened(f"account {login}: {done.message} ({done.code})")
 
     def _do(self, command: c.Command, time_ms: int) -> CommandDone:
         events = self.engine.on_command(command, time_ms)
@@ -216,13 +225,14 @@ class EngineBackend:
         key = str(value[kind])
         values = dict(value["values"])
         if kind != "account":
-            self.values[kind, key].update(values)
-            values = self.values[kind, key]
+            values = {**self.values[kind, key], **values}
+        command = c.ChangeSettings(kind=kind, key=key, values=values, by=By.SYSTEM)
+        code = self._do(command, time_ms).code or None
+        if code is None and kind != "account":
+            self.values[kind, key] = values
             if kind == "symbol":
                 self._note_volume(key, values["volume_step"])
-        return (
-            self._do(c.ChangeSettings(kind=kind, key=key, values=values, by=By.SYSTEM), time_ms).code or None
-        )
+        return code
 
     def dealers(self, value: list[dict[str, Any]], time_ms: int) -> str | None:
         """Say who is online, and for which groups."""

@@ -103,13 +103,18 @@ def _parse(raw: Any, file: str) -> Scenario:
 
 
 def _check_accounts(accounts: list[dict[str, Any]], names: Names) -> None:
-    """Check that groups and agents exist, and that an agent has its client's currency."""
+    """Check groups, leverages and agents; an agent is another account of the same currency, defined anywhere."""
     for i, account in enumerate(accounts):
         where = f"accounts[{i}]"
         if account["group"] not in names.groups:
             raise FormatError(f"{where}.group", f"{account['group']!r} is not defined")
+        own, most = account["leverage"], names.groups[account["group"]]["leverage_max"]
+        if own is not None and most is not None and own > most:
+            raise FormatError(f"{where}.leverage", f"{own} is above {most}, the most of its group")
         if account["agent"] is None:
             continue
+        if account["agent"] == account["login"]:
+            raise FormatError(f"{where}.agent", "is the account itself")
         if account["agent"] not in names.accounts:
             raise FormatError(f"{where}.agent", f"{account['agent']} is not defined")
         agent_group = names.groups.get(names.accounts[account["agent"]]["group"])

@@ -194,7 +194,7 @@ ACTIONS: dict[str, Check] = {
 }
 _REFUSABLE = {
     *("place", "close", "close_by", "modify", "cancel", "smart", "smart_modify", "smart_cancel"),
-    *("balance", "dealer"),
+    *("balance", "dealer", "set"),
 }
 
 
@@ -313,4 +313,3 @@ def _check_set(value: dict[str, Any], names: Names) -> None:
     value["values"] = within("values", record(allowed, defaults=False), value["values"])
     if kind == "account":
         _known("values.group", value["values"].get("group"), names.groups)
-        _known("values.agent", value["values"].get("agent"), names.accounts)

@@ -107,6 +107,7 @@ GROUP: dict[str, Field] = {
     "currency": Field(currency, "USD"),
     "margin_mode": Field(choice("hedging", "netting"), "hedging"),
     "leverage": Field(whole(1, MOST), 100),
+    "leverage_max": Field(nullable(whole(1, MOST)), None),
     "margin_call": Field(not_negative, "100"),
     "stop_out": Field(not_negative, "50"),
     "stop_out_unit": Field(choice("percent", "money"), "percent"),

@@ -14,6 +14,7 @@ from engine.commands import (
     Command,
     ModifyOrder,
     ModifyPosition,
+    ModifySmart,
     PlaceOrder,
     PlaceSmart,
 )
@@ -80,6 +81,8 @@ def _refuse(core: Core, command: Command, code: Code, said: str) -> CommandDone:
         ticket = command.order
     elif isinstance(command, ModifyPosition):
         ticket = command.position
+    elif isinstance(command, (PlaceSmart, ModifySmart, CancelSmart)):
+        ticket = command.smart
     return CommandDone(code, said, ticket, getattr(command, "login", 0))
 
 

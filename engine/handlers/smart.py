@@ -81,7 +81,7 @@ def place(core: Core, command: PlaceSmart) -> CommandDone:
     if code is not None or draft is None:
         level = draft.fault if draft is not None and code is Code.INVALID_LEVELS else None
         said = refusals.text(core, code or "", _asked(core, command, level or 0))
-        return CommandDone(code or "", said, login=command.login, level=level or 0)
+        return CommandDone(code or "", said, ticket=command.smart, login=command.login, level=level or 0)
     smart = _new_smart(core, command, draft)
     core.newborn.add(smart.id)
     core.save_smart(smart, "created", {"entry": command.entry.value})
@@ -317,8 +317,9 @@ def _standing_failure(
 
 
 def _refused(core: Core, code: Code, command: ModifySmart | CancelSmart, level: int = 0) -> CommandDone:
+    """Return a refusal; its number is the plan's, whatever of it was refused."""
     said = refusals.text(core, code, _asked_change(core, command, level))
-    return CommandDone(code, said, login=command.login, level=level)
+    return CommandDone(code, said, ticket=command.smart, login=command.login, level=level)
 
 
 def _asked_change(core: Core, command: ModifySmart | CancelSmart, level: int) -> Asked:
@@ -483,7 +484,7 @@ def cancel(core: Core, command: CancelSmart) -> CommandDone:
     if command.close:
         position = core.state.positions[smart.position]
         part = smart.remaining < position.volume
-        return closing.close(
+        done = closing.close(
             core,
             ClosePosition(
                 login=smart.login, position=smart.position, by=command.by, actor=command.actor,
@@ -491,5 +492,6 @@ def cancel(core: Core, command: CancelSmart) -> CommandDone:
                 volume=checks.lots_text(smart.remaining) if part else None,
             ),
         )  # fmt: skip
+        return replace(done, ticket=smart.id) if done.code else done
     smart_life.end_plan(core, smart, SmartState.CANCELLED, "cancelled", {"by": command.by.value})
     return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})

@@ -56,9 +56,28 @@ class AccountForm(forms.ModelForm):
         agent: int | None = self.cleaned_data["agent"]
         if agent is None or agent == self.initial.get("agent"):
             return agent
-        if not rights.accounts_for(self.actor).filter(login=agent).exists():
+        known = rights.accounts_for(self.actor).filter(login=agent).first()
+        if known is None:
             raise forms.ValidationError(f"there is no account {agent}")
         return agent
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an agent that is the account itself or keeps another currency, and more leverage than the group's."""
+        given: dict[str, Any] = super().clean() or {}
+        agent, group = given.get("agent"), given.get("group")
+        if group is None and not self.instance._state.adding:
+            group = self.instance.group
+        if agent is not None and agent != self.initial.get("agent"):
+            currency = Account.objects.filter(login=agent).values_list("currency", flat=True).first()
+            if agent == (given.get("login") or self.instance.login):
+                self.add_error("agent", "an account cannot be its own agent")
+            elif group is not None and currency != group.currency:
+                self.add_error("agent", f"account {agent} keeps {currency}, its client {group.currency}")
+        own = given.get("leverage") or 0
+        is_asked = own != self.initial.get("leverage") or "group" in self.changed_data
+        if group is not None and is_asked and group.leverage_max is not None and own > group.leverage_max:
+            self.add_error("leverage", f"{own} is above {group.leverage_max}, the most of group {group}")
+        return given
 
     def clean_group(self) -> Group:
         """Refuse a move that would falsify what the account holds."""

@@ -116,7 +116,12 @@ class GroupAdmin(ReloadingAdmin):
     fieldsets = (
         (
             "Group",
-            {"fields": (("name", "description", "currency"), ("margin_mode", "leverage", "max_orders"))},
+            {
+                "fields": (
+                    ("name", "description", "currency"),
+                    ("margin_mode", "leverage", "leverage_max", "max_orders"),
+                )
+            },
         ),
         (
             "Margin and stop-out",

@@ -1,6 +1,7 @@
 """Symbols and securities: settings with the engine's own validation."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,10 @@ def _is_span(span: Any) -> bool:
     return isinstance(span, list) and len(span) == 2 and all(isinstance(part, str) for part in span)
 
 
+#: A name that says its currencies: two codes of three letters.
+_PAIR = re.compile(r"[A-Z]{6}")
+
+
 class SymbolForm(forms.ModelForm):
     """Settings of a symbol; the engine judges them, and what would falsify its deals is refused."""
 
@@ -39,12 +44,12 @@ class SymbolForm(forms.ModelForm):
         exclude = ("halt",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let the currencies follow from the name where they are left empty."""
+        """Let the currencies follow from a name that is two three-letter codes, where they are left empty."""
         super().__init__(*args, **kwargs)
         for field in ("base_currency", "profit_currency", "margin_currency"):
             if field in self.fields:
                 self.fields[field].required = False
-                self.fields[field].help_text = "Empty: from the name."  # EURUSD: EUR and USD
+                self.fields[field].help_text = "Empty: from a name such as EURUSD."
 
     def clean_sessions(self) -> Any:
         """Refuse sessions of a day that overlap: the engine would take them, a typing error it is."""
@@ -66,8 +71,15 @@ class SymbolForm(forms.ModelForm):
         """
         given = super().clean() or {}
         name = given.get("name") or self.instance.name or ""
-        given["base_currency"] = given.get("base_currency") or name[:3]
-        given["profit_currency"] = given.get("profit_currency") or name[-3:]
+        for field, letters in (("base_currency", name[:3]), ("profit_currency", name[3:])):
+            if not given.get(field) and _PAIR.fullmatch(name):
+                given[field] = letters
+            elif not given.get(field) and field not in self.errors and field in self.fields:
+                self.add_error(
+                    field, f"{name or 'the symbol'} is not a name of two currencies: say which it is"
+                )
+        if self.errors:
+            return given
         is_forex = given.get("calc_mode") in {mode.value for mode in FOREX_MODES}
         given["margin_currency"] = given.get("margin_currency") or (
             given["base_currency"] if is_forex else given["profit_currency"]

@@ -456,6 +456,7 @@ class Generator:
                 {"spread_diff": rng.choice([0, 0, 2, 3])},
                 {"commission": commission(rng) if rng.random() < 0.5 else None},
                 {"max_orders": rng.choice([0, 0, 0, 3])},
+                {"leverage_max": rng.choice([None, None, 20, 100, 250])},
                 {"positive_slippage": rng.random() < 0.5, "hedge_larger_leg": rng.random() < 0.5},
                 {
                     "execution": rng.choice(["auto", "manual", "manual_unless_no_dealers"])
@@ -469,6 +470,8 @@ class Generator:
             flag = rng.choice(list(flags))
             flags[flag] = not flags[flag]
         values: Record = flags if rng.random() < 0.8 else {"leverage": rng.choice([5, 50, 100, 300, None])}
+        if has("agents") and rng.random() < 0.15:
+            values = {"agent": rng.choice([None, 9999, self._account()["login"]])}
         return {"set": {"account": self._account()["login"], "values": values}}
 
     def _dealers(self, book: Book) -> Record:

@@ -136,7 +136,8 @@ def leg_of(book: Book, position: Position) -> Leg:
 
 def leverage_of(book: Book, login: int, asked: int | None) -> Fraction:
     own = book.accounts[login].leverage or book.group(login).leverage
-    return Fraction(asked or own)
+    most = book.group(login).leverage_max
+    return Fraction(asked or (own if most is None else min(own, most)))
 
 
 def _margin_rate(symbol: Symbol, side: str) -> Fraction:

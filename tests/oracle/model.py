@@ -64,6 +64,8 @@ class Twin:
 
     def set(self, value: Value, time_ms: int) -> str | None:
         book = self._at(time_ms)
+        if orders.is_wrong_setting(book, value):
+            return "invalid_setting"
         tables = {"symbol": book.symbols, "group": book.groups, "account": book.accounts}
         for kind, table in tables.items():
             if kind in value:

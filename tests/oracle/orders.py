@@ -206,3 +206,25 @@ def day_end(book: Book) -> None:
             amount = position.volume * symbol.contract_size * price * points / 100 / 360
         converted = amount * kept_rate(book, position, amount < 0) * times
         position.swap += rounded(converted, book.digits(position.login))
+
+
+def is_wrong_setting(book: Book, value: dict[str, Any]) -> bool:
+    """Return whether an agent or a leverage may not be set (rules section 11)."""
+    given = value["values"]
+    if "group" in value:
+        group = book.groups[value["group"]]
+        most = given.get("leverage_max", group.leverage_max)
+        return most is not None and given.get("leverage", group.leverage) > most
+    if "account" not in value:
+        return False
+    account = book.accounts[value["account"]]
+    agent, group = given.get("agent"), book.groups[given.get("group", account.group)]
+    if agent is not None and (
+        agent == account.login
+        or agent not in book.accounts
+        or book.group(agent).currency != book.group(account.login).currency
+    ):
+        return True
+    own = given.get("leverage", account.leverage)
+    is_asked = own != account.leverage or group is not book.group(account.login)
+    return is_asked and own is not None and group.leverage_max is not None and own > group.leverage_max
