@@ -1,11 +1,13 @@
 """Checks of passwords: every door asks here, so that all share one limit and one small executor.
 
 Hashing a password takes memory and a core on purpose. It is done on `EXECUTOR` alone, whose threads are no others', so that
-any number of log-ins leaves the threads of orders free; the web server answers whole requests of its password doors there
-(`tradingdesk.handler`). Promises: a name that nobody has costs the same time as a wrong password; a hash made with other
+any number of log-ins leaves the threads of orders free; they are few and step back where the machine is busy, so that it
+leaves the processors too. Who waits for them waits in the lane of log-ins (`tradingdesk.lanes`). Promises: a name that nobody has costs the same time as a wrong password; a hash made with other
 figures than ours is renewed at the next log-in, which ends nothing but sessions.
 """
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +27,17 @@ from doors.jsonio import storable
 log = get_logger(__name__)
 
 THREADS = 2
+NICENESS = 10
 _PREFIX = "password"
-EXECUTOR = ThreadPoolExecutor(THREADS, thread_name_prefix=_PREFIX)
+
+
+def _step_back() -> None:
+    """Let other threads go first: on Linux niceness is a thread's own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+EXECUTOR = ThreadPoolExecutor(THREADS, thread_name_prefix=_PREFIX, initializer=_step_back)
 
 _KNOWN = """
 INSERT INTO credentials_knownaddress (user_id, address, seen_at) VALUES (%s, %s, clock_timestamp())

@@ -32,10 +32,11 @@ from doors.address import caller_address, limit_key
 from doors.errors import DOOR_CODES
 from doors.limits import MAX_CALLERS, Buckets, Limit, Shared, Take
 from tradingdesk import lanes
-from tradingdesk.refusals import Headers, refusal
-from tradingdesk.routes import Route, route_of
+from tradingdesk.refusals import Headers, missing, refusal
+from tradingdesk.routes import Route, is_known, route_of
 
-BURST_S = 5  # a bucket holds what comes in so many seconds
+BURST_S = 3  # a bucket holds what comes in so many seconds
+ALL_MISSES = 3  # strangers together, in shares of what one of them may
 TRADE_WEIGHT = 4
 STATIC_WEIGHT = 0.1
 USELESS = frozenset({400, 401, 403, 404, 405, 413, 415})
@@ -88,6 +89,8 @@ class Gate:
         self._known = Known()
         self._lanes = {size.name: lanes.Lane(size) for size in lanes.SIZES}
         self._misses = Buckets(per_s=settings.LIMIT_MISSES, burst=settings.LIMIT_MISSES * BURST_S)
+        most = settings.LIMIT_MISSES * ALL_MISSES
+        self._all_misses = Buckets(per_s=most, burst=most * BURST_S)
         self._users = Buckets(per_s=settings.API_USER_RATE, burst=settings.API_USER_RATE)
         self._strangers = Buckets(per_s=settings.LIMIT_STRANGER, burst=settings.LIMIT_STRANGER * BURST_S)
         self._user_cost = _cost_limit("cost-user", settings.LIMIT_COST_USER)
@@ -97,7 +100,7 @@ class Gate:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or refuse it."""
         visit = self._visit(scope)
-        refused = self._over_rate(visit) or await self._over_cost(visit)
+        refused = self._over_rate(visit) or self._unknown(visit) or await self._over_cost(visit)
         if refused is not None:
             await _send(send, *refused)
             return
@@ -115,6 +118,7 @@ class Gate:
 
         try:
             async with lane.place(visit.caller):
+                await self._lanes[lanes.TRADE.name].idle(lanes.GIVE_WAY_S.get(lane.size.name, 0))
                 await self._app({**scope, "desk.visit": visit}, receive, noting)
         except lanes.Full:
             await _send(send, *refusal(scope["path"], 503, "unavailable", SAYS_BUSY, wait_s=1))
@@ -137,14 +141,22 @@ class Gate:
 
     def _lane_of(self, visit: Visit) -> str:
         """Return the lane: a stranger's request never runs where orders do, whatever it asks for."""
-        if visit.user or visit.route.lane == lanes.LOGIN.name:
-            return visit.route.lane
-        return lanes.STRANGER.name
+        lane = visit.route.lane
+        if visit.user:
+            # Whose requests were mostly of no use lately does not run beside orders, until that is paid back.
+            doubtful = lane == lanes.TRADE.name and self._is_doubtful(visit.caller)
+            return lanes.PLAIN.name if doubtful else lane
+        return lane if lane in (lanes.LOGIN.name, lanes.HEALTH.name) else lanes.STRANGER.name
+
+    def _is_doubtful(self, caller: str) -> bool:
+        return self._misses.wait_s(caller, now_s=time.monotonic(), cost=self._misses.burst / 2) > 0
 
     def _settle(self, visit: Visit) -> None:
         """Charge for an answer that was of no use, and remember whose session or token it was."""
         if visit.useless:
             self._misses.charge(visit.caller, now_s=time.monotonic())
+            if not visit.user:
+                self._all_misses.charge("", now_s=time.monotonic())
         if visit.key and visit.learned_user is not None:
             self._known.put(visit.key, visit.learned_user)
 
@@ -153,6 +165,10 @@ class Gate:
     def _over_rate(self, visit: Visit) -> tuple[int, Headers, bytes] | None:
         now_s, path = time.monotonic(), visit.route.path
         wait_s = self._misses.wait_s(visit.caller, now_s=now_s)
+        if not visit.user and not wait_s:
+            # Many addresses at once: those of them that missed lately wait, nobody else.
+            missed = self._misses.wait_s(visit.caller, now_s=now_s, cost=self._misses.burst)
+            wait_s = min(missed, self._all_misses.wait_s("", now_s=now_s))
         if wait_s:
             return refusal(path, 429, "too_many_requests", SAYS_USELESS, wait_s=wait_s)
         if visit.user:
@@ -162,6 +178,14 @@ class Gate:
             weight = STATIC_WEIGHT if visit.route.is_static else 1
             wait_s = self._strangers.take(visit.caller, now_s=now_s, cost=weight)
         return refusal(path, 429, "too_many_requests", SAYS_TOO_MANY, wait_s=wait_s) if wait_s else None
+
+    def _unknown(self, visit: Visit) -> tuple[int, Headers, bytes] | None:
+        """Return the answer to a stranger who asks for an address that does not exist; it takes no thread."""
+        if visit.user or visit.route.is_static or is_known(visit.route.path):
+            return None
+        visit.useless = True
+        self._settle(visit)
+        return missing(visit.route.path)
 
     async def _over_cost(self, visit: Visit) -> tuple[int, Headers, bytes] | None:
         cost = visit.route.cost

@@ -5,8 +5,7 @@ be asynchronous a trip of its own between the event loop and the request's threa
 start a thread for each request; both cost more than the request itself. Here a request is one trip to one of the
 threads of `lanes`; the gate before it sees to it that no lane takes another's. Promises: the event loop, which sockets
 share, only carries bytes; signals, clean-up and what a caller sees are Django's; every line that is logged meanwhile
-carries the caller's address; what asks for a password is answered by threads of its own and never takes one of the
-others. A caller who goes away does not stop what they asked for.
+carries the caller's address. A caller who goes away does not stop what they asked for.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -20,20 +19,9 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from structlog.contextvars import bound_contextvars
 
-from credentials.checks import EXECUTOR as PASSWORD_THREADS
 from doors.address import caller_address
 from tradingdesk.gate import notice
 from tradingdesk.lanes import THREADS
-
-#: Where a POST makes or checks a password.
-PASSWORD_DOORS = (
-    "/api/v1/auth/token",
-    "/login",
-    "/password",
-    "/admin/login",
-    "/admin/password_change",
-    "/admin/auth/user/",
-)
 
 
 class OneThreadHandler(ASGIHandler):
@@ -54,18 +42,14 @@ class OneThreadHandler(ASGIHandler):
         except RequestAborted:
             return
         with body:
-            response = await self._answered(scope, body)
+            answered = sync_to_async(self._answer, thread_sensitive=False, executor=self._threads)
+            response = await answered(scope, body)
             try:
                 await self.send_response(response, send)
             finally:
                 if not response.closed:
                     closed = sync_to_async(response.close, thread_sensitive=False, executor=self._threads)
                     await closed()
-
-    async def _answered(self, scope: Any, body: Any) -> HttpResponseBase:
-        """Return the answer, made on a thread of those that are for such requests."""
-        threads = PASSWORD_THREADS if is_password_door(scope) else self._threads
-        return await sync_to_async(self._answer, thread_sensitive=False, executor=threads)(scope, body)
 
     def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
         """Return the answer; one that is not streamed is closed already, so that its connection is free."""
@@ -85,8 +69,3 @@ class OneThreadHandler(ASGIHandler):
         if not response.streaming:
             response.close()
         return response
-
-
-def is_password_door(scope: Any) -> bool:
-    """Return whether a request makes or checks a password."""
-    return scope["method"] == "POST" and scope["path"].startswith(PASSWORD_DOORS)

@@ -27,19 +27,25 @@ class LaneSize:
     wait_s: float
 
 
-TRADE = LaneSize("trade", slots=32, by_caller=8, waiting=256, wait_s=5.0)
+TRADE = LaneSize("trade", slots=32, by_caller=4, waiting=256, wait_s=5.0)
 PLAIN = LaneSize("plain", slots=6, by_caller=3, waiting=96, wait_s=5.0)
 STAFF = LaneSize("staff", slots=4, by_caller=2, waiting=32, wait_s=10.0)
 COSTLY = LaneSize("costly", slots=2, by_caller=1, waiting=24, wait_s=2.0)
 LOGIN = LaneSize("login", slots=4, by_caller=3, waiting=128, wait_s=5.0)
-STRANGER = LaneSize("stranger", slots=2, by_caller=1, waiting=48, wait_s=3.0)
-SIZES = (TRADE, PLAIN, STAFF, COSTLY, LOGIN, STRANGER)
+STRANGER = LaneSize("stranger", slots=2, by_caller=1, waiting=32, wait_s=3.0)
+HEALTH = LaneSize("health", slots=1, by_caller=1, waiting=16, wait_s=3.0)
+SIZES = (TRADE, PLAIN, STAFF, COSTLY, LOGIN, STRANGER, HEALTH)
 
 THREADS = sum(size.slots for size in SIZES)
 SOCKET_THREADS = 5  # what WebSockets ask of the database, in the loop's own executor
 RESERVED_CONNECTIONS = 10
 OTHER_CONNECTIONS = THREADS - TRADE.slots + SOCKET_THREADS
 CONNECTIONS = RESERVED_CONNECTIONS + OTHER_CONNECTIONS
+
+
+#: For how long a request waits, in its slot, for orders at work to be done before it begins: threads share one interpreter,
+#: so that an order is slowed by what runs beside it, and not by what has not begun.
+GIVE_WAY_S = {"plain": 0.05, "staff": 0.05, "login": 0.1, "costly": 0.15, "stranger": 0.15}
 
 
 class Full(Exception):
@@ -55,6 +61,18 @@ class Lane:
         self._busy = 0
         self._queue: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._waiting = 0
+        self._idle: asyncio.Event | None = None
+
+    async def idle(self, limit_s: float) -> None:
+        """Return as soon as nobody has a slot here, or after so long."""
+        if not self._busy:
+            return
+        if self._idle is None:
+            self._idle = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._idle.wait(), limit_s)
+        except TimeoutError:
+            pass  # orders come without a pause: nobody waits for ever
 
     @asynccontextmanager
     async def place(self, caller: str) -> AsyncIterator[None]:
@@ -104,6 +122,9 @@ class Lane:
         if not self._working[caller]:
             del self._working[caller]
         self._next()
+        if not self._busy and self._idle is not None:
+            self._idle.set()
+            self._idle = None
 
     def _next(self) -> None:
         """Give free slots to those who wait, one a caller, the caller served last going to the end."""

@@ -6,6 +6,9 @@ Promises: no answer costs more than a few microseconds or repeats anything that 
 
 import json
 import math
+from functools import cache
+
+from django.template import loader
 
 from doors.errors import Refused, plain_body
 
@@ -43,6 +46,24 @@ def refusal(
     if wait_s > 0:
         headers.append((b"Retry-After", str(max(1, math.ceil(wait_s))).encode()))
     return status, headers, body
+
+
+def missing(path: str) -> tuple[int, Headers, bytes]:
+    """Return the answer to an address that does not exist."""
+    if path.startswith(API):
+        return refusal(path, 404, "not_found", "There is nothing at this address.")
+    body = _missing_page()
+    return 404, [
+        (b"Content-Type", b"text/html; charset=utf-8"),
+        (b"Content-Length", str(len(body)).encode()),
+        (b"X-Content-Type-Options", b"nosniff"),
+        (b"Content-Security-Policy", b"default-src 'self'; frame-ancestors 'none'"),
+    ], body  # fmt: skip
+
+
+@cache
+def _missing_page() -> bytes:
+    return loader.get_template("404.html").render().encode()
 
 
 def as_bytes(answer: tuple[int, Headers, bytes]) -> bytes:

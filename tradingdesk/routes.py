@@ -8,6 +8,8 @@ Django's to say.
 import re
 from dataclasses import dataclass
 
+from django.urls import Resolver404, resolve
+
 from tradingdesk import lanes
 
 MAX_ROWS = 1_000
@@ -38,6 +40,7 @@ COSTS = [
 ]
 EXPORT_COST = 50
 _EXPORT = re.compile(r"/admin/.*(/csv/|/export/)$")
+_HEALTH = ("/healthz", "/health/", "/metrics")
 _LOGINS = ("/login", "/admin/login", "/admin/password_change", "/password", "/api/v1/auth/")
 
 
@@ -55,10 +58,25 @@ class Route:
         return self.path.startswith("/static/")
 
 
+def is_known(path: str) -> bool:
+    """Return whether Django has something at this address, with or without a slash at its end."""
+    for name in (path, path + "/") if not path.endswith("/") else (path,):
+        try:
+            found = resolve(name)
+        except Resolver404:
+            continue
+        # The API resolves everything: what has no name there is either "not there" or "as with a slash".
+        if found.url_name or not path.startswith(_API):
+            return True
+    return False
+
+
 def route_of(method: str, path: str, query: bytes) -> Route:
     """Return the lane and the cost of a request."""
     if path.startswith(_LOGINS):
         return Route(path, lanes.LOGIN.name)
+    if path.startswith(_HEALTH):
+        return Route(path, lanes.HEALTH.name)
     if path.startswith(_API):
         return _api_route(method, path, path[len(_API) :].rstrip("/"), query)
     if path.startswith("/admin/"):

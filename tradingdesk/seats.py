@@ -15,7 +15,7 @@ from doors.limits import Buckets
 log = get_logger(__name__)
 
 TOLD_EVERY_S = 60.0
-SOCKET_BURST_S = 10
+SOCKET_BURST_S = 3
 
 
 class Seat:

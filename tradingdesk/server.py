@@ -25,7 +25,7 @@ from tradingdesk.channel import GuardedFactory, GuardedWebSocket
 from tradingdesk.lanes import SOCKET_THREADS
 
 SWEEP_S = 0.5
-SWITCH_S = 0.001  # Python's default of 5 ms is what an order would wait each time that it comes back from the database
+SWITCH_S = 0.0005  # of Python's 5 ms an order would wait each time that it comes back from the database
 STREAM_BYTES = 262_144
 STREAM_POLL_S = 0.02
 STREAM_STALL_S = 30.0

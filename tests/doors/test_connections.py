@@ -245,9 +245,9 @@ def test_sockets_when_open_then_hold_their_seat_until_they_are_lost(serve: Serve
 
 
 def test_sockets_when_one_address_opens_many_then_only_it_waits(serve: Serve) -> None:
-    server = serve(LIMIT_SOCKETS=0.3)  # three at once, then one in 3.3 s
+    server = serve(LIMIT_SOCKETS=0.4)  # one at once, then one in 2.5 s
     opened = []
-    for _ in range(4):
+    for _ in range(2):
         opened.append(server.open(source="127.0.0.3"))
         opened[-1].sendall(UPGRADE % b"")
     other = server.open(source="127.0.0.2")
@@ -255,8 +255,8 @@ def test_sockets_when_one_address_opens_many_then_only_it_waits(serve: Serve) ->
 
     answers = [one.recv(1000) for one in opened]
 
-    assert [answer.split()[1] for answer in answers] == [b"101", b"101", b"101", b"429"]
-    assert b"Retry-After: 4\r\n" in answers[3] or b"Retry-After: 3\r\n" in answers[3]
+    assert [answer.split()[1] for answer in answers] == [b"101", b"429"]
+    assert b"Retry-After: 2\r\n" in answers[1]
     assert other.recv(1000).startswith(b"HTTP/1.1 101 ")
     for one in [*opened, other]:
         one.close()

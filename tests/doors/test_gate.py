@@ -12,7 +12,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from doors import limits
 from tradingdesk.gate import Gate, notice
-from tradingdesk.routes import route_of
+from tradingdesk.routes import is_known, route_of
 
 
 class Inside:
@@ -94,12 +94,12 @@ def token(user: int) -> str:
 
 def test_stranger_when_asking_too_often_then_429_and_nobody_else_is(asking: Asking) -> None:
     async def test() -> None:
-        statuses = await asking.many(11, "GET", "/login/x")
-        status, headers, _ = await asking.ask("GET", "/login/x")
+        statuses = await asking.many(7, "GET", "/login/")
+        status, headers, _ = await asking.ask("GET", "/login/")
 
-        assert statuses == [200] * 10 + [429]
+        assert statuses == [200] * 6 + [429]
         assert (status, headers["retry-after"]) == (429, "1")
-        assert (await asking.ask("GET", "/login/x", source="127.0.0.4"))[0] == 200
+        assert (await asking.ask("GET", "/login/", source="127.0.0.4"))[0] == 200
         assert (await asking.ask("POST", "/api/v1/orders/", token=token(7)))[0] == 200
 
     run(test)
@@ -107,7 +107,7 @@ def test_stranger_when_asking_too_often_then_429_and_nobody_else_is(asking: Aski
 
 def test_refusal_when_below_the_api_then_in_its_form(asking: Asking) -> None:
     async def test() -> None:
-        await asking.many(10, "GET", "/api/v1/symbols/", token="no.token.atall")
+        await asking.many(6, "GET", "/api/v1/symbols/", token="no.token.atall")
         inside = len(asking.inside.seen)
 
         status, headers, body = await asking.ask("GET", "/api/v1/symbols/")
@@ -130,7 +130,7 @@ def test_stranger_when_answers_are_of_no_use_then_refused_until_paid_back(
     async def test() -> None:
         asking.inside.status = status
 
-        assert (await asking.many(7, "GET", "/nowhere")).count(429) == 2
+        assert (await asking.many(7, "GET", "/")).count(429) == 4
         assert asking.gate._misses.wait_s("address 127.0.0.3", now_s=asyncio.get_running_loop().time()) > 0
 
     run(test)
@@ -160,6 +160,84 @@ def test_user_when_the_engine_refuses_then_that_is_no_rubbish(asking: Asking) ->
     run(test)
 
 
+def test_user_when_mostly_of_no_use_lately_then_not_beside_orders_until_paid_back(asking: Asking) -> None:
+    async def test() -> None:
+        asking.inside.status = 400
+        lanes = []
+        for _ in range(3):
+            visit = asking.gate._visit(order_scope(token(7)))
+            lanes.append(asking.gate._lane_of(visit))
+            await asking.ask("POST", "/api/v1/orders/", token=token(7))
+
+        assert lanes == ["trade", "trade", "plain"]
+        assert asking.gate._lane_of(asking.gate._visit(order_scope(token(8)))) == "trade"
+
+    run(test)
+
+
+def order_scope(shown: str) -> dict[str, Any]:
+    return {
+        "method": "POST", "path": "/api/v1/orders/", "query_string": b"", "client": ["127.0.0.3", 1],
+        "headers": [(b"authorization", b"Bearer " + shown.encode())],
+    }  # fmt: skip
+
+
+def test_unknown_page_when_a_stranger_asks_then_answered_without_a_thread(asking: Asking) -> None:
+    async def test() -> None:
+        page = await asking.ask("GET", "/nowhere/at/all")
+        api = await asking.ask("GET", "/api/v1/nowhere")
+        slash = await asking.ask("GET", "/api/v1/nowhere/")
+
+        assert page[0] == 404
+        assert page[1]["content-type"].startswith("text/html")
+        text = "There is nothing at this address."
+        assert api[2] == slash[2] == {"code": "not_found", "message": text, "ticket": None}
+        assert asking.inside.seen == []
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/login", "/login/", "/admin", "/admin/x/y/", "/api/v1/orders", "/api/v1/orders/5/", "/api/v1/candles",
+     "/api/v1/trade/open", "/api/v1/orders/by-client-id/x", "/healthz", "/favicon.ico"],
+)  # fmt: skip
+def test_address_when_it_exists_then_known(path: str) -> None:
+    assert is_known(path)
+
+
+def test_strangers_when_many_addresses_send_rubbish_then_only_they_wait(asking: Asking) -> None:
+    async def test() -> None:
+        asking.inside.status = 404
+        statuses = [
+            (await asking.ask("GET", "/nowhere", source=f"10.0.0.{number}"))[0] for number in range(10)
+        ]
+        again = [(await asking.ask("GET", "/nowhere", source=f"10.0.0.{number}"))[0] for number in range(10)]
+        asking.inside.status = 200
+
+        assert statuses == [404] * 10
+        assert again == [429] * 10
+        assert (await asking.ask("GET", "/", source="10.0.1.1"))[0] == 200
+
+    run(test)
+
+
+def test_reads_when_an_order_is_at_work_then_begin_after_it_or_after_their_limit(asking: Asking) -> None:
+    async def test() -> None:
+        trade = asking.gate._lanes["trade"]
+        async with trade.place("user 1"):
+            read = asyncio.ensure_future(asking.ask("GET", "/api/v1/candles", token=token(7)))
+            await asyncio.sleep(0.02)
+            begun = list(asking.inside.seen)
+        await asyncio.wait_for(read, 0.1)
+        async with trade.place("user 1"):
+            assert (await asyncio.wait_for(asking.ask("GET", "/api/v1/candles", token=token(7)), 2))[0] == 200
+
+        assert begun == []
+
+    run(test)
+
+
 def test_user_when_sending_orders_without_end_then_bounded_by_their_weight(asking: Asking) -> None:
     async def test() -> None:
         assert await asking.many(11, "POST", "/api/v1/orders/", token=token(7)) == [200] * 10 + [429]
@@ -170,16 +248,16 @@ def test_user_when_sending_orders_without_end_then_bounded_by_their_weight(askin
 
 def test_costly_reads_when_too_many_then_429_by_user_and_by_address(asking: Asking) -> None:
     async def test() -> None:
-        one = await asking.many(6, "POST", "/api/v1/margin-preview/", token=token(7))
+        one = await asking.many(4, "POST", "/api/v1/margin-preview/", token=token(7))
         others = [
             (await asking.ask("POST", "/api/v1/margin-preview", token=token(user)))[0]
-            for user in range(10, 17)
+            for user in range(10, 14)
         ]
         elsewhere = await asking.ask("POST", "/api/v1/margin-preview/", token=token(7), source="127.0.0.9")
         orders = await asking.ask("POST", "/api/v1/orders/", token=token(7))
 
-        assert one == [200] * 5 + [429]  # 50 units of the user, 10 each
-        assert others == [200] * 5 + [429] * 2  # 100 units of the address
+        assert one == [200] * 3 + [429]  # 30 units of the user, 10 each
+        assert others == [200] * 3 + [429]  # 60 units of the address
         assert elsewhere[0] == 429
         assert elsewhere[1]["retry-after"] == "1"
         assert orders[0] == 200
@@ -317,6 +395,8 @@ def test_session_when_answered_once_then_its_orders_run_where_orders_do(asking: 
         ("GET", "/admin/orders/order/", "staff"),
         ("GET", "/admin/orders/order/csv/", "costly"),
         ("GET", "/", "plain"),
+        ("GET", "/healthz", "health"),
+        ("GET", "/health/ready", "health"),
     ],
 )
 def test_route_then_its_lane(method: str, path: str, lane: str) -> None:
