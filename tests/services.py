@@ -196,3 +196,25 @@ def stack_env(transactional_db: None, services: Services) -> dict[str, str]:
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
         "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
     }
+
+
+@pytest.fixture(scope="session")
+def python_for_everybody() -> Iterator[str]:
+    """Return a Python that every account may run: ours, or a copy, which finds packages and libraries by the environment."""
+    path = Path(sys.executable).resolve()
+    if all(folder.stat().st_mode & 0o001 for folder in path.parents):
+        yield sys.executable
+        return
+    folder = make_open_folder()
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    (folder / "bin").mkdir()
+    (folder / "lib").mkdir()
+    shutil.copy2(path, folder / "bin" / version)
+    for library in (Path(sys.base_prefix) / "lib").glob("libpython*"):
+        shutil.copy2(library, folder / "lib" / library.name, follow_symlinks=False)
+    leave = shutil.ignore_patterns("test", "site-packages", "config-*", "__pycache__", "idlelib")
+    shutil.copytree(Path(sys.base_prefix) / "lib" / version, folder / "lib" / version, ignore=leave)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_LIBRARY_PATH", str(folder / "lib"))
+        yield str(folder / "bin" / version)
+    shutil.rmtree(folder, ignore_errors=True)

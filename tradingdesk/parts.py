@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tradingdesk.embedded import dies_with_parent
+from tradingdesk.privilege import Account
 from tradingdesk.runfile import PartState, born
 
 LOG_LIMIT_BYTES = 10_000_000
@@ -95,10 +96,11 @@ def command_part(
     stop_limit_s: float = 10.0,
     once: bool = False,
     answer: Path | None = None,
+    account: Account | None = None,
 ) -> Part:
     """Return a part that runs a command in a session of its own, which ends when we end.
 
-    answer: a file for its standard output, when that is not a log.
+    answer: a file for its standard output, when that is not a log. account: as whom it runs, when not as us.
     """
 
     def launch(output: int) -> "subprocess.Popen[bytes]":
@@ -113,6 +115,7 @@ def command_part(
                 env=environment,
                 start_new_session=True,
                 preexec_fn=dies_with_parent(stop_signal),
+                **(account.arguments() if account else {}),
             )
         finally:
             if told:

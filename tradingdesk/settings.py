@@ -3,7 +3,7 @@
     DATABASE_URL   postgres://user:password@host:port/name
     REDIS_URL      redis://host:port/0
     DESK_DATA      data folder (default ./.desk): the secret key, embedded services, logs
-    SECRET_KEY     without it a key is made once and kept in the data folder
+    SECRET_KEY     at least 32 characters; without it a key is made once and kept in the data folder
     DEBUG          0 (default) or 1
     ALLOWED_HOSTS  comma separated (default: this machine's own names)
     HTTPS          1: cookies, redirects and HSTS as a server behind TLS wants them
@@ -13,6 +13,7 @@ It promises that the defaults are safe to show to a network. It holds no rules o
 those are rows (symbols, groups) and the engine.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,17 @@ from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its 
 from tradingdesk.lanes import CONNECTIONS
 from tradingdesk.logs import configure_logs
 from tradingdesk.probes import EVERY_PART
-from tradingdesk.secret import secret_key
+from tradingdesk.secret import KeyTooShort, key_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 DESK_DATA = Path(env.str("DESK_DATA", default=str(BASE_DIR / ".desk"))).absolute()
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(DESK_DATA)
+try:
+    SECRET_KEY = key_of(os.environ, DESK_DATA)
+except KeyTooShort as refusal:
+    raise ImproperlyConfigured(str(refusal)) from None
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 HTTPS = env.bool("HTTPS", default=False)
 PROXY_COUNT = env.int("PROXY_COUNT", default=0)  # doors/address.py

@@ -3,7 +3,9 @@
 It starts PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL are set), migrates, then
 daphne, the engine worker, the general worker, beat and a feed; it restarts what dies and stops
 all in order on Ctrl-C or SIGTERM. It promises to refuse a second start in one data folder, to
-name a port that is taken before anything is started, and to leave nothing running.
+name a port that is taken before anything is started, to leave nothing running, and to run what
+serves as an unprivileged account when root starts it: where that cannot be it says so, and listens
+on this machine alone.
 
 `down`, `status`, `logs` and `exec` are in `tradingdesk.control`. It installs nothing (the script
 `desk` does) and decides nothing about trading.
@@ -26,6 +28,14 @@ from tradingdesk import runfile
 from tradingdesk.console import Console
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, free_port
 from tradingdesk.parts import LogTail, Part, command_part
+from tradingdesk.privilege import (
+    Account,
+    RootRefused,
+    chosen_account,
+    folder_for_beat,
+    is_loopback,
+    open_to_read,
+)
 from tradingdesk.probes import (
     EVERY_PART,
     engine_ready,
@@ -37,6 +47,7 @@ from tradingdesk.probes import (
     symbols_ready,
     without_password,
 )
+from tradingdesk.secret import KeyTooShort, key_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2
@@ -70,6 +81,8 @@ class Supervisor:
         self.tails: dict[str, LogTail] = {}
         self.last_words: dict[str, deque[str]] = {}
         self.stop_asked = 0
+        self.account: Account | None = None  # as whom the parts run, when not as us
+        self.secret_key = ""
         self.unwritten = False  # the run file is behind, the disk did not take it
 
     # ---- start ----
@@ -81,6 +94,7 @@ class Supervisor:
         begun = time.monotonic()
         try:
             self._check_port()
+            self._choose_account()
             for name in self.run.end_left_over():
                 self.console.say(f"{name} was left over from a crash and has been ended")
             environment = self._start_services()
@@ -122,6 +136,21 @@ class Supervisor:
         self.run.state.address = f"http://{shown}:{port}"
         self.run.write()
 
+    def _choose_account(self) -> None:
+        """Find out as whom the parts run, and with which key.
+
+        Raises:
+            StartFailed: the secret key can be guessed, or it would be root on an address that others reach.
+        """
+        try:
+            self.secret_key = key_of(os.environ, self.data)
+            self.account = chosen_account(
+                host=self.arguments.host, port=self.arguments.port, python=sys.executable, root=ROOT, data=self.data,
+                say=self.console.say, warn=self.console.error,
+            )  # fmt: skip
+        except (KeyTooShort, RootRefused) as refusal:
+            raise StartFailed(str(refusal)) from None
+
     def _start_services(self) -> dict[str, str]:
         """Start PostgreSQL and Redis where their addresses are not given; return the environment."""
         environment = {
@@ -131,10 +160,7 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
-        if (
-            self.arguments.host not in ("127.0.0.1", "localhost", "::1")
-            and "ALLOWED_HOSTS" not in environment
-        ):
+        if not is_loopback(self.arguments.host) and "ALLOWED_HOSTS" not in environment:
             environment["ALLOWED_HOSTS"] = (
                 f"localhost,127.0.0.1,[::1],{self.arguments.host},{socket.gethostname()}"
             )
@@ -188,11 +214,17 @@ class Supervisor:
         """Bring database and static files up to date, in one process."""
         begun = time.monotonic()
         part = self._command(
-            "prepare", [sys.executable, "-m", "tradingdesk.bootstrap", "prepare"], environment, once=True
+            "prepare",
+            [sys.executable, "-m", "tradingdesk.bootstrap", "prepare"],
+            environment,
+            once=True,
+            as_us=True,
         )
         self._wait(part.name, lambda: not part.is_running, limit_s=600)
         if part.process is None or part.process.returncode:
             raise StartFailed("the database or the static files could not be prepared; see the lines above")
+        if self.account is not None:
+            open_to_read(self.data / "static")
         self.console.ready("prepare", time.monotonic() - begun)
 
     def _start_parts(self, environment: dict[str, str]) -> None:
@@ -210,7 +242,7 @@ class Supervisor:
         self._command(
             "worker", [*celery, "worker", "-Q", "celery", "-n", "worker@%h", "-c", "2", *quiet], environment
         )
-        schedule = str(self.data / "run" / "beat-schedule")
+        schedule = str(folder_for_beat(self.data / "run" / "beat", self.account) / "schedule")
         self._command(
             "beat", [*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"], environment
         )
@@ -276,7 +308,7 @@ class Supervisor:
         answer = self.data / "run" / "demo.txt"
         answer.touch(mode=0o600)  # it will hold passwords
         command = [sys.executable, "manage.py", "demo"]
-        part = self._command("demo", command, environment, once=True, answer=answer)
+        part = self._command("demo", command, environment, once=True, answer=answer, as_us=True)
         try:
             database = environment["DATABASE_URL"]
             self._wait("demo", lambda: symbols_ready(database) or not part.is_running, limit_s=DEMO_LIMIT_S)
@@ -300,6 +332,20 @@ class Supervisor:
              ("Logs", str(self.logs))],
             self.run.state.logins,
         )  # fmt: skip
+        if not is_loopback(self.arguments.host):
+            self._warn_of_the_network()
+
+    def _warn_of_the_network(self) -> None:
+        """Tell what whoever can reach this address can do."""
+        self.console.error(
+            f"WARNING: {self.arguments.host} is reached by others, and this is plain HTTP: passwords and tokens can be"
+            " read on their way. Put TLS in front and listen on this machine alone (docs/operations.md)."
+        )
+        if self.run.state.logins or (self.data / "demo-logins.json").exists():
+            self.console.error(
+                "WARNING: the demo's logins work here, a manager's who may do everything among them. Make them inactive,"
+                " or start with --no-demo on a database that has never had the demo."
+            )
 
     # ---- watching ----
 
@@ -312,12 +358,18 @@ class Supervisor:
         stop_limit_s: float = 10.0,
         once: bool = False,
         answer: Path | None = None,
+        as_us: bool = False,
     ) -> Part:
+        """Start a program of ours; what only sets up (`as_us`) runs as whoever started the desk."""
+        account = None if as_us else self.account
+        if account is not None:
+            environment = account.environment(environment, secret_key=self.secret_key)
         return self._add(
             command_part(
                 name,
                 command,
                 environment=environment,
+                account=account,
                 folder=ROOT,
                 stop_limit_s=stop_limit_s,
                 once=once,

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import django
 import psycopg
 import pytest
 import redis
@@ -31,7 +32,9 @@ LIMIT_S = 90.0
 class Running:
     """A supervisor that a test started."""
 
-    def __init__(self, data: Path, *words: str, port: int | None = None) -> None:
+    def __init__(
+        self, data: Path, *words: str, port: int | None = None, python: str = sys.executable, **more: str
+    ) -> None:
         self.data, self.port = data, port or free_port()
         self.output = data.parent / f"{data.name}-{self.port}.txt"
         self.environment = {
@@ -39,10 +42,10 @@ class Running:
             for name, value in os.environ.items()
             if name not in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DESK_DATA", "DATABASE_POOL")
         }
-        self.environment["DESK_DATA"] = str(data)
+        self.environment |= {"DESK_DATA": str(data), **more}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tradingdesk.supervisor", "up", "--port", str(self.port), *words],
+                [python, "-m", "tradingdesk.supervisor", "up", "--port", str(self.port), *words],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -267,6 +270,48 @@ def test_supervisor_when_killed_then_its_parts_end_and_the_next_start_works(open
         first.end()
         if second:
             second.end()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account")
+def test_up_when_root_starts_it_for_others_then_no_part_is_root_and_it_warns(
+    open_folder: Path, python_for_everybody: str
+) -> None:
+    packages = Path(django.__file__).parents[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    running = Running(
+        open_folder / "data", "--host", "0.0.0.0", "--feed", "simulate", python=python_for_everybody,
+        PYTHONPATH=str(packages), PATH=path, ALLOWED_HOSTS="*",
+    )  # fmt: skip
+    try:
+        running.wait_open()
+        users = {
+            name: Path(f"/proc/{part.pid}/status").read_text().partition("Uid:")[2].split()[0]
+            for name, part in running.state.parts.items()
+            if part.state == "running"
+        }
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/static/admin/css/base.css") as answer:
+            assert answer.status == 200
+    finally:
+        running.end()
+
+    assert set(users) == {"postgres", "redis", "engine", "worker", "beat", "daphne", "feed"}
+    assert "0" not in users.values()
+    assert "started by root: the parts run as " in running.said
+    assert "WARNING: 0.0.0.0 is reached by others, and this is plain HTTP" in running.said
+    assert "WARNING: the demo's logins work here" in running.said
+    assert "ended with status" not in running.said
+
+
+@pytest.mark.parametrize("key", ["too short for anybody", "x" * 31])
+def test_up_when_the_secret_key_is_short_then_one_line_says_so(open_folder: Path, key: str) -> None:
+    refused = Running(open_folder / "data", SECRET_KEY=key)
+    try:
+        assert refused.process.wait(30) == 1
+    finally:
+        refused.end()
+
+    assert f"SECRET_KEY has {len(key)} characters" in refused.said
+    assert "Traceback" not in refused.said
 
 
 def test_exec_when_no_desk_runs_then_the_services_live_as_long_as_the_command(open_folder: Path) -> None:

@@ -144,6 +144,54 @@ def test_redis_when_the_password_is_missing_then_nobody_gets_in(open_folder: Pat
         server.discard()
 
 
+def test_redis_when_it_keeps_what_it_has_then_nobody_else_can_read_it(open_folder: Path) -> None:
+    folder = open_folder / "redis"
+    server = Redis(folder)
+    url = server.start()
+    try:
+        redis.Redis.from_url(url).set("secret", "value")
+        redis.Redis.from_url(url).save()
+        first = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        server.stop()
+        for name in ("dump.rdb", "redis.conf"):
+            (folder / name).chmod(0o644)  # of an older version
+
+        server.start()
+
+        again = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert redis.Redis.from_url(url).get("secret") == b"value"
+    finally:
+        server.discard()
+    for modes in (first, again):
+        assert {name: modes[name] for name in ("dump.rdb", "redis.conf", "password")} == {
+            "dump.rdb": 0o600, "redis.conf": 0o600, "password": 0o600,
+        }  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account")
+def test_redis_when_root_starts_it_then_it_is_not_root_and_touches_no_file_through_a_link(
+    open_folder: Path,
+) -> None:
+    folder = open_folder / "redis"
+    others = open_folder / "others"
+    server = Redis(folder)
+    redis.Redis.from_url(server.start()).save()
+    server.stop()
+    shutil.copyfile(folder / "dump.rdb", others)
+    others.chmod(0o644)
+    (folder / "dump.rdb").unlink()
+    (folder / "dump.rdb").symlink_to(others)
+
+    server.start()
+    try:
+        assert server.process is not None
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        assert "Uid:\t0" not in status
+    finally:
+        server.discard()
+    assert (others.stat().st_uid, stat.S_IMODE(others.stat().st_mode)) == (0, 0o644)
+
+
 def test_redis_when_stopped_then_the_stream_is_there_after_the_next_start(open_folder: Path) -> None:
     server = Redis(open_folder / "redis")
     url = server.start()
