@@ -17,7 +17,7 @@ from django.conf import settings
 
 from dealing import book as books
 from dealing import clock as clocks
-from dealing import gaps, lease
+from dealing import gaps, lease, rehearsal
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
@@ -64,6 +64,12 @@ class Desk(Loop):
             WrongShards, NoSuchShard: the database is divided in another way than this process believes.
             engine's InvariantError: the rows do not make a book.
         """
+        try:
+            return self._run()
+        finally:
+            rehearsal.end(self.rehearsals)
+
+    def _run(self) -> str:
         failures = 0
         patient_until = time.monotonic() + self.patience_s
         while True:
@@ -207,7 +213,10 @@ class Desk(Loop):
         try:
             try:
                 seam("gap")
-                return gaps.find(self.lease, row, self.book.state, limit_s=limit_s)
+                found = gaps.find(self.lease, self.book, limit_s=limit_s)
+                if found.rehearsal:
+                    self.rehearsals.add(found.rehearsal)
+                return found.place
             except (*ENDS, redis.RedisError):
                 raise
             except BaseException as error:

@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from dealing import clock as clocks
-from dealing import gaps, lease
+from dealing import gaps, lease, rehearsal
 from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
 from dealing.book import Book
 from dealing.changes import Changes
@@ -80,6 +80,7 @@ class Loop:
     poll_commands: bool = True
     seen: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
+    rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
     passing_from_ms: int = 0  # what the monotonic clock lacks to have begun at the wall's time of the load
 
     def __post_init__(self) -> None:
@@ -381,6 +382,8 @@ class Loop:
             self._beat()
         if self.clock == "wall" and self._is_due("dealers", DEALERS_EVERY_S):
             self._safely("dealers", self._look_for_dealers)
+        if self.rehearsals:
+            rehearsal.reap(self.rehearsals)
         if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
             self._safely("look", self._look_at_stream)
 

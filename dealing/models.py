@@ -203,7 +203,12 @@ class Gap(models.Model):
     from_ms = models.BigIntegerField(default=0)
     to_ms = models.BigIntegerField(default=0)
     missed = models.BigIntegerField(default=0, help_text="ticks passed over; 0 where nobody can tell")
-    report = models.JSONField(default=list, help_text="what was touched inside the gap, for the dealer")
+    report = models.JSONField(
+        default=list, help_text="deals that the engine would have made and the desk did not"
+    )
+    note = models.CharField(
+        max_length=500, blank=True, default="", help_text="what the report does not say; empty: it says all"
+    )
     seen_by = models.CharField(max_length=150, blank=True, default="")
     at = models.DateTimeField(db_default=Now())
 

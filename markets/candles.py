@@ -52,9 +52,16 @@ class CandleBook:
         self._folded: dict[str, int] = {}  # ticks of the current minute that the longer ones hold already
         self._ended: list[tuple[str, str, Candle, int]] = []
         self._changed: set[str] = set()
+        self._last_ms: dict[str, int] = {}
 
     def add(self, symbol: str, bid: int, time_ms: int, digits: int) -> None:
-        """Take an accepted tick's bid in points of `digits` decimals."""
+        """Take an accepted tick's bid in points of `digits` decimals.
+
+        One older than a tick that was taken since the load is late by the stream, whatever the engine has seen of it.
+        """
+        if time_ms < self._last_ms.get(symbol, time_ms):
+            return
+        self._last_ms[symbol] = time_ms
         minute = self._minutes.get(symbol)
         start = time_ms - time_ms % MINUTE_MS
         if minute is None or start > minute.start_ms or self._digits[symbol] != digits:

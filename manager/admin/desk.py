@@ -223,16 +223,17 @@ class GapAdmin(ReadOnlyAdmin):
         """Return the gap and what was touched inside it."""
         touched = _touched(request, obj)
         body = show.table(
-            ("What", "Account", "Symbol", "Trigger", "Level", "Reached"),
+            ("What", "Account", "Symbol", "Trigger", "Volume", "Level", "Price", "Profit"),
             [
                 (
                     show.link(TOUCHED.get(line.get("kind", ""), "orders_order"), line.get("ticket")),
                     tables.login(line.get("login")), line.get("symbol", ""), show.words(str(line.get("what", ""))),
-                    show.price(line.get("level")), show.price(line.get("reached")),
+                    show.number(line.get("volume")), show.price(line.get("level")), show.price(line.get("reached")),
+                    show.signed(line.get("profit")),
                 )
                 for line in touched
             ],
-            none="Nothing was touched inside it.",
+            none="Nothing would have been done inside it.",
         )  # fmt: skip
         return [
             Section(
@@ -241,10 +242,11 @@ class GapAdmin(ReadOnlyAdmin):
                     ("Cause", self.shown_cause(obj)), ("From", show.moment(obj.from_ms)), ("To", show.moment(obj.to_ms)),
                     ("Ticks passed over", self.shown_missed(obj)), ("Found", show.time(obj.at)),
                     ("Seen by", obj.seen_by or "nobody yet"), ("Shard", obj.shard),
+                    ("What this does not say", obj.note or "nothing: the engine was asked about every tick"),
                     ("From the stream's place", obj.from_cursor), ("To", obj.to_cursor),
                 ),
             ),
-            Section("Touched inside the gap, and not traded on", body=body, is_wide=True),
+            Section("What the engine would have done on these ticks, and the desk has not", body=body, is_wide=True),
         ]  # fmt: skip
 
     @admin.display(description="Found", ordering="at")

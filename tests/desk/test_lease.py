@@ -215,6 +215,8 @@ def test_absence_when_it_was_long_then_its_ticks_are_not_traded_on_and_the_deale
     world.quoted("1.09600", "1.09610")
     until(lambda: Deal.objects.filter(direction="out").exists(), "the close")
 
+    until(lambda: not Gap.objects.get().note, "the engine's answer")
+    gap = Gap.objects.get()
     assert gap.missed == 2
     assert [(line["ticket"], line["what"]) for line in gap.report] == [(touched.ticket, "sl")]
     closed = Deal.objects.filter(direction="out").values_list("position", "price")
