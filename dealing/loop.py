@@ -30,6 +30,7 @@ from engine import commands as cmd
 from engine.codes import Code
 from engine.enums import HaltScope, Refusal
 from engine.events import CommandDone, Event
+from engine.settings import LAST_MS
 
 log = structlog.get_logger(__name__)
 POLL_MS = 50
@@ -245,7 +246,11 @@ class Loop:
 
     def _do(self, asked: Asked) -> None:
         self.batch.items.append(asked)
-        now_ms = self._now_ms() if self.clock == "wall" else max(self.book.state.now_ms, asked.at_ms or 0)
+        now_ms = (
+            self._now_ms()
+            if self.clock == "wall"
+            else max(self.book.state.now_ms, min(asked.at_ms or 0, LAST_MS))
+        )
         asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
         command = self._read(asked, asked_ms)
         if command is None:
@@ -254,6 +259,10 @@ class Loop:
         left_out = self.book.state.unloaded.get(getattr(command, "login", 0))
         if left_out is not None:
             done = CommandDone(Code.HALTED, f"the account is frozen, its rows cannot be loaded: {left_out}")
+            self.batch.answers.append(Answer(asked.id, done))
+            return
+        if isinstance(command, cmd.AdvanceTime) and self._is_ahead(command.time_ms):
+            done = CommandDone(Code.INVALID_SETTING, f"time {command.time_ms} is ahead of the clock")
             self.batch.answers.append(Answer(asked.id, done))
             return
         key = key_of(asked)

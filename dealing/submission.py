@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from dealing import journal
 from engine import commands as cmd
 from engine.codes import Code
+from engine.settings import LAST_MS
 
 Number = str | int | Decimal
 DONE, REFUSED, ACCEPTED = "done", "refused", "accepted"
@@ -74,6 +75,16 @@ def judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
     return Outcome(DONE, "", told["message"], number, data, entry.id)
 
 
+def beyond_dates(command: cmd.Command) -> Outcome | None:
+    """Return the refusal of a command that names a time which no date can be, None for every other."""
+    for name, code in (("expires", Code.INVALID_EXPIRATION), ("open_time_ms", Code.INVALID_SETTING)):
+        given = getattr(command, name, None)
+        if isinstance(given, int) and not 0 <= given <= LAST_MS:
+            said = f"{name} {given} is not a time from 1970 to 31 December 9998 (0 to {LAST_MS} ms)"
+            return Outcome(REFUSED, code.value, said)
+    return None
+
+
 def submit(
     command: cmd.Command,
     *,
@@ -85,6 +96,9 @@ def submit(
     """Write a command of one account to the journal and return what the desk makes of it."""
     if not 0 < login <= journal.BIGINT_MAX:
         return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
+    beyond = beyond_dates(command)
+    if beyond is not None:
+        return beyond
     shard = journal.shard_of(login)
     entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
     if entry.conflict:

@@ -18,6 +18,7 @@ import structlog
 
 from dealing import bus, clock
 from dealing.failpoints import seam
+from engine.settings import LAST_MS
 
 log = structlog.get_logger(__name__)
 READ_ENTRIES = 256
@@ -27,7 +28,6 @@ RETRY_STALLED_S = 2.0  # after having waited in vain: most of the time is for co
 MAX_ENTRY_BYTES = 1_048_576  # one that is longer is no entry of ticks
 MAX_ENTRY_LINES = 20_000
 MAX_LINE_BYTES = 200  # a symbol, two numbers of at most 25 digits a side, and a time
-MAX_TIME_MS = 253_370_764_800_000 - 1  # the last of 31 December 9998: a row can hold it in every time zone
 RAW_KEPT = 2_000  # characters of a malformed line that are kept
 DEAF_S = 5.0
 READ_AGAIN = 3  # times that reading one entry may fail before the entry is passed over
@@ -72,7 +72,7 @@ def parse(entry: str, line: int, is_last: bool, raw: bytes | str) -> Tick:
         len(parts) != 4
         or not (parts[3].isascii() and parts[3].isdigit())
         or len(parts[3]) > 15
-        or int(parts[3]) > MAX_TIME_MS
+        or int(parts[3]) > LAST_MS
         or "\0" in text
     ):
         return Tick(entry, line, is_last, shown(line_bytes))

@@ -16,15 +16,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from dealing.columns import EPOCH
-from doors.errors import invalid
+from doors.errors import Refused, invalid
 from doors.jsonio import MAX_NUMBER_CHARS, storable
 from doors.scope import MAX_NUMBER, number_of
+from engine.codes import Code
+from engine.settings import LAST_MS
 
 MAX_TEXT_CHARS = 64
-MAX_TIME_MS = 253_402_300_799_999  # the last of year 9999
+_FURTHEST = timedelta(milliseconds=LAST_MS)  # from 1970, forward; there is less before it
 _PLAIN = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]{1,3}")
 _LIKE_EXPONENT = re.compile(r"[^a-zA-Z]*[eE][^a-zA-Z]*")
+_LIKE_DATE = re.compile(r"[+-]?[0-9]{4,20}-?[0-9]{2}-?[0-9]{2}([T ].{0,40})?")
 _CLIENT_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,62}[\x21-\x7e]|[\x21-\x7e]")
 
 
@@ -97,6 +100,7 @@ class Expires(serializers.Field[Any, Any, Any, Any]):
         """Return the word, or the time in ms.
 
         Raises:
+            Refused: it is written like a time, and no order can expire then.
             ValidationError: it is neither.
         """
         if data in ("gtc", "day"):
@@ -105,9 +109,16 @@ class Expires(serializers.Field[Any, Any, Any, Any]):
             instant = datetime.fromisoformat(data)
         except (TypeError, ValueError):
             instant = None
+        if instant is None and isinstance(data, str) and _LIKE_DATE.fullmatch(data):
+            raise Refused(
+                Code.INVALID_EXPIRATION, f"expires: {data!a} is no date from 1970 to 31 December 9998"
+            )
         if instant is None or instant.tzinfo is None:
             raise serializers.ValidationError('"gtc", "day" or a time such as 2026-01-31T12:00:00Z is needed')
-        return (instant - EPOCH) // timedelta(milliseconds=1)
+        time_ms = (instant - EPOCH) // timedelta(milliseconds=1)
+        if not 0 < time_ms <= LAST_MS:
+            raise Refused(Code.INVALID_EXPIRATION, f"expires: {data!a} is not from 1970 to 31 December 9998")
+        return time_ms
 
     def to_representation(self, value: Any) -> str:
         """Return the text."""
@@ -282,12 +293,14 @@ def instant_param(request: Request, name: str) -> datetime | None:
     text = text_param(request, name)
     if not text:
         return None
-    if text.isascii() and text.isdigit() and int(text) <= MAX_TIME_MS:
+    if text.isascii() and text.isdigit() and int(text) <= LAST_MS:
         return EPOCH + timedelta(milliseconds=int(text))
     try:
         instant = datetime.fromisoformat(text.replace(" ", "+"))  # a + of an address arrives as a space
     except ValueError:
         instant = None
+    if instant is not None and instant.tzinfo is not None and abs(instant - EPOCH) > _FURTHEST:
+        raise invalid(f"{name}: a time before 31 December 9998 is needed")
     if instant is None or instant.tzinfo is None:
         raise invalid(f"{name}: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
     return instant

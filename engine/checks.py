@@ -28,7 +28,7 @@ from engine.margin import Leg, account_margin, lot_margin, order_leverage, posit
 from engine.rates import close_price, group_quote, margin_conversion, open_price
 from engine.records import VOLUME_SCALE, Account, Order, Position
 from engine.rounding import on_grid, parse_decimal, round_half_up
-from engine.settings import Group, Symbol
+from engine.settings import LAST_MS, Group, Symbol
 from engine.valuation import account_state
 
 _HALT_RANK = {level: rank for rank, level in enumerate(HaltLevel)}
@@ -205,12 +205,17 @@ def read_stop(symbol: Symbol, text: str | None) -> int | None:
 
 
 def read_expiry(core: Core, expires: str | int | None) -> tuple[int, bool] | Code:
-    """Return (time in ms or 0, whether by day), or INVALID_EXPIRATION for a past or unknown one."""
+    """Return (time in ms or 0, whether by day), or INVALID_EXPIRATION for one that is past, too late or unknown.
+
+    An expiry equal to now is past.
+    """
     if expires is None or expires == "gtc":
         return 0, False
     if expires == "day":
         return 0, True
-    if isinstance(expires, bool) or not isinstance(expires, int) or expires <= core.state.now_ms:
+    if isinstance(expires, bool) or not isinstance(expires, int):
+        return Code.INVALID_EXPIRATION
+    if not core.state.now_ms < expires <= LAST_MS:
         return Code.INVALID_EXPIRATION
     return expires, False
 

@@ -83,7 +83,9 @@ CODES: dict[Code, CodeInfo] = {
         400, "Stop loss or take profit is on the wrong side, too near, or off the grid."
     ),
     Code.INVALID_LEVELS: CodeInfo(400, "The levels of the smart order do not make an exit plan."),
-    Code.INVALID_EXPIRATION: CodeInfo(400, "The expiry is not in the future."),
+    Code.INVALID_EXPIRATION: CodeInfo(
+        400, "The expiry is not in the future, or later than 31 December 9998."
+    ),
     Code.LIMIT_REACHED: CodeInfo(409, "The account has as many positions and orders as its group allows."),
     Code.POSITION_EXISTS: CodeInfo(409, "The netting account has a position on the symbol already."),
     Code.HEDGE_PROHIBITED: CodeInfo(409, "The group may not be long and short on one symbol."),

@@ -26,7 +26,7 @@ from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_request
 from engine.rates import close_price, group_quote
 from engine.rounding import fraction_text, to_text
-from engine.settings import currency_digits
+from engine.settings import LAST_MS, currency_digits
 from engine.stages import quotes
 from engine.stages.triggered import Tick
 from engine.state import State
@@ -114,7 +114,9 @@ class Engine:
         """Take a command; exactly one CommandDone is among the events, the last of them."""
         core = self.core
         self._advance(time_ms, passed_ms)
-        if isinstance(command, c.AdvanceTime):
+        if not 0 <= getattr(command, "time_ms", 0) <= LAST_MS:
+            done = CommandDone(Code.INVALID_SETTING, f"time {command.time_ms} is not from 0 to {LAST_MS}")  # type: ignore[attr-defined]
+        elif isinstance(command, c.AdvanceTime):
             self._advance(command.time_ms, passed_ms)
             done = CommandDone("")
         else:

@@ -28,7 +28,7 @@ from engine.margin import order_leverage
 from engine.plans import HUNDRED, MAX_LEVELS
 from engine.records import LAST_TICKS
 from engine.rounding import fraction_text, parse_decimal, to_text
-from engine.settings import Symbol, currency_digits
+from engine.settings import LAST_MS, Symbol, currency_digits
 from engine.valuation import account_state
 
 
@@ -253,6 +253,8 @@ def _stops(core: Core, asked: Asked) -> str:
 
 
 def _expiration(core: Core, asked: Asked) -> str:
+    if isinstance(asked.expires, int) and asked.expires > LAST_MS:
+        return f"expiry {asked.expires} is later than 31 December 9998 ({LAST_MS})"
     return f'expiry {asked.expires!a} is neither "gtc", "day" nor a time to come'
 
 

@@ -32,6 +32,7 @@ from engine.rounding import parse_decimal
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MS = 86_400_000
+LAST_MS = 253_370_764_799_999  # the last of 31 December 9998: every zone and every row can hold it
 _EIGHT_DIGITS = frozenset(
     ("BTC", "ETH", "LTC", "XRP", "BCH", "SOL", "BNB", "ADA", "DOT", "DOGE", "USDT", "USDC"),
 )

@@ -12,6 +12,7 @@ from unfold.widgets import (
 )
 
 from engine.enums import HaltLevel, HaltScope, LedgerKind, OrderType
+from engine.settings import LAST_MS
 from manager.numbers import cleaned
 
 HALT_WORDS = {
@@ -78,6 +79,10 @@ class TimeField(forms.CharField):
             except ValueError:
                 continue
             whole = round((instant - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+            if whole > LAST_MS:
+                raise forms.ValidationError(
+                    "Write a time before 31 December 9998.", code="invalid_expiration"
+                )
             if whole > 0:
                 return whole
         raise forms.ValidationError("Write a time as 2026-11-22 18:00, UTC.")

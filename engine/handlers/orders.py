@@ -25,7 +25,7 @@ from engine.queue import cancel_order, executes_by_itself, fail_order, queue_ord
 from engine.records import Order
 from engine.refusals import Asked
 from engine.rounding import to_text
-from engine.settings import Symbol
+from engine.settings import LAST_MS, Symbol
 
 
 def reason_of(by: By) -> OrderReason:
@@ -38,6 +38,9 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     state = core.state
     if command.login not in state.accounts:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    if not 0 <= (command.open_time_ms or 0) <= LAST_MS:
+        said = f"open time {command.open_time_ms} is not from 0 to {LAST_MS}"
+        return CommandDone(Code.INVALID_SETTING, said, login=command.login)
     symbol = state.symbols.get(command.symbol)
     order = new_order(core, command, symbol)
     code = placing_failure(core, command, order)

@@ -90,6 +90,66 @@ def test_order_when_its_key_is_empty_then_refused_and_nothing_opened(world, empt
             400,
             "invalid_expiration",
         ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "9999-12-31T23:59:59-14:00"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "9999-12-31T23:59:59+14:00"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "9999-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "10000-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "+10000-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "-0001-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "0000-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "0001-01-01T00:00:00+14:00"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "1969-12-31T23:59:59Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "9998-12-31T23:59:59-14:00"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "99999999-01-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
+        (
+            {"type": "buy_limit", "price": "1.05", "expires": "2026-13-01T00:00:00Z"},
+            400,
+            "invalid_expiration",
+        ),
         ({"type": "buy_limit", "price": "1.05", "expires": "tomorrow"}, 400, "invalid_request"),
         ({"volume": "900"}, 409, "no_money"),
         ({"type": "hold"}, 400, "invalid_request"),
