@@ -23,9 +23,11 @@ from engine.settings import SettingError, currency_digits
 GROUP_PLAIN = (
     "name", "currency", "margin_mode", "leverage", "leverage_max", "stop_out_unit", "stop_out_mode", "skip_fully_hedged",
     "close_fifo", "hedge_prohibited", "hedge_larger_leg", "free_margin_mode", "positive_slippage",
-    "negative_balance_protection", "swap_free", "timeout", "ttl", "max_orders", "execution", "spread_diff",
+    "negative_balance_protection", "swap_free", "timeout", "ttl", "max_orders", "deviation",
+    "price_bound_points", "execution", "spread_diff",
     "halt",
 )  # fmt: skip
+GROUP_DECIMALS = ("margin_call", "stop_out", "requote_ttl")
 #: What may not change while accounts of the group hold positions or pending orders.
 GROUP_FIXED = ("currency", "margin_mode")
 #: Settings of an account, as `ChangeSettings` takes them.
@@ -65,6 +67,15 @@ class Group(models.Model):
     timeout = models.PositiveIntegerField(default=180, help_text="Seconds that a dealer has.")
     ttl = models.PositiveIntegerField(default=10, help_text="Seconds that a late opening may still fill.")
     max_orders = models.PositiveIntegerField(default=0, help_text="Positions and orders; 0 is no limit.")
+    requote_ttl = NumericField(default=5, help_text="Seconds that a requote may be accepted.")
+    deviation = models.PositiveIntegerField(
+        default=0, help_text="Points that the market may have moved against the broker at an acceptance."
+    )
+    price_bound_points = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How far from the market a price by hand may be; empty: 1 % of the price.",
+    )
     execution = models.CharField(max_length=26, choices=choices.Execution, default="auto")
     spread_diff = models.PositiveIntegerField(default=0, help_text="Points.")
     commission_kind = models.CharField(max_length=10, choices=choices.CommissionKind, blank=True)
@@ -103,7 +114,7 @@ class Group(models.Model):
         `own` are the group's terms on securities; None reads them.
         """
         values: dict[str, Any] = {key: getattr(self, key) for key in GROUP_PLAIN}
-        for key in ("margin_call", "stop_out"):
+        for key in GROUP_DECIMALS:
             value = getattr(self, key)
             values[key] = str(value) if isinstance(value, (str, int)) else plain(value)
         values["commission"] = commission_values(self.commission_kind, self.commission_amount)
@@ -128,7 +139,7 @@ class Group(models.Model):
         try:
             self.to_engine()
         except SettingError as error:
-            known = error.key if error.key in (*GROUP_PLAIN, "margin_call", "stop_out") else None
+            known = error.key if error.key in (*GROUP_PLAIN, *GROUP_DECIMALS) else None
             raise ValidationError({known: error.why} if known else str(error)) from None
 
 
@@ -270,6 +281,25 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.login} #{self.seq} {self.kind} {self.amount}"
+
+
+class AccountDay(models.Model):
+    """An account as it stood at a day end, that day's swaps included: a fact, never changed."""
+
+    login = models.BigIntegerField()
+    time = models.DateTimeField()
+    balance = NumericField()
+    credit = NumericField()
+    equity = NumericField()
+    margin = NumericField()
+    floating = NumericField(help_text="Profit of open positions; swap and fees are in the equity.")
+
+    class Meta:
+        ordering = ("login", "-time")
+        constraints = [models.UniqueConstraint(fields=("login", "time"), name="account_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.login} {self.time:%Y-%m-%d}"
 
 
 class ManagerScope(models.Model):

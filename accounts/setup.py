@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.models import GROUP_PLAIN, Account, Group, GroupSecurity
+from accounts.models import GROUP_DECIMALS, GROUP_PLAIN, Account, Group, GroupSecurity
 from engine.settings import Group as EngineGroup
 
 _COMMISSIONS = ("commission", "agent_commission")
@@ -39,7 +39,7 @@ def put_groups(groups: Iterable[Mapping[str, Any]]) -> list[Group]:
     for given in groups:
         values = {key: value for key, value in given.items() if key != "description"}
         EngineGroup.from_values(values)
-        fields = {key: values[key] for key in (*GROUP_PLAIN, "margin_call", "stop_out") if key in values}
+        fields = {key: values[key] for key in (*GROUP_PLAIN, *GROUP_DECIMALS) if key in values}
         row = Group(description=given.get("description", ""), **fields, **_commissions(values, none=""))
         row.save()
         row.securities.all().delete()

@@ -6,12 +6,13 @@ one statement a table. Promises: a record that was written is read back equal. O
 
 from typing import Any
 
-from accounts.models import GROUP_PLAIN, Group, GroupSecurity
+from accounts.models import GROUP_DECIMALS, GROUP_PLAIN, Group, GroupSecurity
 from accounts.models import Account as AccountRow
 from dealing.columns import Cursor, Table, decimal_text, moment, units_of, update_row
 from dealing.loading import load_each, load_settings, make_each
 from engine.changes import TERMS
 from engine.enums import HaltLevel
+from engine.events import AccountDayEnded
 from engine.records import Account, LedgerEntry
 from engine.settings import currency_digits
 
@@ -32,6 +33,16 @@ LEDGER = Table(
         "login": "bigint", "seq": "bigint", "kind": "text", "amount": "numeric",
         "balance_after": "numeric", "credit_after": "numeric", "time": "timestamptz", "order": "bigint",
         "deal": "bigint", "comment": "text", "actor": "text",
+    },
+)  # fmt: skip
+
+
+DAYS = Table(
+    "accounts_accountday",
+    ("login", "time"),
+    {
+        "login": "bigint", "time": "timestamptz", "balance": "numeric", "credit": "numeric",
+        "equity": "numeric", "margin": "numeric", "floating": "numeric",
     },
 )  # fmt: skip
 
@@ -91,6 +102,10 @@ def record(cursor: Cursor, changes: Any) -> None:
         cursor.execute("SELECT login, currency FROM accounts_account WHERE login = ANY(%s)", (unknown,))
         digits.update((login, currency_digits(currency)) for login, currency in cursor.fetchall())
     LEDGER.insert(cursor, [ledger_row(e, digits[e.login]) for e in changes.ledger])
+    DAYS.insert(
+        cursor,
+        [day_row(d, currency_digits(changes.state.accounts[d.login].currency)) for d in changes.account_days],
+    )
 
 
 def _write_settings(cursor: Cursor, changes: Any) -> None:
@@ -104,7 +119,7 @@ def _write_settings(cursor: Cursor, changes: Any) -> None:
                 columns |= _commission_columns(key, value, none="")
             elif key.startswith(TERMS):
                 _write_terms(cursor, event.key, key.removeprefix(TERMS), value)
-            elif key in (*GROUP_PLAIN, "margin_call", "stop_out"):
+            elif key in (*GROUP_PLAIN, *GROUP_DECIMALS):
                 columns[key] = value
         update_row(cursor, Group, event.key, columns)
 
@@ -197,6 +212,13 @@ def account_row(a: Account) -> tuple[Any, ...]:
         a.leverage, a.tier, a.agent or None, a.enabled, a.read_only, a.close_only, a.halt, a.margin_call,
         a.ledger_seq, a.event_seq,
     )  # fmt: skip
+
+
+def day_row(d: AccountDayEnded, digits: int) -> tuple[Any, ...]:
+    """Return an account at a day end as a row in the order of `DAYS.columns`."""
+    figures = d.figures
+    amounts = (figures.balance, figures.credit, figures.equity, figures.margin, figures.floating)
+    return d.login, moment(d.time_ms), *(decimal_text(amount, digits) for amount in amounts)
 
 
 def ledger_row(e: LedgerEntry, digits: int) -> tuple[Any, ...]:

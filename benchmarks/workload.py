@@ -214,7 +214,6 @@ def everything(path: Path, *, accounts: int, positions: int) -> Workload:
         else:
             first.append(maker.market_order(login, number, "0.20" if login % 5 == 0 else "0.10"))
     for place, part in enumerate(parts[1:], start=1):
-        part.commands.append(cmd.EndDay(by=By.SYSTEM))
         for index in range(0, accounts, 3):
             login = logins[index]
             part.commands.append(

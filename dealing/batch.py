@@ -34,7 +34,7 @@ RAW_KEPT, ERROR_KEPT = 100_000, 8_000  # characters of what is put aside, and of
 _FENCE = f"""
 UPDATE dealing_engineshard s
 SET seq = s.seq + 1, heartbeat_at = clock_timestamp(), quiet_until = NULL, tick_cursor = %s, tick_offset = %s, next_order = %s,
-    next_deal = %s, next_request = %s, published = %s, clock_ms = %s, dealers = %s::jsonb,
+    next_deal = %s, next_request = %s, published = %s, clock_ms = %s, day_end_ms = %s, dealers = %s::jsonb,
     clock_skew_ms = %s
 FROM dealing_enginecontrol c
 WHERE c.id = 1 AND s.shard = %s AND s.epoch = %s AND c.shards = %s
@@ -164,7 +164,7 @@ def commit(
             _FENCE,
             (
                 batch.cursor, batch.offset, state.next_order, state.next_deal, state.next_request, published,
-                state.now_ms, dealers, lease.skew_ms, lease.shard, lease.epoch, lease.shards,
+                state.now_ms, state.day_end_ms, dealers, lease.skew_ms, lease.shard, lease.epoch, lease.shards,
             ),
         )  # fmt: skip
         row = cursor.fetchone()

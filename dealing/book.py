@@ -104,6 +104,7 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
         state.next_request = row["next_request"]
         state.now_ms = row["clock_ms"]
         state.dealers = from_json(row["dealers"])
+        state.day_end_ms = row["day_end_ms"]
         for _, store in registry.STORES:
             store.load(cursor, state, shard=shard, shards=shards)
         failpoint("in_recovery")

@@ -50,6 +50,8 @@ class Changes:
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
     smart_timeline: list[ev.SmartChanged] = field(default_factory=list)
     requests: dict[int, ev.RequestChanged] = field(default_factory=dict)
+    offers: dict[int, ev.OfferChanged] = field(default_factory=dict)
+    account_days: list[ev.AccountDayEnded] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)
     ledger: list[LedgerEntry] = field(default_factory=list)
     quotes: dict[str, Quote] = field(default_factory=dict)
@@ -174,6 +176,14 @@ class Changes:
     def _collect_desk(self, event: ev.Event) -> None:
         """Keep what concerns the desk itself rather than an account."""
         match event:
+            case ev.OfferChanged(offer=offer):
+                self.offers[offer.order] = event
+                if event.open:
+                    self._publish(
+                        "requote", offer.login, self.time_ms, {"requote": payloads.offer_json(offer)}
+                    )
+            case ev.AccountDayEnded():
+                self.account_days.append(event)
             case ev.AgentCommissionDue():
                 self.commissions_due.append(event)
             case ev.PluginChanged():

@@ -23,7 +23,7 @@ from dealing.lease import Lease, LeaseLost
 from dealing.registry import TickBook
 from dealing.ticks import id_key, id_ms, newest_entry
 from engine.core import Core
-from engine.records import Quote
+from engine.enums import Refusal
 from engine.stages import quotes
 from engine.state import State
 
@@ -90,10 +90,12 @@ def make_candles(client: Any, book: Book, cursor: str, offset: int, to: str) -> 
         if symbol is None or not 0 <= tick.time_ms <= latest_ms:
             continue
         time_ms = min(tick.time_ms, latest_ms - AHEAD_LIMIT_MS)
-        quote = quotes.accept(core, symbol, tick.bid, tick.ask, time_ms)
-        if isinstance(quote, Quote):
-            for each in book.tick_books:
-                each.add(symbol.name, quote.bid, time_ms, symbol.digits)
+        prices = quotes.judge(core, symbol, tick.bid, tick.ask, time_ms)
+        if isinstance(prices, Refusal):
+            continue
+        quote = quotes.accept(core, symbol, prices, time_ms)
+        for each in book.tick_books:
+            each.add(symbol.name, quote.bid, time_ms, symbol.digits)
     return missed
 
 

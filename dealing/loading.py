@@ -168,8 +168,9 @@ def leave_out(state: State, frozen: dict[int, str]) -> None:
     for login, why in frozen.items():
         note(state, login, why)
     for (kind, key), why in state.unloaded_settings.items():
-        known: dict[str, Any] = state.symbols if kind == "symbol" else state.groups
-        known.pop(key, None)
+        if kind in ("symbol", "group"):
+            known: dict[str, Any] = state.symbols if kind == "symbol" else state.groups
+            known.pop(key, None)
         log.error("settings cannot be loaded", kind=kind, key=key, why=why)
     for account in state.accounts.values():
         if account.group not in state.groups:
@@ -185,7 +186,9 @@ def leave_out(state: State, frozen: dict[int, str]) -> None:
 
 def _take_out(state: State) -> None:
     """Remove all records of accounts that are noted, or that are not there at all."""
-    kinds: list[dict[int, Any]] = [state.positions, state.orders, state.smarts, state.requests]
+    kinds: list[dict[int, Any]] = [
+        state.positions, state.orders, state.smarts, state.requests, state.offers,
+    ]  # fmt: skip
     for records in kinds:
         for number, record in records.items():
             login = record.login

@@ -94,6 +94,9 @@ class EngineShard(models.Model):
     next_request = models.BigIntegerField(default=0)
     published = models.BigIntegerField(default=0, help_text="last outbox row that was published")
     clock_ms = models.BigIntegerField(default=0)
+    day_end_ms = models.BigIntegerField(
+        default=0, db_default=0, help_text="the next day end; 0: none has been looked for"
+    )
     dealers = models.JSONField(default=list, help_text="dealers online as of the last batch")
     clock_skew_ms = models.BigIntegerField(
         default=0, help_text="how far its desk's clock is certainly ahead of the database's; below 0: behind"

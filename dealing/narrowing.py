@@ -45,9 +45,7 @@ AGAIN_S = 0.05  # after a failure with nothing in hand, and once more for each o
 NO_ROOM_S = 0.5  # while the database takes no writes at all
 LEFT_OUT_S = 5.0  # how long something that is done for all is left out after it was found guilty
 #: Commands that concern many accounts.
-SHARED = {
-    kind.__name__ for kind in (cmd.EndDay, cmd.ChangeSettings, cmd.SetDealers, cmd.SetHalt, cmd.AdvanceTime)
-}
+SHARED = {kind.__name__ for kind in (cmd.ChangeSettings, cmd.SetDealers, cmd.SetHalt, cmd.AdvanceTime)}
 #: What ends a process is not caught by anybody.
 ENDS = (KeyboardInterrupt, SystemExit)
 _ROOM_ROWS, _ROOM_BYTES = 32, 8_000

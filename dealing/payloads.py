@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.events import RequestChanged
-from engine.records import VOLUME_SCALE, Account, Deal, LedgerEntry, Order, Position, SmartOrder
+from engine.records import VOLUME_SCALE, Account, Deal, LedgerEntry, Offer, Order, Position, SmartOrder
 from engine.settings import currency_digits
 
 
@@ -59,6 +59,8 @@ def order_json(order: Order) -> dict[str, Any]:
         "position": order.position, "smart": order.smart, "error": order.error, "comment": order.comment,
         "client_id": order.client_id, "request": order.request, "leverage": order.leverage,
         "modified_price": scaled(order.modified_price, digits), "digits": digits,
+        "expected_price": scaled(order.expected_price, digits), "deviation": order.deviation,
+        "requote_price": scaled(order.requote_price, digits),
     }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def position_json(position: Position, money: int) -> dict[str, Any]:
         "profit": scaled(position.profit, money), "opened_ms": position.opened_ms,
         "modified_ms": position.modified_ms, "smart": position.smart, "comment": position.comment,
         "volume_opened": lots(position.volume_opened),
-        "leverage": scaled(rounded(position.leverage * 100), 2), "digits": digits,
+        "leverage": int(position.leverage), "digits": digits,
         "fees_booked": scaled(position.fees_booked, money),
         "swap_booked": scaled(position.swap_booked, money),
     }  # fmt: skip
@@ -92,6 +94,9 @@ def deal_json(deal: Deal, money: int) -> dict[str, Any]:
         "swap": scaled(deal.swap, money), "comment": deal.comment,
         "open_price": scaled(rounded(deal.open_price), deal.digits), "digits": deal.digits,
         "automatic": deal.evidence is not None, "trigger": (deal.evidence or {}).get("trigger"),
+        "by": deal.by.value,
+        "market_bid": scaled(deal.market_bid, deal.digits), "market_ask": scaled(deal.market_ask, deal.digits),
+        "group_bid": scaled(deal.group_bid, deal.digits), "group_ask": scaled(deal.group_ask, deal.digits),
     }  # fmt: skip
 
 
@@ -129,7 +134,7 @@ def smart_json(smart: SmartOrder) -> dict[str, Any]:
         "activation": scaled(smart.activation, digits), "activated": smart.activated,
         "break_even": smart.break_even, "offset": smart.offset,
         "break_even_stop": scaled(smart.break_even_stop, digits),
-        "break_even_triggered": smart.break_even_triggered, "version": smart.version,
+        "break_even_triggered": smart.break_even_triggered, "fired_stop": scaled(smart.fired_stop, digits), "version": smart.version,
         "created_ms": smart.created_ms, "modified_ms": smart.modified_ms, "client_id": smart.client_id,
         "comment": smart.comment, "digits": digits,
         "levels": [
@@ -140,6 +145,14 @@ def smart_json(smart: SmartOrder) -> dict[str, Any]:
             }
             for level in smart.levels
         ],
+    }  # fmt: skip
+
+
+def offer_json(offer: Offer) -> dict[str, Any]:
+    """Return a requote's offer as events show it."""
+    return {
+        "order": offer.order, "login": offer.login, "symbol": offer.symbol,
+        "price": scaled(offer.price, offer.digits), "expires_ms": offer.expires_ms, "digits": offer.digits,
     }  # fmt: skip
 
 

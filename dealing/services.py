@@ -58,10 +58,14 @@ def place_order(
     open_price: Number | None = None,
     open_time_ms: int | None = None,
     check_margin: bool = True,
+    expected_price: Number | None = None,
+    deviation: int | None = None,
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
     """Place a market or pending order; `ticket` of the outcome is the order's.
+
+    A price worse than `expected_price` by more than `deviation` points is a requote.
 
     Raises:
         TypeError: a number is a float.
@@ -84,8 +88,24 @@ def place_order(
         open_price=as_text(open_price),
         open_time_ms=open_time_ms,
         check_margin=check_margin,
+        expected_price=as_text(expected_price),
+        deviation=deviation,
         client_id=client_id or "",
     )
+    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+
+
+def accept_requote(
+    login: int,
+    order: int,
+    *,
+    actor: str = "",
+    client_id: str = "",
+    wait_s: float = 5,
+    at_ms: int | None = None,
+) -> Outcome:
+    """Accept the price that a requote offered: a new order of the same terms; `order` is the one that failed."""
+    command = cmd.AcceptRequote(login=login, order=order, by=By.CLIENT, actor=actor)
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
 
@@ -95,6 +115,8 @@ def close_position(
     *,
     volume: Number | None = None,
     price: Number | None = None,
+    expected_price: Number | None = None,
+    deviation: int | None = None,
     by: By | str = By.CLIENT,
     actor: str = "",
     comment: str = "",
@@ -105,7 +127,7 @@ def close_position(
     """Close a position, or `volume` lots of it; `price` is for managers."""
     command = cmd.ClosePosition(
         login=login, position=position, volume=as_text(volume), price=as_text(price),
-        by=By(by), actor=actor, comment=comment,
+        expected_price=as_text(expected_price), deviation=deviation, by=By(by), actor=actor, comment=comment,
     )  # fmt: skip
     return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
 
@@ -147,7 +169,10 @@ def modify_position(
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
-    """Change a position's SL and TP: None keeps, "0" deletes; `seen` is what the sender saw of them."""
+    """Change a position's SL and TP: None keeps, NO_LEVEL deletes, "0" too where prices cannot be negative.
+
+    `seen` is what the sender saw of them.
+    """
     command = cmd.ModifyPosition(
         login=login, position=position, sl=as_text(sl), tp=as_text(tp), seen=_seen(seen), by=By(by),
         actor=actor,
@@ -171,7 +196,10 @@ def modify_order(
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
-    """Change a pending order: None keeps, "0" deletes a stop; `seen` is what the sender saw of its prices."""
+    """Change a pending order: None keeps, NO_LEVEL deletes a stop, "0" too where prices cannot be negative.
+
+    `seen` is what the sender saw of its prices.
+    """
     command = cmd.ModifyOrder(
         login=login, order=order, price=as_text(price), limit_price=as_text(limit_price), sl=as_text(sl),
         tp=as_text(tp), expires=expires, seen=_seen(seen), by=By(by), actor=actor,
@@ -356,14 +384,6 @@ def _queue(request: int) -> int:
 
 
 # The server
-
-
-def end_day(
-    *, time_ms: int = 0, client_key: str = "", wait_s: float = 30, at_ms: int | None = None
-) -> Outcome:
-    """End the trading day that `time_ms` closes (0: the engine's time)."""
-    command = cmd.EndDay(time_ms=time_ms, by=By.SYSTEM)
-    return submit_to_all(command, client_key=client_key, wait_s=wait_s, at_ms=at_ms)
 
 
 def reload_settings(

@@ -177,7 +177,22 @@ def _common_place(cursor: Any, shards: int) -> tuple[str, int]:
             f"the shards stand at different places of the ticks ({shown}), so a tick would be traded on twice or never:"
             " start the desks as they were, stop the feed, then the desks"
         )
+    _see_that_days_agree(cursor, shards)
     return (str(places[0][0]), int(places[0][1])) if places else ("0-0", 0)
+
+
+def _see_that_days_agree(cursor: Any, shards: int) -> None:
+    """See that all shards wait for the same day end: an account that moves is charged once for each day."""
+    cursor.execute(
+        "SELECT DISTINCT day_end_ms FROM dealing_engineshard WHERE shard < %s AND day_end_ms > 0 ORDER BY 1",
+        (shards,),
+    )
+    moments = [row[0] for row in cursor.fetchall()]
+    if len(moments) > 1:
+        raise NotChanged(
+            "some shards have ended a day that others have not, so a swap would be charged twice or never: start the"
+            " desks as they were until all have, then stop them"
+        )
 
 
 def _divide(cursor: Any, before: int, after: int, place: tuple[str, int]) -> None:
@@ -187,8 +202,8 @@ def _divide(cursor: Any, before: int, after: int, place: tuple[str, int]) -> Non
         " max(greatest(next_order, next_deal, next_request)) FROM dealing_engineshard WHERE shard >= %s))",
         (after,),
     )
-    cursor.execute("SELECT max(clock_ms) FROM dealing_engineshard")
-    clock_ms = cursor.fetchone()[0] or 0
+    cursor.execute("SELECT max(clock_ms), max(day_end_ms) FROM dealing_engineshard")
+    clock_ms, day_end_ms = (part or 0 for part in cursor.fetchone())
     cursor.execute("SELECT dealers FROM dealing_engineshard ORDER BY shard LIMIT 1")
     row = cursor.fetchone()
     dealers = json.dumps(_plain(row[0])) if row else "[]"
@@ -197,8 +212,8 @@ def _divide(cursor: Any, before: int, after: int, place: tuple[str, int]) -> Non
     # An epoch more: a desk that was paused all the while, and whose lock the server has forgotten, writes nothing.
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, tick_cursor = %s, tick_offset = %s, clock_ms = %s,"
-        " dealers = %s::jsonb, owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false",
-        (*place, clock_ms, dealers),
+        " day_end_ms = %s, dealers = %s::jsonb, owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false",
+        (*place, clock_ms, day_end_ms, dealers),
     )
     _hand_on_events(cursor, after)
     _copy_switches(cursor, before, after)

@@ -1,4 +1,4 @@
-"""Celery's part: desks as long-lived tasks, kept alive by beat; day ends; housekeeping.
+"""Celery's part: desks as long-lived tasks, kept alive by beat; housekeeping.
 
 A message is a hint, the lease is the truth: a desk's task leaves at once where another one holds the shard.
 Somebody watches all the time in a slot of the pool that no desk needs, and steps in where one is missing.
@@ -17,7 +17,6 @@ from celery import shared_task, signals
 from django.db import connection
 from kombu.exceptions import OperationalError
 
-from dealing import journal, services
 from dealing.clock import ClockWrong, compare
 from dealing.desk import Desk
 from dealing.lease import NoSuchShard, is_held
@@ -28,7 +27,6 @@ EXPIRES_S = 2
 WATCH_S = 1.7  # beat sends every 2 s: somebody looks nearly all the time
 LOOK_EVERY_S = 0.2
 HOPS = 6
-DAY = timedelta(days=1)
 OUTBOX_KEPT = timedelta(hours=24)
 BATCHES_KEPT = timedelta(days=7)
 #: Made at import, before the worker forks: the desks in its children see what its signal handler sets.
@@ -111,42 +109,6 @@ def ensure_shards(hops: int = 0) -> None:
         if time.monotonic() >= end:
             return
         time.sleep(LOOK_EVERY_S)
-
-
-@shared_task(name="dealing.tasks.end_of_day", ignore_result=True)
-def end_of_day() -> None:
-    """End every trading day that has closed since the last one that was ended, in order.
-
-    A day's key makes it end once, however often this runs; days that passed while nothing ran are made up for.
-    The first run of a new server only notes where it begins.
-    """
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(client_key) FROM dealing_command WHERE login IS NULL AND name = 'EndDay'")
-        row = cursor.fetchone()
-    if row is None or row[0] is None:
-        _note_first_day(midnight)
-        return
-    last = datetime.strptime(row[0].partition("/")[0], "day-%Y-%m-%d").replace(tzinfo=UTC)
-    while last < midnight:
-        last += DAY
-        outcome = services.end_day(
-            time_ms=int(last.timestamp()) * 1000, client_key=f"day-{last:%Y-%m-%d}", wait_s=0
-        )
-        log.info("day end asked for", day=f"{last:%Y-%m-%d}", state=outcome.state)
-
-
-def _note_first_day(midnight: datetime) -> None:
-    """Write the last midnight as ended, so that the days to come count from it."""
-    with connection.cursor() as cursor:
-        for shard in range(journal.number_of_shards()):
-            cursor.execute(
-                "INSERT INTO dealing_command (shard, login, name, payload, client_key, ticket, smart, actor,"
-                " status, code, message, result, created_at, done_at)"
-                " VALUES (%s, NULL, 'EndDay', '{}', %s, 0, 0, '', 'done', '', 'the server begins here', NULL,"
-                " clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING",
-                (shard, f"day-{midnight:%Y-%m-%d}/{shard}"),
-            )
 
 
 @shared_task(name="dealing.tasks.sweep", ignore_result=True)

@@ -12,14 +12,15 @@ from typing import Any
 
 from engine.commands import ChangeSettings
 from engine.records import Account
-from engine.settings import Group, SettingError, Symbol, read_account
+from engine.rounding import to_text
+from engine.settings import Group, Server, SettingError, Symbol, read_account
 from engine.state import State
 
-Settings = Symbol | Group | Account
+Settings = Symbol | Group | Account | Server
 TERMS = "securities."
 #: Settings of an account; everything else of it is money or belongs to no engine.
 ACCOUNT_KEYS = ("group", "currency", "leverage", "tier", "agent", "enabled", "read_only", "close_only")
-KINDS = ("symbol", "group", "account")
+KINDS = ("symbol", "group", "account", "server")
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,6 +70,8 @@ def record_of(state: State, kind: str, key: str) -> Settings | None:
         return state.symbols.get(key)
     if kind == "group":
         return state.groups.get(key)
+    if kind == "server":
+        return state.server
     return state.accounts.get(int(key)) if key.isascii() and key.isdecimal() else None
 
 
@@ -84,7 +87,7 @@ def change_of(state: State, command: ChangeSettings) -> Change:
     if command.seen is not None and old is None:
         raise SettingError(command.kind, f"there is no {command.kind} {command.key!r}")
     values: Mapping[str, Any] = command.values
-    if command.seen is not None and isinstance(old, (Symbol, Group)):
+    if command.seen is not None and isinstance(old, (Symbol, Group, Server)):
         values = laid_over(old.values, command.values)
     new = _made(state, command.kind, command.key, old, values)
     if old is None:
@@ -125,8 +128,8 @@ def _differs(state: State, old: Settings, key: str, value: Any) -> bool:
     try:
         other = _made(
             state,
-            "symbol" if isinstance(old, Symbol) else "group",
-            old.name,
+            _kind_of(old),
+            "" if isinstance(old, Server) else old.name,
             old,
             laid_over(old.values, {key: value}),
             checked=False,
@@ -134,6 +137,12 @@ def _differs(state: State, old: Settings, key: str, value: Any) -> bool:
     except SettingError:
         return True  # on its own it makes no sense, so it is not what stands there
     return other != old
+
+
+def _kind_of(record: Symbol | Group | Server) -> str:
+    if isinstance(record, Server):
+        return "server"
+    return "symbol" if isinstance(record, Symbol) else "group"
 
 
 def _made(
@@ -147,6 +156,8 @@ def _made(
 ) -> Settings:
     if kind == "symbol":
         return _symbol(state, key, old if isinstance(old, Symbol) else None, values, checked)
+    if kind == "server":
+        return Server.from_values(values)
     if kind == "group":
         return _group(state, key, old if isinstance(old, Group) else None, values, checked)
     return _account(state, key, old if isinstance(old, Account) else None, values)
@@ -159,12 +170,17 @@ def _symbol(state: State, key: str, old: Symbol | None, values: Mapping[str, Any
         new.halt = old.halt  # a kill switch is turned by SetHalt, not by an edit of something else
     if checked and old is not None and new.digits != old.digits and _in_use(state, key):
         raise SettingError("digits", "cannot change while positions or orders are open")
+    if checked and old is not None and new.calc_mode is not old.calc_mode and _is_held(state, key):
+        raise SettingError("calc_mode", "cannot change while positions are open")
     return new
 
 
+def _is_held(state: State, symbol: str) -> bool:
+    return any(position.symbol == symbol for position in state.positions.values())
+
+
 def _in_use(state: State, symbol: str) -> bool:
-    held = any(position.symbol == symbol for position in state.positions.values())
-    return held or any(order.symbol == symbol for order in state.orders.values())
+    return _is_held(state, symbol) or any(order.symbol == symbol for order in state.orders.values())
 
 
 def _group(state: State, key: str, old: Group | None, values: Mapping[str, Any], checked: bool) -> Group:
@@ -175,7 +191,22 @@ def _group(state: State, key: str, old: Group | None, values: Mapping[str, Any],
         new.halt = old.halt
     if checked and new.currency != old.currency and any(a.group == key for a in state.accounts.values()):
         raise SettingError("currency", "cannot change while the group has accounts")
+    if checked:
+        _check_spreads(state, old, new)
     return new
+
+
+def _check_spreads(state: State, old: Group, new: Group) -> None:
+    """Refuse a new spread of which half is not below the last bid of a symbol with positive prices (§2.3)."""
+    for symbol in state.symbols.values():
+        quote, diff = state.quotes.get(symbol.name), new.terms(symbol.security).spread_diff
+        if quote is None or symbol.allow_negative or old.terms(symbol.security).spread_diff == diff:
+            continue
+        if diff // 2 >= quote.bid:
+            bid = to_text(quote.bid, symbol.digits)
+            raise SettingError(
+                "spread_diff", f"half of {diff} points is not below the bid of {symbol.name}, which is {bid}"
+            )
 
 
 def _account(state: State, key: str, old: Account | None, values: Mapping[str, Any]) -> Account:

@@ -6,10 +6,10 @@ read-only, close-only, freeze, distances and FIFO.
 """
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from engine.codes import Code
+from engine.commands import NO_LEVEL
 from engine.core import Core
 from engine.enums import (
     BUY_TYPES,
@@ -24,7 +24,7 @@ from engine.enums import (
     side_of,
 )
 from engine.execution import has_rates, netting_position
-from engine.margin import Leg, account_margin, lot_margin, order_leverage, position_leg, reservation
+from engine.margin import Leg, account_margin, new_lot_margin, order_leverage, position_leg, reservation
 from engine.rates import close_price, group_quote, margin_conversion, open_price
 from engine.records import VOLUME_SCALE, Account, Order, Position
 from engine.rounding import on_grid, parse_decimal, round_half_up
@@ -180,13 +180,44 @@ def pending_price_check(
     return None
 
 
+def is_within_bound(core: Core, login: int, price: int, market: int) -> bool:
+    """Return whether a price by hand is near enough to the market's price of its side, both in points (§5.7)."""
+    bound = core.state.group_of(login).price_bound_points
+    distance = abs(price - market)
+    return distance * 100 <= abs(market) if bound is None else distance <= bound
+
+
+def expectation_check(symbol: Symbol, expected: str | None, deviation: int | None) -> Code | None:
+    """The price that was seen is a price, and a deviation has one to be measured from (§4.9)."""
+    if expected is None:
+        return None if deviation is None else Code.INVALID_PRICE
+    if read_price(symbol, expected) is None or (deviation is not None and deviation < 0):
+        return Code.INVALID_PRICE
+    return None
+
+
+def is_worse(side: Side, price: int, than: int, points: int | None) -> bool:
+    """Return whether a deal of this side at `price` is worse for the client by more than so many points; None: never."""
+    if points is None:
+        return False
+    return (price - than if side is Side.BUY else than - price) > points
+
+
+def deviation_check(order: Order, price: int) -> Code | None:
+    """The price at execution is no worse than expected by more than the deviation (§4.9)."""
+    if order.expected_price is None:
+        return None
+    worse = is_worse(side_of(order.type), price, order.expected_price, order.deviation)
+    return Code.REQUOTE if worse else None
+
+
 def stops_check(
     symbol: Symbol, side: Side, base: int, by: By, *, sl: str | None, tp: str | None
 ) -> Code | None:
-    """SL and TP strictly on their sides of `base` (points) and stops_level away; None and "0" are not asked."""
+    """SL and TP strictly on their sides of `base` (points) and stops_level away, where they are no deletion."""
     least = symbol.stops_level if by is By.CLIENT else 0
     for text, above in ((sl, side is Side.SELL), (tp, side is Side.BUY)):
-        if text is None or parse_decimal(text) == 0:
+        if text is None or deletes(symbol, text):
             continue
         level = read_price(symbol, text)
         if level is None:
@@ -197,11 +228,16 @@ def stops_check(
     return None
 
 
-def read_stop(symbol: Symbol, text: str | None) -> int | None:
-    """Return SL or TP in points: None where left out, 0 where it deletes."""
+def deletes(symbol: Symbol, text: str | None) -> bool:
+    """Return whether a level's text takes it away: "none" does, and 0 where it is no price (§3.13)."""
+    return text == NO_LEVEL or (not symbol.allow_negative and parse_decimal(text) == 0)
+
+
+def read_level(symbol: Symbol, text: str | None, standing: int | None = None) -> int | None:
+    """Return a level in points after a request, None for none; left out it stays as it stands."""
     if text is None:
-        return None
-    return 0 if parse_decimal(text) == 0 else on_grid(text, symbol.digits)
+        return standing
+    return None if deletes(symbol, text) else on_grid(text, symbol.digits)
 
 
 def read_expiry(core: Core, expires: str | int | None) -> tuple[int, bool] | Code:
@@ -247,9 +283,12 @@ def counts_as_close(core: Core, login: int, symbol: str, side: Side, units: int 
     return position
 
 
-def limit_check(core: Core, login: int) -> Code | None:
-    """Open positions and pending orders, the new one included, within the group's max_orders."""
-    limit = core.state.group_of(login).max_orders
+def limit_check(core: Core, login: int, *, adds: bool) -> Code | None:
+    """Open positions and pending orders that result, within the group's max_orders (§4.8).
+
+    What `adds` neither, such as an increase, reduction or reversal on a netting account, is never refused.
+    """
+    limit = core.state.group_of(login).max_orders if adds else 0
     book = core.state.book(login)
     pending = sum(1 for order in book.orders.values() if order.type not in MARKET_TYPES)
     if limit and len(book.positions) + pending + 1 > limit:
@@ -310,39 +349,11 @@ def legs_after(core: Core, order: Order, price: int) -> list[Leg] | None:
     rate = margin_conversion(state, group, symbol, side, account.currency)
     if rate is None:
         return None
-    if legs and state.is_netting(order.login):
-        return _merged_legs(
-            symbol, positions[0], order, price, rate, order_leverage(state, order.login, order.leverage)
-        )
-    amount = lot_margin(
-        symbol, price_points=Fraction(price), leverage=order_leverage(state, order.login, order.leverage),
-        rate=rate, opened=False,
-    )  # fmt: skip
-    return [*legs, Leg(side, volume, amount)]
-
-
-def _merged_legs(
-    symbol: Symbol, position: Position, order: Order, price: int, rate: Fraction, leverage: Fraction
-) -> list[Leg]:
-    """Return a netting position as an increase would leave it: price, rate and leverage averaged by volume.
-
-    Lots that are open count with the maintenance margin of a futures symbol, new ones with the initial.
-    """
-    old, new = position.volume, order.volume
-    total = old + new
-    average = [
-        (before * old + after * new) / total
-        for before, after in (
-            (position.open_price, price), (position.margin_rate, rate), (position.leverage, leverage),
-        )
-    ]  # fmt: skip
+    leverage = order_leverage(state, order.login, order.leverage)
     return [
-        Leg(
-            position.side, volume,
-            lot_margin(symbol, price_points=average[0], leverage=average[2], rate=average[1], opened=opened),
-        )
-        for volume, opened in ((old, True), (new, False))
-    ]  # fmt: skip
+        *legs,
+        Leg(side, volume, new_lot_margin(symbol, price_points=price, leverage=leverage, rate=rate)),
+    ]
 
 
 # Things that exist

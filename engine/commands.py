@@ -20,6 +20,9 @@ from engine.enums import (
     Side,
 )
 
+#: The text of a level (SL, TP, a plan's stop loss) that takes it away, whatever prices its symbol has.
+NO_LEVEL = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -53,6 +56,8 @@ class PlaceOrder(Command):
     open_price: str | None = None  # manager only
     open_time_ms: int | None = None  # manager only
     check_margin: bool = True  # False: a manager overrides the margin check
+    expected_price: str | None = None  # market orders: what whoever asks saw
+    deviation: int | None = None  # points that the price may be worse by
     client_id: str = ""
 
 
@@ -64,6 +69,8 @@ class ClosePosition(Command):
     position: int
     volume: str | None = None
     price: str | None = None  # manager only
+    expected_price: str | None = None
+    deviation: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +84,7 @@ class CloseBy(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyPosition(Command):
-    """Change SL and TP: None keeps, "0" deletes.
+    """Change SL and TP: None keeps, NO_LEVEL deletes, "0" too where prices cannot be negative.
 
     `seen` are values that its sender saw, by name, None for none; where one is another by now, nothing changes.
     """
@@ -91,7 +98,10 @@ class ModifyPosition(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyOrder(Command):
-    """Change a pending order: None keeps, "0" deletes a stop; `seen` as for a position."""
+    """Change a pending order: None keeps, NO_LEVEL deletes a stop, "0" too where prices cannot be negative.
+
+    `seen` as for a position.
+    """
 
     login: int
     order: int
@@ -154,7 +164,7 @@ class PlaceSmart(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifySmart(Command):
-    """Change a live smart order; None keeps, stop_loss "0" deletes, callback "0" ends trailing.
+    """Change a live smart order; None keeps, stop_loss NO_LEVEL deletes, callback "0" ends trailing.
 
     `levels`, where given, is the whole list of levels that are still open: [[price, percent], ...].
     """
@@ -209,10 +219,11 @@ class AnswerRequest(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndDay(Command):
-    """End the trading day that `time_ms` closes: swaps accrue, day orders expire. 0: the engine's time."""
+class AcceptRequote(Command):
+    """Take the price that a requote offered: a new order of the same terms; `order` is the one that failed."""
 
-    time_ms: int = 0
+    login: int
+    order: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +237,7 @@ class AdvanceTime(Command):
 class ChangeSettings(Command):
     """Replace the settings of one symbol, group or account between two ticks.
 
-    `kind` is "symbol", "group" or "account"; `values` are the keys of scenario files. Without `seen` they are all the
+    `kind` is "symbol", "group", "account" or "server"; `values` are the keys of scenario files. Without `seen` they are all the
     settings of a symbol or group. With it they are those that change (`securities.NAME`: a group's terms on one),
     and `seen` holds what their author saw of them: what stands otherwise by now is a `conflict`.
     `accounts`: in how many accounts something may be closed or opened by it at once; in more is a `conflict`.
@@ -263,7 +274,7 @@ COMMANDS: dict[str, type[Command]] = {
     for cls in (
         PlaceOrder, ClosePosition, CloseBy, ModifyPosition, ModifyOrder, CancelOrder, BalanceOperation,
         BookAgentCommission, PlaceSmart, ModifySmart, CancelSmart, SetDealers, TakeRequest, AnswerRequest,
-        EndDay, AdvanceTime, ChangeSettings, SetHalt, ConfigurePlugin,
+        AcceptRequote, AdvanceTime, ChangeSettings, SetHalt, ConfigurePlugin,
     )
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from engine.triggers import Cross, Ladder
 from engine.watch import Watch
 
 TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
+OFFER_REMEMBERED_MS = 31 * 86_400_000  # how long a requote that ran out can still be told from none
 MAX_SHARDS = TICKETS_PER_STEP - 1
 
 
@@ -46,7 +47,7 @@ class Core:
         self.activations: dict[str, Ladder] = {}
         self.trails: dict[str, dict[tuple[Side, int], TrailBook]] = {}
         self.watch = Watch(state)
-        self.expiries: list[tuple[int, int, int]] = []  # (time, kind, number): 0 orders, 1 requests
+        self.expiries: list[tuple[int, int, int]] = []  # (time, kind, number): 0 orders, 1 requests, 2 offers
         self.touched: set[int] = set()  # smart orders whose version rises when this call ends
         self.newborn: set[int] = set()  # smart orders made in this call: version 1
 
@@ -315,4 +316,6 @@ class Core:
             self.arm_trailing(smart)
         for request in self.state.requests.values():
             heappush(self.expiries, (request.expires_ms + 1, 1, request.id))
+        for offer in self.state.offers.values():
+            heappush(self.expiries, (offer.expires_ms + OFFER_REMEMBERED_MS, 2, offer.order))
         self.watch.touch_all()

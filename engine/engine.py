@@ -15,18 +15,22 @@ from typing import Any
 
 from engine import commands as c
 from engine import pipeline, plans
+from engine.calendar import next_day_end
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import OrderReason, Refusal, RequestKind
+from engine.day import end_day, next_swap
+from engine.enums import OrderReason, Refusal, RequestKind, side_of
 from engine.events import CommandDone, Event, StopOutUnanswered, TickAccepted, TickRefused
 from engine.handlers import back_office, closing, dealers, gate, orders, presence, smart
 from engine.hooks import Plugin, Registration
 from engine.invariants import InvariantError, faults
 from engine.profit import floating_profit
 from engine.queue import cancel_order, drop_request
-from engine.rates import close_price, group_quote
+from engine.rates import close_price, group_quote, open_price
+from engine.records import Quote
+from engine.requotes import OFFER_EXPIRY, forget
 from engine.rounding import fraction_text, to_text
-from engine.settings import LAST_MS, currency_digits
+from engine.settings import LAST_MS, Symbol, currency_digits
 from engine.stages import quotes
 from engine.stages.triggered import Tick
 from engine.state import State
@@ -46,11 +50,11 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.BookAgentCommission: back_office.agent_commission,
     c.ChangeSettings: back_office.change_settings,
     c.SetHalt: back_office.set_halt,
-    c.EndDay: back_office.end_day,
     c.ConfigurePlugin: back_office.configure_plugin,
     c.SetDealers: presence.set_dealers,
     c.TakeRequest: dealers.take,
     c.AnswerRequest: dealers.answer,
+    c.AcceptRequote: dealers.accept_requote,
 }
 
 _TRANSIENT = frozenset({"gen", "last_rate", "mark_seq", "modified_ms", "arrived_ms"})
@@ -87,21 +91,50 @@ class Engine:
         symbol = self.state.symbols.get(symbol_name)
         if symbol is None:
             return [TickRefused(symbol_name, Refusal.UNKNOWN.value)]
-        first = symbol_name not in self.state.quotes
-        quote = quotes.accept(core, symbol, bid, ask, time_ms)
+        quote = self._take_quote(symbol, bid, ask, time_ms, passed_ms, age_ms)
         if isinstance(quote, Refusal):
             return [TickRefused(symbol_name, quote.value)]
-        if passed_ms is not None:
-            quote.arrived_ms = passed_ms - age_ms
-        core.emit(TickAccepted(symbol_name, quote))
-        self._advance(time_ms, passed_ms)
         if core.hooks.watches(symbol_name):
             core.hooks.on_tick(symbol_name, bid, ask, time_ms)
-        if first:  # conversions may have found a rate or a shorter path
-            core.watch.touch_all()
         pipeline.run(core, Tick(symbol, quote))
         core.finish()
         return self._drain()
+
+    def on_missed_tick(self, symbol_name: str, bid: str, ask: str, time_ms: int) -> list[Event]:
+        """Take a tick of a long absence: it becomes the quote, so that day ends find it, and triggers nothing."""
+        symbol = self.state.symbols.get(symbol_name)
+        if symbol is None:
+            return [TickRefused(symbol_name, Refusal.UNKNOWN.value)]
+        quote = self._take_quote(symbol, bid, ask, time_ms)
+        if isinstance(quote, Refusal):
+            return [TickRefused(symbol_name, quote.value)]
+        self.core.finish()
+        return self._drain()
+
+    def _take_quote(
+        self,
+        symbol: Symbol,
+        bid: str,
+        ask: str,
+        time_ms: int,
+        passed_ms: int | None = None,
+        age_ms: int = 0,
+    ) -> Quote | Refusal:
+        """Judge a tick; where it is accepted let its time come, then make it the symbol's quote."""
+        core, name = self.core, symbol.name
+        prices = quotes.judge(core, symbol, bid, ask, time_ms)
+        if isinstance(prices, Refusal):
+            return prices
+        self._advance(time_ms, passed_ms)  # a day that has ended by now ends with the quotes that stood
+        last = self.state.quotes.get(name)
+        was_positive = last is not None and last.bid > 0
+        quote = quotes.accept(core, symbol, prices, time_ms)
+        if passed_ms is not None:
+            quote.arrived_ms = passed_ms - age_ms
+        core.emit(TickAccepted(name, quote))
+        if last is None or was_positive is not (quote.bid > 0):  # conversions may find another path
+            core.watch.touch_all()
+        return quote
 
     def refuse_tick(self, symbol_name: str, cause: Refusal) -> list[Event]:
         """Count a tick that whoever reads ticks has refused, for a reason that the engine cannot see."""
@@ -137,23 +170,41 @@ class Engine:
         return events
 
     def _advance(self, time_ms: int, passed_ms: int | None) -> None:
+        """Let the clock come as far: day ends, expiries and timeouts act in their order, each at its own moment."""
         core, state = self.core, self.state
-        state.now_ms = max(state.now_ms, time_ms)
-        state.passed_ms = max(state.passed_ms, state.now_ms if passed_ms is None else passed_ms)
+        target = max(state.now_ms, time_ms)
+        state.passed_ms = max(state.passed_ms, target if passed_ms is None else passed_ms)
+        if not state.day_end_ms:
+            state.day_end_ms = next_day_end(state.server.zone, state.server.day_end_ms, target)
         expiries = core.expiries
-        while expiries and expiries[0][0] <= state.now_ms:
-            at, kind, number = heappop(expiries)
-            if kind == 0:
-                order = state.orders.get(number)
-                if order is not None and order.expires_ms == at:
-                    cancel_order(core, order, reason=OrderReason.EXPIRATION)
-                    core.watch.touch(order.login)
-            else:
-                request = state.requests.get(number)
-                if request is not None and request.expires_ms + 1 == at:
-                    drop_request(core, request, Code.TIMEOUT.value)
-                    if request.kind is RequestKind.STOP_OUT:
-                        core.emit(StopOutUnanswered(request))
+        while state.day_end_ms <= target or (expiries and expiries[0][0] <= target):
+            if expiries and expiries[0][0] < state.day_end_ms:
+                at, kind, number = heappop(expiries)
+                state.now_ms = max(state.now_ms, at)
+                self._expire(at, kind, number)
+                continue
+            at = state.day_end_ms
+            state.now_ms = max(state.now_ms, at)
+            end_day(core, at)
+            state.day_end_ms = next_day_end(state.server.zone, state.server.day_end_ms, at)
+        state.now_ms = target
+
+    def _expire(self, at: int, kind: int, number: int) -> None:
+        core, state = self.core, self.state
+        if kind == 0:
+            order = state.orders.get(number)
+            if order is not None and order.expires_ms == at:
+                cancel_order(core, order, reason=OrderReason.EXPIRATION)
+                core.watch.touch(order.login)
+            return
+        if kind == OFFER_EXPIRY:
+            forget(core, number)
+            return
+        request = state.requests.get(number)
+        if request is not None and request.expires_ms + 1 == at:
+            drop_request(core, request, Code.TIMEOUT.value)
+            if request.kind is RequestKind.STOP_OUT:
+                core.emit(StopOutUnanswered(request))
 
     # Recovery
 
@@ -205,9 +256,11 @@ class Engine:
             "orders": [_plain(o) for o in sorted(state.orders.values(), key=lambda o: o.ticket)],
             "positions": [_plain(p) for p in sorted(state.positions.values(), key=lambda p: p.ticket)],
             "smarts": [_plain(s) for s in sorted(state.smarts.values(), key=lambda s: s.id)],
+            "offers": [_plain(o) for o in sorted(state.offers.values(), key=lambda o: o.order)],
             "requests": [_plain(r) for r in sorted(state.requests.values(), key=lambda r: r.id)],
             "quotes": {name: _plain(q) for name, q in sorted(state.quotes.items())},
             "counters": [state.next_order, state.next_deal, state.next_request],
+            "day_end": state.day_end_ms,
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -252,11 +305,30 @@ class Engine:
             "open_price": fraction_text(position.open_price / 10**position.digits, position.digits),
             "price": None if price is None else to_text(price, position.digits),
             "profit": to_text(floating_profit(state, position), digits),
+            "leverage": int(position.leverage),
             "fees": to_text(position.fees, digits),
             "swap": to_text(position.swap, digits),
             "sl": to_text(stop, position.digits) if stop is not None else None,
             "tp": to_text(position.tp, position.digits) if position.tp is not None else None,
         }
+
+    def next_day_end_ms(self) -> int:
+        """Return the moment of the next day end."""
+        state = self.state
+        return state.day_end_ms or next_day_end(state.server.zone, state.server.day_end_ms, state.now_ms)
+
+    def next_swap(self, ticket: int) -> str:
+        """Return the swap, in account currency, that the next day end would add to a position now."""
+        position = self.state.positions[ticket]
+        swap = next_swap(self.core, position, self.next_day_end_ms())
+        return to_text(swap, currency_digits(self.state.accounts[position.login].currency))
+
+    def order_price(self, ticket: int) -> str | None:
+        """Return the market's price of a pending order's side, as its account's group sees it."""
+        order = self.state.orders[ticket]
+        symbol = self.state.symbols.get(order.symbol)
+        view = symbol and group_quote(self.state, self.state.group_of(order.login), symbol)
+        return None if not view else to_text(open_price(view, side_of(order.type)), order.digits)
 
     def smart_view(self, number: int) -> dict[str, Any]:
         """Return what moves of a live smart order: effective stop, what makes it, mark, open profit."""

@@ -158,12 +158,16 @@ class CommissionKind(StrEnum):
 
 
 class SwapMode(StrEnum):
-    """How a symbol's overnight swap is computed."""
+    """How a symbol's overnight swap is computed, and in which currency; §7.16."""
 
     NONE = "none"
-    POINTS = "points"
-    MONEY = "money"
-    PERCENT = "percent"
+    POINTS = "points"  # profit currency
+    MONEY_DEPOSIT = "money_deposit"
+    MONEY_PROFIT = "money_profit"
+    MONEY_BASE = "money_base"
+    MONEY_MARGIN = "money_margin"
+    PERCENT = "percent"  # of the closing price
+    PERCENT_OPEN = "percent_open"
 
 
 class Tier(StrEnum):
@@ -242,6 +246,15 @@ class By(StrEnum):
     """On whose authority a command acts."""
 
     CLIENT = "client"
+    MANAGER = "manager"
+    SYSTEM = "system"
+
+
+class DealBy(StrEnum):
+    """Who caused a deal; §6.12."""
+
+    CLIENT = "client"
+    DEALER = "dealer"
     MANAGER = "manager"
     SYSTEM = "system"
 

@@ -8,7 +8,8 @@ same events after the commit, in order.
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
+from engine.figures import AccountState
+from engine.records import Account, Deal, LedgerEntry, Offer, Order, Position, Quote, Request, SmartOrder
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,6 +108,14 @@ class RequestChanged(Event):
 
 
 @dataclass(slots=True, frozen=True)
+class OfferChanged(Event):
+    """A requote's price was offered (`open`), or is gone: accepted, or too old to be told from none."""
+
+    offer: Offer
+    open: bool
+
+
+@dataclass(slots=True, frozen=True)
 class AgentCommissionDue(Event):
     """An agent on another shard is to be paid; `amount` in minor units of `digits` decimals."""
 
@@ -174,6 +183,15 @@ class ExtremesChanged(Event):
     """The running extremes of a symbol, from which trailing marks are recovered, changed."""
 
     symbol: str
+
+
+@dataclass(slots=True, frozen=True)
+class AccountDayEnded(Event):
+    """An account as it stood at a day end, swaps of that day included."""
+
+    login: int
+    time_ms: int
+    figures: AccountState
 
 
 @dataclass(slots=True, frozen=True)

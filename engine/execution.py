@@ -13,6 +13,7 @@ from engine.codes import Code
 from engine.core import Core
 from engine.enums import (
     CREDIT_KINDS,
+    DealBy,
     Direction,
     LedgerKind,
     OrderReason,
@@ -24,12 +25,12 @@ from engine.enums import (
 )
 from engine.events import AccountChanged, AgentCommissionDue, LedgerBooked
 from engine.lifecycle import advance
-from engine.margin import order_leverage
+from engine.margin import margin_factor, order_leverage, position_factor
 from engine.profit import commission_of, position_profit
-from engine.rates import margin_conversion, profit_rate
+from engine.rates import group_quote, margin_conversion, profit_rate
 from engine.records import Account, Deal, LedgerEntry, Order, Position
-from engine.rounding import divide_half_up
-from engine.settings import Symbol
+from engine.rounding import divide_half_up, exact_text
+from engine.settings import Group, Symbol
 from engine.waiting import leave_queue
 
 _EXACT_LIMIT = 10**60
@@ -45,6 +46,8 @@ class Fill:
     reason: OrderReason
     trigger_key: str | None = None
     evidence: dict[str, Any] | None = None
+    by: DealBy = DealBy.SYSTEM
+    actor: str = ""
 
 
 def book_money(
@@ -140,6 +143,7 @@ def _opening_deal(
         requested_price=fill.requested_price, time_ms=core.state.now_ms, reason=fill.reason,
         digits=position.digits, comment=order.comment, trigger_key=key, evidence=fill.evidence,
     )  # fmt: skip
+    _note_circumstances(core, deal, order, fill)
     core.deal_made(deal)
 
 
@@ -166,7 +170,7 @@ def _new_position(core: Core, order: Order, fill: Fill, volume: int, key: bool =
     position = Position(
         ticket=order.ticket, login=order.login, symbol=order.symbol, side=side_of(order.type), volume=volume,
         open_price=Fraction(fill.price), leverage=leverage, margin_rate=rate, opened_ms=now, modified_ms=now,
-        sl=order.sl or None, tp=order.tp or None, volume_opened=volume, fees=-fee, comment=order.comment,
+        sl=order.sl, tp=order.tp, volume_opened=volume, fees=-fee, comment=order.comment,
         digits=order.digits,
     )  # fmt: skip
     core.save_position(position)
@@ -176,23 +180,35 @@ def _new_position(core: Core, order: Order, fill: Fill, volume: int, key: bool =
 
 
 def _increase(core: Core, order: Order, position: Position, fill: Fill) -> Position:
-    """Add to a netting position: price, conversion rate and leverage average by volume, exactly."""
+    """Add to a netting position: its margin is the sum of the margins of its lots (§7.6).
+
+    So what makes a lot's margin (price, rate and 1 / leverage together) is averaged by volume as one figure; the
+    price for its profit and the rate alone are averaged too, and the leverage shown is the harmonic mean.
+    """
     leverage, rate, fee = _opening_terms(core, order, fill, order.volume)
+    symbol = core.state.symbols[order.symbol]
     old, new = position.volume, order.volume
     total = old + new
+    added = margin_factor(symbol.calc_mode, price_points=fill.price, leverage=leverage, rate=rate)
+    position.margin_factor = _bounded((position_factor(symbol, position) * old + added * new) / total)
     position.open_price = _bounded((position.open_price * old + fill.price * new) / total)
     position.margin_rate = _bounded((position.margin_rate * old + rate * new) / total)
-    position.leverage = _bounded((position.leverage * old + leverage * new) / total)
+    position.leverage = _bounded(total / (old / position.leverage + new / leverage))
     position.volume = total
     position.volume_opened += new
     position.fees -= fee
     if not position.smart:
-        position.sl = position.sl if order.sl is None else order.sl or None
-        position.tp = position.tp if order.tp is None else order.tp or None
+        position.sl = _level_after(position.sl, order.sl, deletes=order.deletes_sl)
+        position.tp = _level_after(position.tp, order.tp, deletes=order.deletes_tp)
     core.save_position(position)
     core.arm_position(position)
     _opening_deal(core, order, position, fill, new, fill.trigger_key)
     return position
+
+
+def _level_after(standing: int | None, given: int | None, *, deletes: bool) -> int | None:
+    """Return SL or TP after a netting increase: left out it stays, a value replaces it."""
+    return None if deletes else standing if given is None else given
 
 
 def _bounded(value: Fraction) -> Fraction:
@@ -241,6 +257,7 @@ def close_deal(
         open_price=position.open_price, comment=order.comment, trigger_key=fill.trigger_key,
         evidence=fill.evidence,
     )  # fmt: skip
+    _note_circumstances(core, deal, order, fill)
     _book_close(core, state.accounts[position.login], deal)
     position.volume -= volume
     position.fees -= fees
@@ -258,6 +275,34 @@ def close_deal(
         smart_life.position_shrunk(core, position)
     withdraw_requests(core, position)
     return deal
+
+
+def _note_circumstances(core: Core, deal: Deal, order: Order, fill: Fill) -> None:
+    """Note who caused a deal, the market at that moment, raw and as the group sees it, and the settings (§6.12)."""
+    state = core.state
+    group, symbol = state.group_of(deal.login), state.symbols[deal.symbol]
+    deal.by, deal.actor = fill.by, fill.actor
+    quote, view = state.quotes.get(symbol.name), group_quote(state, group, symbol)
+    if quote is not None and view is not None:
+        deal.market_bid, deal.market_ask = quote.bid, quote.ask
+        deal.group_bid, deal.group_ask = view
+    deal.settings = {**_settings_of(core, group, symbol), "deviation": order.deviation}
+
+
+def _settings_of(core: Core, group: Group, symbol: Symbol) -> dict[str, Any]:
+    """Return the settings of a group that decide about deals on a symbol, as evidence."""
+    known = core.state.deal_settings.get((group.name, symbol.name))
+    if known is None:
+        terms = core.state.terms_for(group, symbol)
+        known = core.state.deal_settings[group.name, symbol.name] = {
+            "execution": terms.execution.value,
+            "spread_diff": terms.spread_diff,
+            "margin_call": exact_text(group.margin_call),
+            "stop_out": exact_text(group.stop_out),
+            "stop_out_unit": group.stop_out_unit.value,
+            "stop_out_mode": group.stop_out_mode.value,
+        }
+    return known
 
 
 def _share(amount: int, volume: int, of: int) -> int:

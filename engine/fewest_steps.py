@@ -17,7 +17,7 @@ from engine.rates import close_price, group_quote
 from engine.records import Position
 from engine.rounding import divide_half_up, round_half_up
 from engine.settings import Group, Symbol, currency_digits
-from engine.valuation import account_state, is_stopped_out
+from engine.valuation import account_state, is_fully_hedged, is_stopped_out
 
 Ratio = tuple[int, int]  # numerator, denominator > 0
 Range = tuple[int, int]  # least, greatest
@@ -53,6 +53,7 @@ def _trial(core: Core, position: Position, price: int) -> "_Trial":
         kept=unit_profit(state, position, market) or (0, 1),
         equity=account_state(state, login).equity - floating_profit(state, position),
         margin=account_margin(state, login, symbol_name=symbol.name, legs=[]),
+        rest_hedged=is_fully_hedged(state, login, without=symbol.name),
     )
 
 
@@ -71,13 +72,19 @@ class _Trial:
     kept: Ratio  # profit of one unit that is kept
     equity: int  # without the position's profit
     margin: int  # of the other symbols and of pending orders
+    rest_hedged: bool  # whether the account is as long as short on every other symbol
+
+    @property
+    def even(self) -> int:
+        """Return the closed volume at which both sides of the symbol are as large."""
+        against = sum(leg.volume for leg in self.others if leg.side is not self.leg.side)
+        beside = sum(leg.volume for leg in self.others if leg.side is self.leg.side)
+        return self.volume + beside - against
 
     def runs(self, steps: int) -> list[Range]:
         """Return 1..steps in runs, the last first, in which it is always the same side that is the larger."""
-        against = sum(leg.volume for leg in self.others if leg.side is not self.leg.side)
-        beside = sum(leg.volume for leg in self.others if leg.side is self.leg.side)
-        even = self.volume + beside - against  # closed volume at which both sides are as large
-        if not against or even <= 0:
+        even = self.even
+        if even <= 0 or all(leg.side is self.leg.side for leg in self.others):
             return [(1, steps)] if steps else []
         below, above = (even - 1) // self.step, even // self.step + 1
         runs = [(above, steps), (below + 1, above - 1), (1, below)]
@@ -89,11 +96,12 @@ class _Trial:
             first, last = runs.pop()
             margins = self._margins(first, last)
             worst, best = self._equities(first, last)
-            if self._is_stopped(best, margins, every=True):
+            hedged = self.rest_hedged and first == last and first * self.step == self.even
+            if self._is_stopped(best, margins, every=True, hedged=hedged):
                 continue
-            if not self._is_stopped(worst, margins, every=False):
+            if not self._is_stopped(worst, margins, every=False, hedged=hedged):
                 return first
-            if self.closed == self.kept and self._equity_decides(worst, best, margins):
+            if self.closed == self.kept and self._equity_decides(worst, best, margins, hedged=hedged):
                 found = self._first_favoured(first)
                 if found is not None and found <= last:
                     return found
@@ -102,21 +110,24 @@ class _Trial:
             runs += [(middle + 1, last), (first, middle)]
         return None
 
-    def _equity_decides(self, worst: int, best: int, margins: Range) -> bool:
+    def _equity_decides(self, worst: int, best: int, margins: Range, *, hedged: bool) -> bool:
         """Return whether at every margin of a range the best equity is enough and the worst is not."""
-        stopped = self._is_stopped(worst, margins, every=True)
-        return stopped and not self._is_stopped(best, margins, every=False)
+        stopped = self._is_stopped(worst, margins, every=True, hedged=hedged)
+        return stopped and not self._is_stopped(best, margins, every=False, hedged=hedged)
 
-    def _is_stopped(self, equity: int, margins: Range, *, every: bool) -> bool:
+    def _is_stopped(self, equity: int, margins: Range, *, every: bool, hedged: bool) -> bool:
         """Return whether the limit is reached with this equity at every margin of a range, or at any.
 
-        Among margins above 0 the answer changes at most once; at 0 and below the rule is another.
+        Among margins above 0 the answer changes at most once; at 0 the rule is another. `hedged`: the account is
+        as long as short on every symbol, which within a run is so at its only step or at none.
         """
         least, greatest = margins
         telling = {least, greatest}
         if least <= 0 < greatest:
             telling.add(1)
-        answers = (is_stopped_out(self.group, self.currency, equity, margin) for margin in telling)
+        answers = (
+            is_stopped_out(self.group, self.currency, equity, margin, hedged=hedged) for margin in telling
+        )
         return all(answers) if every else any(answers)
 
     def _margins(self, first: int, last: int) -> Range:

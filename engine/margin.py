@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.enums import CalcMode, Side, side_of
+from engine.enums import STOP_LIMIT_TYPES, CalcMode, Side, side_of
 from engine.rates import margin_conversion
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import round_half_up
@@ -25,14 +25,28 @@ class Leg:
     lot_margin: Fraction
 
 
-def lot_margin(
-    symbol: Symbol, *, price_points: Fraction | int, leverage: Fraction | int, rate: Fraction, opened: bool
-) -> Fraction:
-    """Return the margin of one lot in account currency, before the margin rate.
+CFD_MODES = frozenset({CalcMode.CFD, CalcMode.CFD_LEVERAGE})
+LEVERAGED_MODES = frozenset({CalcMode.FOREX, CalcMode.CFD_LEVERAGE})
 
-    forex: contract / leverage; forex_no_leverage: contract; cfd: contract x price; cfd_leverage: the same /
+
+def margin_factor(
+    mode: CalcMode, *, price_points: Fraction | int, leverage: Fraction | int, rate: Fraction
+) -> Fraction:
+    """Return |price| x rate / leverage of a lot, each as far as the margin mode uses it (§7.6)."""
+    factor = rate
+    if mode in CFD_MODES:
+        factor = factor * abs(Fraction(price_points))
+    if mode in LEVERAGED_MODES:
+        factor = factor / leverage
+    return factor
+
+
+def lot_margin(symbol: Symbol, *, factor: Fraction, rate: Fraction, opened: bool) -> Fraction:
+    """Return the margin of one lot in account currency, before the margin rate; never below 0.
+
+    forex: contract / leverage; forex_no_leverage: contract; cfd: contract x |price|; cfd_leverage: the same /
     leverage; futures: initial margin for new lots, maintenance for open ones; margin_initial per lot where a
-    symbol sets it. `rate` converts the margin currency.
+    symbol sets it. `factor` is `margin_factor`'s, `rate` converts the margin currency.
     """
     mode = symbol.calc_mode
     if mode is CalcMode.FUTURES:
@@ -44,21 +58,32 @@ def lot_margin(
         return (per_lot or 0) * rate
     if symbol.margin_initial is not None:
         return symbol.margin_initial * rate
-    amount = symbol.contract_size * rate
-    if mode in (CalcMode.CFD, CalcMode.CFD_LEVERAGE):
-        amount = amount * price_points / 10**symbol.digits
-    if mode in (CalcMode.FOREX, CalcMode.CFD_LEVERAGE):
-        amount = amount / leverage
-    return amount
+    amount = symbol.contract_size * factor
+    return amount / 10**symbol.digits if mode in CFD_MODES else amount
+
+
+def new_lot_margin(
+    symbol: Symbol, *, price_points: Fraction | int, leverage: Fraction | int, rate: Fraction
+) -> Fraction:
+    """Return the margin of one lot that is to be opened, in account currency, before the margin rate."""
+    factor = margin_factor(symbol.calc_mode, price_points=price_points, leverage=leverage, rate=rate)
+    return lot_margin(symbol, factor=factor, rate=rate, opened=False)
 
 
 def position_leg(symbol: Symbol, position: Position) -> Leg:
     """Return an open position as a leg: its price, leverage and conversion rate are kept from its opening."""
-    amount = lot_margin(
-        symbol, price_points=position.open_price, leverage=position.leverage,
-        rate=position.margin_rate, opened=True,
-    )  # fmt: skip
+    factor = position_factor(symbol, position)
+    amount = lot_margin(symbol, factor=factor, rate=position.margin_rate, opened=True)
     return Leg(position.side, position.volume, amount)
+
+
+def position_factor(symbol: Symbol, position: Position) -> Fraction:
+    """Return a position's `margin_factor`: of its one opening, or averaged over those of a netting position."""
+    if position.margin_factor is not None:
+        return position.margin_factor
+    return margin_factor(
+        symbol.calc_mode, price_points=position.open_price, leverage=position.leverage, rate=position.margin_rate
+    )  # fmt: skip
 
 
 def symbol_margin(symbol: Symbol, group: Group, legs: Iterable[Leg], digits: int) -> int:
@@ -108,10 +133,11 @@ def order_leverage(state: State, login: int, asked: int | None) -> Fraction:
 def reservation(state: State, order: Order, rate: Fraction | None = None) -> int:
     """Return the margin that a pending order reserves: its leg at its own price x pending_margin_rate.
 
-    The conversion is that of the moment unless `rate` is given. Nothing is reserved while there is no rate.
+    A stop-limit's price is its limit price. The conversion is that of the moment unless `rate` is given. Nothing is reserved while there is no rate.
     """
     symbol = state.symbols.get(order.symbol)
-    if symbol is None or not symbol.pending_margin_rate or order.price is None:
+    price = order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
+    if symbol is None or not symbol.pending_margin_rate or price is None:
         return 0
     account = state.accounts[order.login]
     side = side_of(order.type)
@@ -119,10 +145,8 @@ def reservation(state: State, order: Order, rate: Fraction | None = None) -> int
         rate = margin_conversion(state, state.groups[account.group], symbol, side, account.currency)
         if rate is None:
             return 0
-    per_lot = lot_margin(
-        symbol, price_points=order.price, leverage=order_leverage(state, order.login, order.leverage),
-        rate=rate, opened=False,
-    )  # fmt: skip
+    leverage = order_leverage(state, order.login, order.leverage)
+    per_lot = new_lot_margin(symbol, price_points=price, leverage=leverage, rate=rate)
     amount = per_lot * order.volume / VOLUME_SCALE * symbol.margin_rate(side is Side.BUY)
     scale = 10 ** currency_digits(account.currency)
     return round_half_up(amount * symbol.pending_margin_rate * scale)

@@ -119,6 +119,60 @@ def break_even_price(smart: SmartOrder) -> int:
     return entry + smart.offset if smart.side is Side.BUY else entry - smart.offset
 
 
+def start_mark(smart: SmartOrder) -> None:
+    """Start the mark of a plan that trails at its entry price, which may be beyond its activation price."""
+    if smart.callback is None or smart.entry_price is None:
+        smart.mark = None
+        return
+    smart.mark = nearest_point(smart.entry_price)
+    if smart.activation is not None and _is_beyond(smart.side, smart.mark, smart.activation):
+        smart.activated = True
+
+
+def _is_beyond(side: Side, price: int, level: int) -> bool:
+    return price >= level if side is Side.BUY else price <= level
+
+
+def change_callback(smart: SmartOrder, callback: Fraction | None) -> None:
+    """Change the callback rate of a plan whose mark is written down: a wider one, or none, loosens no stop."""
+    had = smart.callback is not None
+    smart.trail_floor = tighter(smart.side, smart.trail_floor, trailing_stop(smart))
+    smart.callback = callback
+    if callback is None:
+        smart.mark = None
+    elif not had:
+        start_mark(smart)
+
+
+def move_to_break_even(smart: SmartOrder) -> bool:
+    """Move the stop to the entry price plus offset where break-even is on and level 1 filled; return whether it moved."""
+    if not smart.break_even or not level_one_filled(smart):
+        return False
+    stop = tighter(smart.side, smart.break_even_stop, break_even_price(smart))
+    if smart.break_even_triggered and stop == smart.break_even_stop:
+        return False
+    smart.break_even_stop = stop
+    smart.break_even_triggered = True
+    return True
+
+
+def break_even_fits(smart: SmartOrder, entry: int) -> bool:
+    """Return whether break-even, from an entry at these points, stays on the losing side of level 1 (§9.9)."""
+    if not smart.break_even or not smart.levels:
+        return True
+    first = smart.levels[0].price
+    if smart.side is Side.BUY:
+        return entry + smart.offset < first
+    return entry - smart.offset > first
+
+
+def is_reached(side: Side, stop: int | None, price: int) -> bool:
+    """Return whether a price, in points, at which this side closes has reached a stop."""
+    if stop is None:
+        return False
+    return price <= stop if side is Side.BUY else price >= stop
+
+
 def level_one_filled(smart: SmartOrder) -> bool:
     """Return whether the first level has been filled."""
     return bool(smart.levels) and smart.levels[0].status is LevelStatus.FILLED

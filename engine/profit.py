@@ -75,8 +75,9 @@ def floating_profit(state: State, position: Position, volume: int | None = None)
 def swap_of_day(state: State, position: Position, multiplier: int) -> int:
     """Return the swap that one day end adds to a position; positive is paid to the client.
 
-    points: points x point size x contract x lots; money: per lot; percent: lots x contract x closing price
-    x percent / 100 / 360; times the weekday's multiplier; converted like a profit (rules section 11).
+    points: points x point size x contract x lots; money_*: an amount per lot in the currency that the mode names;
+    percent: lots x contract x |closing price| x percent / 100 / 360, percent_open the same of the open price;
+    times the weekday's multiplier; converted like a profit, money_deposit not at all (§7.16).
     """
     symbol = state.symbols[position.symbol]
     account = state.accounts[position.login]
@@ -88,13 +89,21 @@ def swap_of_day(state: State, position: Position, multiplier: int) -> int:
     lots = Fraction(position.volume, VOLUME_SCALE)
     if symbol.swap_mode is SwapMode.POINTS:
         amount = value / 10**symbol.digits * symbol.contract_size * lots
-    elif symbol.swap_mode is SwapMode.MONEY:
-        amount = value * lots
+    elif symbol.swap_mode in (SwapMode.PERCENT, SwapMode.PERCENT_OPEN):
+        closing = Fraction(close_price(view, position.side))
+        points = closing if symbol.swap_mode is SwapMode.PERCENT else position.open_price
+        amount = lots * symbol.contract_size * abs(points) / 10**symbol.digits * value / 100 / 360
     else:
-        price = Fraction(close_price(view, position.side), 10**symbol.digits)
-        amount = lots * symbol.contract_size * price * value / 100 / 360
-    rate = profit_rate(state, group, symbol, position.side, gain=amount > 0, currency=account.currency)
-    if rate is None:
+        amount = value * lots
+    source = {
+        SwapMode.MONEY_DEPOSIT: account.currency,
+        SwapMode.MONEY_BASE: symbol.base_currency,
+        SwapMode.MONEY_MARGIN: symbol.margin_currency,
+    }.get(symbol.swap_mode, symbol.profit_currency)
+    rate = profit_rate(
+        state, group, symbol, position.side, gain=amount > 0, currency=account.currency, source=source
+    )
+    if rate is None and source == symbol.profit_currency:
         rate = position.last_rate
     if rate is None:
         return 0

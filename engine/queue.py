@@ -1,4 +1,4 @@
-"""The dealers' queue: what waits for a dealer, and what becomes of it (rules sections 5 and 11).
+"""The dealers' queue: what waits for a dealer, and what becomes of it (rules section 5).
 
 A request is one market order, close, close by, or trigger. A trigger that leaves the queue unexecuted stays
 armed. Confirming executes; rates, hedge and margin of openings are checked again then.

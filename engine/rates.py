@@ -13,10 +13,21 @@ ONE = Fraction(1)
 USD = "USD"
 
 
-def widen(bid: int, ask: int, spread_diff: int) -> tuple[int, int]:
-    """Return a quote in points widened for a group: bid - floor(diff/2), ask + ceil(diff/2)."""
+def widened_bid(bid: int, below: int, *, positive: bool) -> int:
+    """Return a bid in points moved down by `below`: one point at least where prices are positive (§2.3)."""
+    return max(bid - below, 1) if positive else bid - below
+
+
+def widen(bid: int, ask: int, spread_diff: int, *, positive: bool) -> tuple[int, int]:
+    """Return a quote in points widened for a group (§2.3): bid - floor(diff/2), ask + ceil(diff/2).
+
+    Where the symbol's prices are `positive` the bid stays at one point or above; a spread stays a spread.
+    """
+    if not spread_diff:
+        return bid, ask
     half = spread_diff // 2
-    return bid - half, ask + spread_diff - half
+    low = widened_bid(bid, half, positive=positive)
+    return low, max(ask + spread_diff - half, low + 1)
 
 
 def group_quote(state: State, group: Group, symbol: Symbol) -> tuple[int, int] | None:
@@ -25,7 +36,7 @@ def group_quote(state: State, group: Group, symbol: Symbol) -> tuple[int, int] |
     if quote is None:
         return None
     diff = state.terms_for(group, symbol).spread_diff
-    return widen(quote.bid, quote.ask, diff) if diff else (quote.bid, quote.ask)
+    return widen(quote.bid, quote.ask, diff, positive=not symbol.allow_negative)
 
 
 def open_price(bid_ask: tuple[int, int], side: Side) -> int:
@@ -39,33 +50,43 @@ def close_price(bid_ask: tuple[int, int], side: Side) -> int:
 
 
 def conversion_rate(state: State, group: Group, source: str, target: str, *, ask: bool) -> Fraction | None:
-    """Return the rate of source in target currency: direct pair, else inverse, else through USD.
+    """Return the rate of source in target currency by `conversion_path`; all legs use the same side.
 
-    Through USD both legs use the same side. None: there is no rate yet.
+    None: there is no rate yet.
     """
     if source == target:
         return ONE
-    rate = _pair_rate(state, group, source, target, ask)
-    if rate is not None:
-        return rate
-    if USD in (source, target):
+    path = conversion_path(state, source, target)
+    if path is None:
         return None
-    first = _pair_rate(state, group, source, USD, ask)
-    second = _pair_rate(state, group, USD, target, ask)
-    return first * second if first is not None and second is not None else None
+    rate = ONE
+    for name, inverse in path:
+        leg = _leg_rate(state, group, name, inverse=inverse, ask=ask)
+        if leg is None:
+            return None
+        rate *= leg
+    return rate
 
 
 def conversion_path(state: State, source: str, target: str) -> list[tuple[str, bool]] | None:
-    """Return the symbols that `conversion_rate` would use, each with whether it is inverse; None: no rate."""
+    """Return the symbols that convert source into target, each with whether it is inverse (§7.3).
+
+    The direct pair, else the inverse one, else two pairs through USD, else through the first currency of the
+    symbol list for which both legs are quoted. None: there is no way yet.
+    """
     if source == target:
         return []
     step = _pair_symbol(state, source, target)
     if step is not None:
         return [step]
-    if USD in (source, target):
-        return None
-    first, second = _pair_symbol(state, source, USD), _pair_symbol(state, USD, target)
-    return [first, second] if first is not None and second is not None else None
+    for middle in (USD, *state.currencies):
+        if middle in (source, target):
+            continue
+        first = _pair_symbol(state, source, middle)
+        second = _pair_symbol(state, middle, target) if first is not None else None
+        if first is not None and second is not None:
+            return [first, second]
+    return None
 
 
 def _pair_symbol(state: State, source: str, target: str) -> tuple[str, bool] | None:
@@ -77,11 +98,7 @@ def _pair_symbol(state: State, source: str, target: str) -> tuple[str, bool] | N
     return None
 
 
-def _pair_rate(state: State, group: Group, source: str, target: str, ask: bool) -> Fraction | None:
-    found = _pair_symbol(state, source, target)
-    if found is None:
-        return None
-    name, inverse = found
+def _leg_rate(state: State, group: Group, name: str, *, inverse: bool, ask: bool) -> Fraction | None:
     symbol = state.symbols[name]
     view = group_quote(state, group, symbol)
     if view is None:
@@ -94,14 +111,22 @@ def _pair_rate(state: State, group: Group, source: str, target: str, ask: bool) 
 
 
 def profit_rate(
-    state: State, group: Group, symbol: Symbol, side: Side, *, gain: bool, currency: str
+    state: State,
+    group: Group,
+    symbol: Symbol,
+    side: Side,
+    *,
+    gain: bool,
+    currency: str,
+    source: str | None = None,
 ) -> Fraction | None:
     """Return the rate that turns profit of a position of this side into account currency.
 
     `conversion = deal`: a buy uses the ask, a sell the bid. `market`: a gain uses the bid, a loss the ask.
+    `source` is the currency of what is converted like a profit, where it is not the profit currency.
     """
     ask = side is Side.BUY if symbol.conversion is Conversion.DEAL else not gain
-    return conversion_rate(state, group, symbol.profit_currency, currency, ask=ask)
+    return conversion_rate(state, group, source or symbol.profit_currency, currency, ask=ask)
 
 
 def margin_conversion(

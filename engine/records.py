@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.enums import (
+    DealBy,
     Direction,
     EntryType,
     LedgerKind,
@@ -103,6 +104,11 @@ class Order:
     actor: str = ""
     digits: int = 5  # of the symbol when the order was made; rows print prices with it
     request: int = 0  # number in the dealers' queue, 0: not there
+    deletes_sl: bool = False  # it was given to delete what stands, where it meets a netting position
+    deletes_tp: bool = False
+    expected_price: int | None = None  # what whoever asked saw
+    deviation: int | None = None  # points that it may be worse by; None: no limit
+    requote_price: int | None = None  # what was offered instead
     gen: int = 0  # rises whenever what is armed for it changes; triggers of an older one are dead
 
 
@@ -116,7 +122,7 @@ class Position:
     side: Side
     volume: int
     open_price: Fraction  # points, exact
-    leverage: Fraction
+    leverage: Fraction  # of a netting position: the harmonic mean of its lots
     margin_rate: Fraction  # margin currency -> account currency, kept from the opening
     opened_ms: int
     modified_ms: int
@@ -135,6 +141,9 @@ class Position:
     digits: int = 5
     gen: int = 0
     last_rate: Fraction | None = None  # last good profit conversion
+    #: Price x conversion rate / leverage of a lot, as far as the margin mode uses them, averaged over the lots of a
+    #: netting position. None: of one opening, and what is kept above tells it.
+    margin_factor: Fraction | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +171,13 @@ class Deal:
     comment: str = ""
     trigger_key: str | None = None  # unique; a trigger executes once
     evidence: dict[str, Any] | None = None  # of every automatic deal
+    by: DealBy = DealBy.SYSTEM
+    actor: str = ""  # login of the member of staff
+    market_bid: int | None = None  # at that moment; None: there was no quote
+    market_ask: int | None = None
+    group_bid: int | None = None  # the same as the account's group sees it
+    group_ask: int | None = None
+    settings: dict[str, Any] | None = None  # of its group, as they decided
 
 
 @dataclass(slots=True)
@@ -220,6 +236,7 @@ class SmartOrder:
     break_even_stop: int | None = None
     break_even_triggered: bool = False
     trail_floor: int | None = None  # stop that a wider callback may not loosen
+    fired_stop: int | None = None  # the stop that fired, of a plan that is STOPPED
     mark: int | None = None  # high-water mark (low-water for sells), points, as of quote number `mark_seq`
     mark_seq: int = 0
     remaining: int = 0
@@ -229,6 +246,20 @@ class SmartOrder:
     comment: str = ""
     gen: int = 0
     group: Any = None  # trailing group in memory; never stored
+
+
+@dataclass(slots=True)
+class Offer:
+    """A requote's price, which the client may accept: the order that failed with it, and what it asked for."""
+
+    order: int
+    login: int
+    symbol: str
+    price: int
+    expires_ms: int  # accepted at that moment it is in time
+    digits: int
+    name: str  # of the command
+    terms: dict[str, Any]  # its fields, as in the journal
 
 
 @dataclass(slots=True)

@@ -239,7 +239,7 @@ def _stops(core: Core, asked: Asked) -> str:
         return f"invalid stops: {_what(asked)}"
     least = max(1, symbol.stops_level if asked.by is By.CLIENT else 0)
     for name, given, ahead in asked.stops:
-        if given is None or (parse_decimal(given) == 0 and name in ("SL", "TP", "stop loss")):
+        if given is None or (name in ("SL", "TP", "stop loss") and checks.deletes(symbol, given)):
             continue
         level = checks.read_price(symbol, given)
         if level is None:
@@ -256,6 +256,12 @@ def _expiration(core: Core, asked: Asked) -> str:
     if isinstance(asked.expires, int) and asked.expires > LAST_MS:
         return f"expiry {asked.expires} is later than 31 December 9998 ({LAST_MS})"
     return f'expiry {asked.expires!a} is neither "gtc", "day" nor a time to come'
+
+
+def _requote(core: Core, asked: Asked) -> str:
+    group = core.state.group_of(asked.login)
+    seconds = fraction_text(Fraction(group.requote_ttl_ms, 1000), 3).rstrip("0").rstrip(".")
+    return f"the price of {_what(asked)} has moved; the new one may be accepted for {seconds} s"
 
 
 # Plans
@@ -365,6 +371,7 @@ _SAID: dict[Code, Callable[[Core, Asked], str]] = {
     Code.FIFO: _fifo,
     Code.INVALID_CLOSE_BY: _close_by,
     Code.TIMEOUT: lambda core, asked: f"the request for {asked.name} came too late to be executed",
+    Code.REQUOTE: _requote,
     Code.HALTED: _halted,
 }
 

@@ -67,6 +67,14 @@ def to_text(number: int, digits: int) -> str:
     return f"{sign}{whole}.{part:0{digits}d}"
 
 
+def exact_text(value: Fraction) -> str:
+    """Return a Fraction that was read from decimal text as decimal text, without superfluous zeros."""
+    digits = 0
+    while (10**digits * value.numerator) % value.denominator:
+        digits += 1
+    return to_text(value.numerator * 10**digits // value.denominator, digits)
+
+
 def fraction_text(value: Fraction, digits: int) -> str:
     """Return a Fraction printed half up with `digits` decimals."""
     return to_text(round_half_up(value * 10**digits), digits)

@@ -8,10 +8,11 @@ manager's edit mean the same thing. Promises: a Symbol or Group that exists is c
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, tzinfo
 from fractions import Fraction
 from typing import Any
 
+from engine.calendar import DAY_MS, Calendar, Week, zone_of
 from engine.enums import (
     FOREX_MODES,
     CalcMode,
@@ -31,7 +32,6 @@ from engine.records import VOLUME_SCALE
 from engine.rounding import parse_decimal
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY_MS = 86_400_000
 LAST_MS = 253_370_764_799_999  # the last of 31 December 9998: every zone and every row can hold it
 _EIGHT_DIGITS = frozenset(
     ("BTC", "ETH", "LTC", "XRP", "BCH", "SOL", "BNB", "ADA", "DOT", "DOGE", "USDT", "USDC"),
@@ -49,10 +49,47 @@ class SettingError(ValueError):
 
 
 def currency_digits(currency: str) -> int:
-    """Return the number of decimals of money in this currency (rules sections 1 and 11)."""
+    """Return the number of decimals of money in this currency (rules section 1)."""
     if currency in _EIGHT_DIGITS:
         return 8
     return 0 if currency in _ZERO_DIGITS else 2
+
+
+@dataclass(slots=True, frozen=True)
+class Server:
+    """What holds for the whole server: when its trading day ends, and by which wall clock (§10.1)."""
+
+    time_zone: str = "UTC"
+    day_end_ms: int = 0  # ms of the local day
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Server":
+        """Return the settings that these values describe, defaults filled in.
+
+        Raises:
+            SettingError: a value is malformed or unknown.
+        """
+        read = _Reader(values)
+        server = cls(
+            time_zone=read.time_zone("time_zone", "UTC"),
+            day_end_ms=_minute(read, "day_end", values.get("day_end", "00:00")),
+        )
+        read.seen.add("day_end")
+        if server.day_end_ms >= DAY_MS:
+            raise read.fail("day_end", "24:00 is 00:00 of the next day")
+        read.finish()
+        return server
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the settings as the words of scenario files."""
+        minutes = self.day_end_ms // 60_000
+        return {"day_end": f"{minutes // 60:02d}:{minutes % 60:02d}", "time_zone": self.time_zone}
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the zone of the server's wall clock."""
+        return zone_of(self.time_zone)
 
 
 @dataclass(slots=True)
@@ -91,13 +128,17 @@ class Symbol:
     swap_multipliers: tuple[int, ...]
     security: str
     gateway: bool
-    sessions: tuple[tuple[tuple[int, int], ...], ...] | None  # by weekday, Monday first; ms of the day
+    sessions: Week | None
+    session_zone: str  # "": the server's
     holidays: frozenset[int]  # days since 1970-01-01
     allow_negative: bool
     halt: HaltLevel
     profit_num: int = 0  # profit in profit currency = points x units x profit_num / profit_den
     profit_den: int = 1
     values: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what it was read from
+    calendar: Calendar = field(
+        default_factory=lambda: Calendar(UTC, None, frozenset()), compare=False, repr=False
+    )
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, index: int) -> "Symbol":
@@ -140,13 +181,14 @@ class Symbol:
             pending_margin_rate=read.fraction("pending_margin_rate", "0"),
             tick_size=read.optional("tick_size"),
             tick_value=read.optional("tick_value"),
-            swap_mode=SwapMode(read.word("swap_mode", SwapMode, "none")),
+            swap_mode=read.swap_mode("swap_mode"),
             swap_long=read.fraction("swap_long", "0", signed=True),
             swap_short=read.fraction("swap_short", "0", signed=True),
             swap_multipliers=read.multipliers("swap_multipliers"),
             security=read.text("security", "default"),
             gateway=read.flag("gateway", False),
             sessions=read.sessions("sessions"),
+            session_zone=read.session_zone("sessions"),
             holidays=read.holidays("holidays"),
             allow_negative=read.flag("allow_negative", False),
             halt=HaltLevel(read.word("halt", HaltLevel, "normal")),
@@ -154,7 +196,12 @@ class Symbol:
         read.finish()
         symbol._check()
         symbol.values = _kept(values)
+        symbol.follow("UTC")
         return symbol
+
+    def follow(self, server_zone: str) -> None:
+        """Keep sessions by their own zone, else by the server's."""
+        self.calendar = Calendar(zone_of(self.session_zone or server_zone), self.sessions, self.holidays)
 
     def _check(self) -> None:
         if self.volume_step <= 0 or self.volume_min <= 0 or self.volume_max < self.volume_min:
@@ -176,14 +223,7 @@ class Symbol:
 
     def in_session(self, time_ms: int) -> bool:
         """Return whether this instant is inside a trading session: the start is inside, the end is not."""
-        if self.sessions is None and not self.holidays:
-            return True
-        day, in_day = divmod(time_ms, DAY_MS)
-        if day in self.holidays:
-            return False
-        if self.sessions is None:
-            return True
-        return any(start <= in_day < end for start, end in self.sessions[(day + 3) % 7])
+        return self.calendar.is_open(time_ms)
 
 
 @dataclass(slots=True, frozen=True)
@@ -228,6 +268,9 @@ class Group:
     timeout_s: int
     ttl_s: int
     max_orders: int
+    requote_ttl_ms: int
+    deviation: int  # points that the market may have moved against the broker when a requote is accepted
+    price_bound_points: int | None  # how far from the market a price by hand may be; None: 1 % of the price
     halt: HaltLevel
     default_terms: Terms
     securities: dict[str, Terms] = field(default_factory=dict)
@@ -263,6 +306,9 @@ class Group:
             timeout_s=read.whole("timeout", 180),
             ttl_s=read.whole("ttl", 10),
             max_orders=read.whole("max_orders", 0),
+            requote_ttl_ms=read.milliseconds("requote_ttl", "5"),
+            deviation=read.whole("deviation", 0),
+            price_bound_points=read.optional_whole("price_bound_points"),
             halt=HaltLevel(read.word("halt", HaltLevel, "normal")),
             default_terms=terms,
             securities=read.securities("securities", terms),
@@ -350,6 +396,12 @@ class _Reader:
     def optional_whole(self, key: str, *, low: int = 0) -> int | None:
         return None if self._get(key, None) is None else self.whole(key, low, low=low)
 
+    def milliseconds(self, key: str, default: str) -> int:
+        value = self.fraction(key, default) * 1000
+        if value.denominator != 1 or value > 86_400_000:
+            raise self.fail(key, "seconds of at most three decimals, up to a day, are needed")
+        return value.numerator
+
     def flag(self, key: str, default: bool) -> bool:
         value = self._get(key, default)
         if not isinstance(value, bool):
@@ -383,6 +435,11 @@ class _Reader:
             raise self.fail(key, f"decimal text is needed, not {value!r}")
         return number
 
+    def swap_mode(self, key: str) -> SwapMode:
+        if self._get(key, "none") == "money":  # the older word
+            return SwapMode.MONEY_DEPOSIT
+        return SwapMode(self.word(key, SwapMode, "none"))
+
     def multipliers(self, key: str) -> tuple[int, ...]:
         value = self._get(key, [1, 1, 3, 1, 1, 0, 0])
         whole = isinstance(value, (list, tuple)) and all(type(v) is int and 0 <= v <= 31 for v in value)
@@ -390,11 +447,25 @@ class _Reader:
             raise self.fail(key, "seven whole numbers are needed, Monday first")
         return tuple(value)
 
-    def sessions(self, key: str) -> tuple[tuple[tuple[int, int], ...], ...] | None:
+    def time_zone(self, key: str, default: str) -> str:
+        name = self.text(key, default)
+        try:
+            zone_of(name)
+        except ValueError as error:
+            raise self.fail(key, str(error)) from None
+        return name
+
+    def session_zone(self, key: str) -> str:
+        value = self._get(key, None)
+        if not isinstance(value, Mapping) or value.get("time_zone") is None:
+            return ""
+        return _Reader(value, f"{self.where}{key}.").time_zone("time_zone", "")
+
+    def sessions(self, key: str) -> Week | None:
         value = self._get(key, None)
         if value is None:
             return None
-        if not isinstance(value, Mapping) or set(value) - set(WEEKDAYS):
+        if not isinstance(value, Mapping) or set(value) - {*WEEKDAYS, "time_zone"}:
             raise self.fail(key, "a mapping of mon..sun to lists of [from, to] is needed")
         week = []
         for day in WEEKDAYS:

@@ -33,12 +33,9 @@ def start_plan(core: Core, smart: SmartOrder, position: Position, entry_price: F
 
 
 def start_mark(core: Core, smart: SmartOrder) -> None:
-    """Start the high-water mark at the entry price, where the order trails."""
-    if smart.callback is None or smart.entry_price is None:
-        smart.mark = None
-        return
+    """Start the high-water mark at the entry price, where the order trails (§9.8)."""
+    plans.start_mark(smart)
     quote = core.state.quotes.get(smart.symbol)
-    smart.mark = plans.nearest_point(smart.entry_price)
     smart.mark_seq = quote.seq if quote is not None else 0
 
 
@@ -59,19 +56,14 @@ def level_filled(core: Core, smart: SmartOrder, level: Level, deal: Deal) -> Non
 
 def move_to_break_even(core: Core, smart: SmartOrder) -> None:
     """Move the stop to the entry price plus offset, if break-even is on and level 1 is filled."""
-    if not smart.break_even or not plans.level_one_filled(smart) or smart.state not in LIVE_SMART:
-        return
-    stop = plans.tighter(smart.side, smart.break_even_stop, plans.break_even_price(smart))
-    if smart.break_even_triggered and stop == smart.break_even_stop:
-        return
-    smart.break_even_stop = stop
-    smart.break_even_triggered = True
-    core.save_smart(smart, "break_even", {"stop": to_text(stop or 0, smart.digits)})
+    if smart.state in LIVE_SMART and plans.move_to_break_even(smart):
+        core.save_smart(smart, "break_even", {"stop": to_text(smart.break_even_stop or 0, smart.digits)})
 
 
 def stop_executed(core: Core, smart: SmartOrder, deal: Deal, stop: int) -> None:
     """Book an executed stop: the plan is STOPPED and its open levels are cancelled."""
     smart.remaining -= deal.volume
+    smart.fired_stop = stop
     data = {"deal": deal.ticket, "stop": to_text(stop, smart.digits), "source": plans.stop_source(smart)}
     end_plan(core, smart, SmartState.STOPPED, "stopped", data)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from engine.enums import MarginMode
 from engine.masks import Masks
-from engine.records import Account, Order, Position, Quote, Request, SmartOrder
-from engine.settings import Group, Symbol, Terms
+from engine.records import Account, Offer, Order, Position, Quote, Request, SmartOrder
+from engine.settings import Group, Server, Symbol, Terms
 
 
 @lru_cache(maxsize=1000)
@@ -91,6 +91,7 @@ class State:
     positions: dict[int, Position] = field(default_factory=dict)
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
+    offers: dict[int, Offer] = field(default_factory=dict)  # by the order that was requoted
     quotes: dict[str, Quote] = field(default_factory=dict)
     extremes: dict[str, Extremes] = field(default_factory=dict)
     dealers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)  # masks of groups; None: all
@@ -107,6 +108,10 @@ class State:
     books: dict[int, Book] = field(default_factory=dict)
     pairs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     terms: dict[tuple[str, str], Terms] = field(default_factory=dict)
+    deal_settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    server: Server = field(default_factory=Server)
+    day_end_ms: int = 0  # the next day end; 0: none has been looked for yet
+    currencies: list[str] = field(default_factory=list)  # of the symbol list: base, then profit currency
 
     def book(self, login: int) -> Book:
         """Return the account's book, an empty one where it has nothing."""
@@ -151,8 +156,14 @@ class State:
     def index_settings(self) -> None:
         """Rebuild what follows from symbols and groups."""
         self.terms.clear()
+        self.deal_settings.clear()
         self.pairs.clear()
+        self.currencies = []
         for symbol in sorted(self.symbols.values(), key=lambda s: s.index):
+            symbol.follow(self.server.time_zone)
+            for currency in (symbol.base_currency, symbol.profit_currency):
+                if currency not in self.currencies:
+                    self.currencies.append(currency)
             key = (symbol.base_currency, symbol.profit_currency)
             if key[0] != key[1]:
                 self.pairs.setdefault(key, []).append(symbol.name)

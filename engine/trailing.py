@@ -19,9 +19,9 @@ Member = tuple[Fraction, int, int, SmartOrder]  # (callback, id, generation, ord
 
 
 def stop_points(mark: int, callback: Fraction, side: Side) -> int:
-    """Return mark x (1 - rate) for longs, mark x (1 + rate) for shorts, in points, rounded half up."""
-    factor = 100 - callback if side is Side.BUY else 100 + callback
-    return round_half_up(mark * factor / 100)
+    """Return mark - |mark| x rate for longs, mark + |mark| x rate for shorts, in points, rounded half up."""
+    distance = abs(mark) * callback / 100
+    return round_half_up(mark - distance if side is Side.BUY else mark + distance)
 
 
 @dataclass(slots=True, eq=False)

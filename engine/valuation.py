@@ -1,50 +1,13 @@
 """Equity, margin level and free margin of an account at the quotes of the moment (rules section 7)."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.enums import FreeMarginMode, StopOutUnit
+from engine.enums import Side, StopOutUnit
+from engine.figures import AccountState
 from engine.margin import account_margin
 from engine.profit import floating_profit
-from engine.rounding import divide_half_up, to_text
 from engine.settings import Group, currency_digits
 from engine.state import State
-
-
-@dataclass(slots=True, frozen=True)
-class AccountState:
-    """An account's figures in minor units of its currency."""
-
-    balance: int
-    credit: int
-    floating: int
-    carried: int  # swap and fees accrued on open positions
-    margin: int
-    mode: FreeMarginMode
-
-    @property
-    def equity(self) -> int:
-        """Return balance + credit + floating profit + accrued swap and fees."""
-        return self.balance + self.credit + self.floating + self.carried
-
-    @property
-    def free_margin(self) -> int:
-        """Return free margin by the group's mode; swap and fees count in full except under no_pl."""
-        if self.mode is FreeMarginMode.NO_PL:
-            return self.balance + self.credit - self.margin
-        floating = self.floating
-        if self.mode is FreeMarginMode.PROFIT_ONLY:
-            floating = max(floating, 0)
-        elif self.mode is FreeMarginMode.LOSS_ONLY:
-            floating = min(floating, 0)
-        return self.balance + self.credit + self.carried + floating - self.margin
-
-    @property
-    def level_text(self) -> str | None:
-        """Return equity / margin x 100 with two decimals, None when margin is 0."""
-        if self.margin == 0:
-            return None
-        return to_text(divide_half_up(self.equity * 10_000, self.margin), 2)
 
 
 def account_state(state: State, login: int) -> AccountState:
@@ -64,14 +27,28 @@ def account_state(state: State, login: int) -> AccountState:
     )
 
 
-def is_stopped_out(group: Group, currency: str, equity: int, margin: int) -> bool:
-    """Return whether an account with these figures has reached its stop-out (rules section 8)."""
+def is_fully_hedged(state: State, login: int, *, without: str = "") -> bool:
+    """Return whether the account is as long as it is short on every symbol, one left out where it is named."""
+    net: dict[str, int] = {}
+    for position in state.book(login).positions.values():
+        if position.symbol == without:
+            continue
+        signed = position.volume if position.side is Side.BUY else -position.volume
+        net[position.symbol] = net.get(position.symbol, 0) + signed
+    return not any(net.values())
+
+
+def is_stopped_out(group: Group, currency: str, equity: int, margin: int, *, hedged: bool) -> bool:
+    """Return whether an account with these figures has reached its stop-out (§8.1).
+
+    Without margin an equity below 0 is enough, unless the group spares accounts that are fully `hedged`.
+    """
     if margin > 0:
         if group.stop_out_unit is StopOutUnit.MONEY:
             limit: Fraction = group.stop_out * 10 ** currency_digits(currency)
             return equity <= limit
         return equity * 100 * group.stop_out.denominator <= group.stop_out.numerator * margin
-    return equity < 0 and not group.skip_fully_hedged
+    return equity < 0 and not (hedged and group.skip_fully_hedged)
 
 
 def is_margin_called(group: Group, equity: int, margin: int) -> bool:

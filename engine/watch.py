@@ -18,7 +18,7 @@ from engine.rates import close_price, conversion_path, widen
 from engine.records import Position
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import Book, State
-from engine.valuation import is_margin_called, is_stopped_out
+from engine.valuation import is_fully_hedged, is_margin_called, is_stopped_out
 
 MIN_SHIFT, MAX_SHIFT = 3, 24
 _SWEEP_AT = 4096
@@ -156,7 +156,11 @@ class Watch:
         except Unsafe:
             return False
         account = self.state.accounts[login]
-        if any(is_stopped_out(group, account.currency, worst, m) for m in (low_margin, high_margin)):
+        hedged = is_fully_hedged(self.state, login)
+        if any(
+            is_stopped_out(group, account.currency, worst, margin, hedged=hedged)
+            for margin in (low_margin, high_margin)
+        ):
             return False
         if account.margin_call:
             return is_margin_called(group, best, low_margin)
@@ -193,7 +197,8 @@ class Watch:
 
     def _view(self, group: Group, symbol: Symbol, intervals: Intervals) -> tuple[int, int]:
         low, high = intervals[symbol.name]
-        return widen(low, high, self.state.terms_for(group, symbol).spread_diff)
+        diff = self.state.terms_for(group, symbol).spread_diff
+        return widen(low, high, diff, positive=not symbol.allow_negative)
 
     def _rate_range(
         self, group: Group, source: str, target: str, intervals: Intervals

@@ -16,9 +16,9 @@ from engine.plans import effective_stop, next_level
 from engine.rates import group_quote
 from engine.records import Account, Order, Position
 from engine.rounding import to_text
-from engine.settings import Group, Symbol, currency_digits
+from engine.settings import Group, Server, Symbol, currency_digits
 from engine.state import Book, State
-from engine.valuation import account_state, is_margin_called, is_stopped_out
+from engine.valuation import account_state, is_fully_hedged, is_margin_called, is_stopped_out
 
 #: Logins that are named, of each kind; the counts are of all.
 NAMED = 20
@@ -90,7 +90,7 @@ class _Look:
 
 def concerned(state: State, old: Settings | None, new: Settings) -> list[int]:
     """Return the accounts whose figures may differ, those that hold nothing included, by their book."""
-    if old is None:
+    if old is None or isinstance(new, Server):
         return []
     if isinstance(new, Account):
         return [new.login]
@@ -154,7 +154,7 @@ def _shadow(state: State, logins: list[int], new: Settings | None = None) -> Sta
     shadow = State(
         symbols=dict(state.symbols), groups=dict(state.groups), accounts=dict(state.accounts),
         smarts=state.smarts, quotes=state.quotes, dealers=state.dealers, server_halt=state.server_halt,
-        now_ms=state.now_ms,
+        now_ms=state.now_ms, server=state.server,
     )  # fmt: skip
     if isinstance(new, Symbol):
         shadow.symbols[new.name] = new
@@ -181,7 +181,10 @@ def _look(state: State, login: int) -> _Look:
     open_ones = [(p.ticket, p.symbol) for p in held]
     return _Look(
         margin=figures.margin,
-        is_stopped=bool(held) and is_stopped_out(group, account.currency, figures.equity, figures.margin),
+        is_stopped=bool(held)
+        and is_stopped_out(
+            group, account.currency, figures.equity, figures.margin, hedged=is_fully_hedged(state, login)
+        ),
         can_close=any(_trades(state, position.symbol) for position in held),
         is_called=bool(held) and is_margin_called(group, figures.equity, figures.margin),
         exits={position.ticket for position in held if _is_exit_reached(state, position)},

@@ -22,5 +22,6 @@ class MarketsConfig(AppConfig):
 
         register_store("markets", store)
         register_settings("symbol", store.symbol_values)
+        register_settings("server", store.server_values)
         register_tick_book(CandleBook)
         register_move(store.move_extremes)

@@ -12,6 +12,7 @@ from django.db import models
 
 from dealing.columns import NumericField, one_of, plain
 from engine import enums
+from engine.settings import Server as EngineServer
 from engine.settings import SettingError
 from engine.settings import Symbol as EngineSymbol
 from markets import choices
@@ -38,6 +39,45 @@ SYMBOL_FIXED = (
 def usual_multipliers() -> list[int]:
     """Return the swap multipliers of a week with the triple day on Wednesday, Monday first."""
     return [1, 1, 3, 1, 1, 0, 0]
+
+
+class Server(models.Model):
+    """What holds for the whole server; one row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    day_end = models.CharField(
+        max_length=5, default="00:00", help_text="When a trading day ends, local time."
+    )
+    time_zone = models.CharField(
+        max_length=64, default="UTC", help_text="By whose clock, such as America/New_York."
+    )
+
+    class Meta:
+        verbose_name = "server"
+        verbose_name_plural = "server"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="server_one_row")]
+
+    def __str__(self) -> str:
+        return f"the day ends at {self.day_end} {self.time_zone}"
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings as the words of scenario files."""
+        return {"day_end": self.day_end, "time_zone": self.time_zone}
+
+    def to_engine(self) -> EngineServer:
+        """Return the engine's settings.
+
+        Raises:
+            SettingError: the engine cannot take one.
+        """
+        return EngineServer.from_values(self.values())
+
+    def clean(self) -> None:
+        """Let the engine judge the settings, before they are saved."""
+        try:
+            self.to_engine()
+        except SettingError as error:
+            raise ValidationError({error.key: error.why}) from None
 
 
 class Security(models.Model):
@@ -87,7 +127,7 @@ class Symbol(models.Model):
     pending_margin_rate = NumericField(default=0, help_text="0: pending orders reserve nothing.")
     tick_size = NumericField(null=True, blank=True, help_text="Futures.")
     tick_value = NumericField(null=True, blank=True, help_text="Futures.")
-    swap_mode = models.CharField(max_length=10, choices=choices.SwapMode, default="none")
+    swap_mode = models.CharField(max_length=16, choices=choices.SwapMode, default="none")
     swap_long = NumericField(default=0)
     swap_short = NumericField(default=0)
     swap_multipliers = models.JSONField(default=usual_multipliers, help_text="Seven numbers, Monday first.")

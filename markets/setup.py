@@ -37,6 +37,7 @@ def put_symbols(symbols: Iterable[Mapping[str, Any]]) -> list[Symbol]:
             "profit_currency": read.profit_currency,
             "margin_currency": read.margin_currency,
             "conversion": read.conversion.value,
+            "swap_mode": read.swap_mode.value,
         }
         row = Symbol(
             description=given.get("description", ""), position=position, security_id=read.security, **fields

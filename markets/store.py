@@ -23,7 +23,7 @@ from dealing.columns import (
 from dealing.loading import fetch_each, load_settings, make_each
 from engine.records import Quote
 from engine.state import Extremes
-from markets.models import SYMBOL_DECIMALS, SYMBOL_PLAIN, Symbol
+from markets.models import SYMBOL_DECIMALS, SYMBOL_PLAIN, Server, Symbol
 
 log = structlog.get_logger(__name__)
 QUOTES = Table(
@@ -44,6 +44,12 @@ def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
 
     A symbol that cannot be loaded is noted there; a quote that cannot waits for the symbol's next tick.
     """
+
+    def take_server(row: Server) -> None:
+        state.server = row.to_engine()
+
+    clocks = load_settings(cursor, state, Server, key="id", kind="server", order_by="id")
+    make_each(state, "server", clocks, lambda row: str(row.pk), take_server)
     listed = load_settings(cursor, state, Symbol, key="name", kind="symbol", order_by="position, name")
     index_of = {row.name: index for index, row in enumerate(listed)}
 
@@ -102,6 +108,12 @@ def _write_settings(cursor: Cursor, changes: Any) -> None:
             if "security" in event.after:
                 known["security"] = event.after["security"]
             update_row(cursor, Symbol, event.key, known)
+        elif event.kind == "server":
+            cursor.execute(
+                "INSERT INTO markets_server (id, day_end, time_zone) VALUES (1, %s, %s)"
+                " ON CONFLICT (id) DO UPDATE SET day_end = EXCLUDED.day_end, time_zone = EXCLUDED.time_zone",
+                (changes.state.server.values["day_end"], changes.state.server.time_zone),
+            )
 
 
 def move_extremes(cursor: Cursor, before: int, after: int) -> None:
@@ -144,6 +156,13 @@ def symbol_values(key: str) -> dict[str, Any]:
     if row is None:
         raise LookupError(f"no symbol {key}")
     return row.values()
+
+
+def server_values(key: str) -> dict[str, Any]:
+    """Return the server's settings as reload commands carry them; `key` is not needed."""
+    del key
+    row = Server.objects.first()
+    return (row or Server()).values()
 
 
 def quote_row(symbol: str, q: Quote, digits: int) -> tuple[Any, ...]:

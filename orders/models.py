@@ -42,6 +42,13 @@ class Order(models.Model):
     digits = models.PositiveSmallIntegerField(default=5)
     request = models.BigIntegerField(null=True, blank=True, help_text="Number in the dealers' queue.")
     gen = models.BigIntegerField(default=0)
+    deletes_sl = models.BooleanField(
+        default=False, db_default=False, help_text="It deletes the SL of a netting position it meets."
+    )
+    deletes_tp = models.BooleanField(default=False, db_default=False)
+    expected_price = NumericField(null=True, blank=True, help_text="What its sender saw.")
+    deviation = models.BigIntegerField(null=True, blank=True, help_text="Points; empty is no limit.")
+    requote_price = NumericField(null=True, blank=True, help_text="What was offered instead.")
 
     class Meta:
         ordering = ("-ticket",)
@@ -116,6 +123,7 @@ class SmartOrder(models.Model):
     client_id = models.TextField(blank=True)
     comment = models.TextField(blank=True)
     gen = models.BigIntegerField(default=0)
+    fired_stop = NumericField(null=True, blank=True, help_text="The stop that fired.")
 
     class Meta:
         ordering = ("-id",)
@@ -189,6 +197,26 @@ class SmartEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.smart_id}: {self.what}"
+
+
+class RequoteOffer(models.Model):
+    """A requote's price that its client may still accept, or came too late for; gone once it is used."""
+
+    order = models.BigIntegerField(primary_key=True, help_text="The order that failed with it.")
+    login = models.BigIntegerField()
+    symbol = models.CharField(max_length=32)
+    price = NumericField()
+    expires_at = models.DateTimeField()
+    digits = models.PositiveSmallIntegerField(default=5)
+    name = models.CharField(max_length=40, help_text="Of the command that was requoted.")
+    terms = models.JSONField(help_text="What it asked for.")
+
+    class Meta:
+        ordering = ("-order",)
+        indexes = [models.Index(fields=("login",), name="offer_login")]
+
+    def __str__(self) -> str:
+        return f"#{self.order}: {self.price}"
 
 
 class DealerRequest(models.Model):

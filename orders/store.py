@@ -37,7 +37,7 @@ from engine.enums import (
     Side,
     SmartState,
 )
-from engine.records import Level, Order, Request, SmartOrder
+from engine.records import Level, Offer, Order, Request, SmartOrder
 
 ORDERS = Table(
     "orders_order",
@@ -49,7 +49,8 @@ ORDERS = Table(
         "expires_at": "timestamptz", "expires_day": "bool", "leverage": "bigint",
         "requested_price": "numeric", "modified_price": "numeric", "position": "bigint", "smart": "bigint",
         "error": "text", "comment": "text", "client_id": "text", "actor": "text", "digits": "int",
-        "request": "bigint", "gen": "bigint",
+        "request": "bigint", "gen": "bigint", "deletes_sl": "bool", "deletes_tp": "bool",
+        "expected_price": "numeric", "deviation": "bigint", "requote_price": "numeric",
     },
 )  # fmt: skip
 SMARTS = Table(
@@ -64,6 +65,7 @@ SMARTS = Table(
         "break_even_triggered": "bool", "trail_floor": "numeric", "mark": "numeric", "mark_seq": "bigint",
         "remaining": "numeric",
         "version": "bigint", "digits": "int", "client_id": "text", "comment": "text", "gen": "bigint",
+        "fired_stop": "numeric",
     },
 )  # fmt: skip
 LEVELS = Table(
@@ -88,6 +90,14 @@ REQUESTS = Table(
         "expires_at": "timestamptz", "order": "bigint", "position": "bigint", "smart": "bigint",
         "level": "int", "opposite": "bigint", "dealer": "text", "digits": "int", "context": "jsonb",
         "is_open": "bool", "outcome": "text",
+    },
+)  # fmt: skip
+OFFERS = Table(
+    "orders_requoteoffer",
+    ("order",),
+    {
+        "order": "bigint", "login": "bigint", "symbol": "text", "price": "numeric",
+        "expires_at": "timestamptz", "digits": "int", "name": "text", "terms": "jsonb",
     },
 )  # fmt: skip
 #: Levels with what their plan says of whose they are.
@@ -117,6 +127,10 @@ def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
         request = request_of(row)
         state.requests[request.id] = request
 
+    def take_offer(row: Any) -> None:
+        offer = offer_of(row)
+        state.offers[offer.order] = offer
+
     load_each(
         cursor, state, table=ORDERS.name, columns=list(ORDERS.columns), order_by="ticket", take=take_order,
         where=f"status = 'pending' AND {own}", params=mine,
@@ -132,6 +146,10 @@ def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
     load_each(
         cursor, state, table=REQUESTS.name, columns=list(REQUESTS.columns), order_by="id", take=take_request,
         where=f"is_open AND {own}", params=mine,
+    )  # fmt: skip
+    load_each(
+        cursor, state, table=OFFERS.name, columns=list(OFFERS.columns), order_by='"order"', take=take_offer,
+        where=own, params=mine,
     )  # fmt: skip
 
 
@@ -162,6 +180,12 @@ def record(cursor: Cursor, changes: Any) -> None:
             for change in (changes.requests[key] for key in sorted(changes.requests))
         ],
     )
+    gone = sorted(key for key, change in changes.offers.items() if not change.open)
+    if gone:
+        cursor.execute('DELETE FROM orders_requoteoffer WHERE "order" = ANY(%s)', (gone,))
+    OFFERS.upsert(
+        cursor, [offer_row(changes.offers[key].offer) for key in sorted(changes.offers) if key not in gone]
+    )
 
 
 def order_row(o: Order) -> tuple[Any, ...]:
@@ -173,7 +197,8 @@ def order_row(o: Order) -> tuple[Any, ...]:
         optional_text(o.limit_price, d), optional_text(o.sl, d), optional_text(o.tp, d),
         optional_moment(o.expires_ms), o.expires_day, o.leverage, optional_text(o.requested_price, d),
         optional_text(o.modified_price, d), o.position or None, o.smart or None, o.error, o.comment,
-        o.client_id, o.actor, d, o.request or None, o.gen,
+        o.client_id, o.actor, d, o.request or None, o.gen, o.deletes_sl, o.deletes_tp,
+        optional_text(o.expected_price, d), o.deviation, optional_text(o.requote_price, d),
     )  # fmt: skip
 
 
@@ -186,7 +211,8 @@ def order_of(row: Any) -> Order:
     (
         ticket, login, symbol, type_, volume, status, reason, created_at, modified_at, price, limit_price,
         sl, tp, expires_at, expires_day, leverage, requested, modified_price, position, smart, error,
-        comment, client_id, actor, digits, request, gen,
+        comment, client_id, actor, digits, request, gen, deletes_sl, deletes_tp,
+        expected_price, deviation, requote_price,
     ) = row  # fmt: skip
     return Order(
         ticket=ticket,
@@ -216,6 +242,11 @@ def order_of(row: Any) -> Order:
         digits=digits,
         request=request or 0,
         gen=gen,
+        deletes_sl=deletes_sl,
+        deletes_tp=deletes_tp,
+        expected_price=optional_units(expected_price, digits),
+        deviation=deviation,
+        requote_price=optional_units(requote_price, digits),
     )
 
 
@@ -230,6 +261,7 @@ def smart_row(s: SmartOrder) -> tuple[Any, ...]:
         optional_text(s.break_even_stop, d), s.break_even_triggered, optional_text(s.trail_floor, d),
         optional_text(s.mark, d), s.mark_seq,
         volume_text(s.remaining), s.version, d, s.client_id, s.comment, s.gen,
+        optional_text(s.fired_stop, d),
     )  # fmt: skip
 
 
@@ -243,6 +275,7 @@ def smart_of(row: Any) -> SmartOrder:
         id_, login, symbol, side, volume, entry, state, created_at, modified_at, order, position, _entry,
         entry_exact, stop_loss, callback, activation, activated, break_even, offset, break_even_stop,
         break_even_triggered, trail_floor, mark, mark_seq, remaining, version, digits, client_id, comment, gen,
+        fired_stop,
     ) = row  # fmt: skip
     return SmartOrder(
         id=id_,
@@ -274,6 +307,7 @@ def smart_of(row: Any) -> SmartOrder:
         client_id=client_id,
         comment=comment,
         gen=gen,
+        fired_stop=optional_units(fired_stop, digits),
     )
 
 
@@ -300,6 +334,33 @@ def level_of(row: Any, digits: int) -> Level:
         status=LevelStatus(status),
         deal=deal or 0,
         time_ms=ms_of(time),
+    )
+
+
+def offer_row(o: Offer) -> tuple[Any, ...]:
+    """Return a requote's offer as a row in the order of `OFFERS.columns`."""
+    return (
+        o.order, o.login, o.symbol, decimal_text(o.price, o.digits), moment(o.expires_ms), o.digits, o.name,
+        json_text(o.terms),
+    )  # fmt: skip
+
+
+def offer_of(row: Any) -> Offer:
+    """Return the offer of a row in the order of `OFFERS.columns`.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    order, login, symbol, price, expires_at, digits, name, terms = row
+    return Offer(
+        order=order,
+        login=login,
+        symbol=symbol,
+        price=units_of(price, digits),
+        expires_ms=ms_of(expires_at),
+        digits=digits,
+        name=name,
+        terms=json_of(terms),
     )
 
 

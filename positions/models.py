@@ -44,6 +44,11 @@ class Position(models.Model):
     gen = models.BigIntegerField(default=0)
     last_rate = NumericField(null=True, blank=True, help_text="Last good rate of profit to account currency.")
     last_rate_exact = models.TextField(null=True, blank=True)
+    margin_factor = models.TextField(
+        null=True,
+        blank=True,
+        help_text="Of a netting position: what makes a lot's margin, averaged over its lots.",
+    )
 
     class Meta:
         ordering = ("-ticket",)
@@ -98,6 +103,13 @@ class Deal(models.Model):
     comment = models.TextField(blank=True)
     trigger_key = models.CharField(max_length=80, null=True, blank=True, unique=True)
     evidence = models.JSONField(null=True, blank=True, help_text="Of every automatic deal.")
+    by = models.CharField(max_length=8, choices=choices.DealBy, null=True, help_text="Who caused it.")
+    actor = models.TextField(blank=True, default="", db_default="", help_text="Login of the member of staff.")
+    market_bid = NumericField(null=True, blank=True, help_text="At that moment.")
+    market_ask = NumericField(null=True, blank=True)
+    group_bid = NumericField(null=True, blank=True, help_text="As the account's group saw it.")
+    group_ask = NumericField(null=True, blank=True)
+    settings = models.JSONField(null=True, blank=True, help_text="Of the group, as they decided.")
 
     class Meta:
         ordering = ("-ticket",)
@@ -112,6 +124,7 @@ class Deal(models.Model):
             one_of("side", enums.Side, name="deal_side"),
             one_of("direction", enums.Direction, name="deal_direction"),
             one_of("reason", enums.OrderReason, name="deal_reason"),
+            one_of("by", enums.DealBy, name="deal_by"),
             models.CheckConstraint(condition=models.Q(volume__gt=0), name="deal_volume"),
             models.CheckConstraint(
                 condition=models.Q(direction="in", profit__isnull=True, fees__isnull=True, swap__isnull=True)

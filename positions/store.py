@@ -27,7 +27,7 @@ from dealing.columns import (
     volume_text,
 )
 from dealing.loading import load_each
-from engine.enums import Direction, OrderReason, PositionStatus, Side
+from engine.enums import DealBy, Direction, OrderReason, PositionStatus, Side
 from engine.records import Deal, Position
 from engine.settings import currency_digits
 
@@ -44,7 +44,7 @@ POSITIONS = Table(
         "status": "text", "sl": "numeric", "tp": "numeric", "fees": "numeric", "swap": "numeric",
         "profit": "numeric", "fees_booked": "numeric", "swap_booked": "numeric", "close_price": "numeric",
         "smart": "bigint", "comment": "text", "digits": "int", "gen": "bigint",
-        "last_rate": "numeric", "last_rate_exact": "text",
+        "last_rate": "numeric", "last_rate_exact": "text", "margin_factor": "text",
     },
 )  # fmt: skip
 DEALS = Table(
@@ -56,7 +56,8 @@ DEALS = Table(
         "requested_price": "numeric", "time": "timestamptz", "reason": "text", "digits": "int",
         "profit": "numeric", "fees": "numeric", "swap": "numeric", "profit_rate": "numeric",
         "profit_rate_exact": "text", "open_price": "numeric", "open_price_exact": "text", "comment": "text",
-        "trigger_key": "text", "evidence": "jsonb",
+        "trigger_key": "text", "evidence": "jsonb", "by": "text", "actor": "text", "market_bid": "numeric",
+        "market_ask": "numeric", "group_bid": "numeric", "group_ask": "numeric", "settings": "jsonb",
     },
 )  # fmt: skip
 
@@ -124,7 +125,7 @@ def position_row(p: Position, money: int) -> tuple[Any, ...]:
     return (
         p.ticket, p.login, p.symbol, p.side.value, volume_text(p.volume), volume_text(p.volume_opened),
         points_text(p.open_price, p.digits), fraction_text(p.open_price),
-        rounded_text(p.leverage, 2), fraction_text(p.leverage),
+        str(int(p.leverage)), fraction_text(p.leverage),
         rounded_text(p.margin_rate, RATE_DIGITS), fraction_text(p.margin_rate),
         moment(p.opened_ms), moment(p.modified_ms), p.status.value,
         optional_text(p.sl, p.digits), optional_text(p.tp, p.digits),
@@ -132,6 +133,7 @@ def position_row(p: Position, money: int) -> tuple[Any, ...]:
         decimal_text(p.fees_booked, money), decimal_text(p.swap_booked, money),
         optional_text(p.close_price, p.digits), p.smart or None, p.comment, p.digits,
         p.gen, rounded_text(p.last_rate, RATE_DIGITS), fraction_text(p.last_rate),
+        fraction_text(p.margin_factor),
     )  # fmt: skip
 
 
@@ -144,7 +146,7 @@ def position_of(row: Any, money: int) -> Position:
     (
         ticket, login, symbol, side, volume, volume_opened, _open, open_exact, _leverage, leverage_exact,
         _rate, rate_exact, opened_at, modified_at, status, sl, tp, fees, swap, profit, fees_booked,
-        swap_booked, close_price, smart, comment, digits, gen, _last, last_exact,
+        swap_booked, close_price, smart, comment, digits, gen, _last, last_exact, factor_exact,
     ) = row  # fmt: skip
     return Position(
         ticket=ticket,
@@ -172,6 +174,7 @@ def position_of(row: Any, money: int) -> Position:
         digits=digits,
         gen=gen,
         last_rate=optional_fraction_of(last_exact),
+        margin_factor=optional_fraction_of(factor_exact),
     )
 
 
@@ -184,7 +187,9 @@ def deal_row(d: Deal, money: int) -> tuple[Any, ...]:
         optional_text(d.fees, money), optional_text(d.swap, money),
         rounded_text(d.profit_rate, RATE_DIGITS), fraction_text(d.profit_rate),
         points_text(d.open_price, d.digits), fraction_text(d.open_price), d.comment, d.trigger_key,
-        json_text(d.evidence),
+        json_text(d.evidence), d.by.value, d.actor, optional_text(d.market_bid, d.digits),
+        optional_text(d.market_ask, d.digits), optional_text(d.group_bid, d.digits),
+        optional_text(d.group_ask, d.digits), json_text(d.settings),
     )  # fmt: skip
 
 
@@ -197,6 +202,7 @@ def deal_of(row: Any, money: int) -> Deal:
     (
         ticket, order, position, login, symbol, side, direction, volume, price, requested, time, reason,
         digits, profit, fees, swap, _rate, rate_exact, _open, open_exact, comment, trigger_key, evidence,
+        by, actor, market_bid, market_ask, group_bid, group_ask, settings,
     ) = row  # fmt: skip
     return Deal(
         ticket=ticket,
@@ -220,4 +226,11 @@ def deal_of(row: Any, money: int) -> Deal:
         comment=comment,
         trigger_key=trigger_key,
         evidence=json_of(evidence),
+        by=DealBy(by or DealBy.SYSTEM),
+        actor=actor,
+        market_bid=optional_units(market_bid, digits),
+        market_ask=optional_units(market_ask, digits),
+        group_bid=optional_units(group_bid, digits),
+        group_ask=optional_units(group_ask, digits),
+        settings=json_of(settings),
     )

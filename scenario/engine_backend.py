@@ -15,7 +15,7 @@ from engine.events import CommandDone, TickRefused
 from engine.plans import current_mark, effective_stop
 from engine.records import VOLUME_SCALE, Deal, Order, Position, Request, SmartOrder
 from engine.rounding import fraction_text, to_text
-from engine.settings import Group, Symbol, currency_digits
+from engine.settings import Group, Server, Symbol, currency_digits
 from engine.state import State as EngineState
 from plugins.scripted import Scripted
 from scenario.backend import NotOpened, State, Value
@@ -29,7 +29,7 @@ class EngineBackend:
     """One engine with the scenario's symbols, groups and accounts."""
 
     def __init__(self, scenario: Scenario) -> None:
-        state = EngineState(now_ms=START_MS)
+        state = EngineState(now_ms=START_MS, server=Server.from_values(scenario.server))
         self.values: dict[tuple[str, str], dict[str, Any]] = {}
         self.volume_digits: dict[str, int] = {}
         for index, values in enumerate(scenario.symbols):
@@ -39,6 +39,7 @@ class EngineBackend:
         for values in scenario.groups:
             state.groups[values["name"]] = Group.from_values(values)
             self.values["group", values["name"]] = dict(values)
+        self.values["server", "True"] = dict(scenario.server)
         self.rows = Rows()
         self.plugin = Scripted()
         self.engine = Engine(state, [self.plugin])
@@ -121,6 +122,7 @@ class EngineBackend:
             price=value["price"], limit_price=value["limit_price"], sl=value["sl"], tp=value["tp"],
             expires=value["expires"], leverage=value["leverage"], by=By(value["by"]),
             open_price=value["open_price"], ticket=ticket, client_id=value["client_id"] or "",
+            expected_price=value["expected_price"], deviation=value["deviation"],
         )  # fmt: skip
         error = self._do(command, time_ms).code or None
         if value["client_id"] is not None:
@@ -132,6 +134,7 @@ class EngineBackend:
         command = c.ClosePosition(
             login=value["login"], position=self._find(value["position"]), volume=value["volume"],
             by=By(value["by"]), ticket=self._ticket(value["as"]),
+            expected_price=value["expected_price"], deviation=value["deviation"],
         )  # fmt: skip
         return self._do(command, time_ms).code or None
 
@@ -155,6 +158,13 @@ class EngineBackend:
                 login=value["login"], order=self._find(value["order"]), price=value["price"], sl=value["sl"],
                 tp=value["tp"],
             )  # fmt: skip
+        return self._do(command, time_ms).code or None
+
+    def accept(self, value: Value, time_ms: int) -> str | None:
+        """Accept a requote."""
+        command = c.AcceptRequote(
+            login=value["login"], order=self._find(value["order"]), ticket=self._ticket(value["as"])
+        )
         return self._do(command, time_ms).code or None
 
     def cancel(self, value: Value, time_ms: int) -> str | None:
@@ -221,11 +231,9 @@ class EngineBackend:
 
     def set(self, value: Value, time_ms: int) -> str | None:
         """Change settings between two ticks."""
-        kind = next(k for k in ("symbol", "group", "account") if k in value)
+        kind = next(k for k in ("symbol", "group", "account", "server") if k in value)
         key = str(value[kind])
-        values = dict(value["values"])
-        if kind != "account":
-            values = {**self.values[kind, key], **values}
+        values = {**self.values.get((kind, key), {}), **value["values"]}
         command = c.ChangeSettings(kind=kind, key=key, values=values, by=By.SYSTEM)
         code = self._do(command, time_ms).code or None
         if code is None and kind != "account":
@@ -256,9 +264,9 @@ class EngineBackend:
         return self._do(command, time_ms).code or None
 
     def day_end(self, value: Value, time_ms: int) -> str | None:
-        """End the day."""
+        """Let the clock come to the day end."""
         del value
-        return self._do(c.EndDay(by=By.SYSTEM), time_ms).code or None
+        return self.wait(0, time_ms)
 
     def wait(self, value: int, time_ms: int) -> str | None:
         """Let the clock act."""
@@ -322,7 +330,7 @@ class EngineBackend:
             "status": order.status.value, "comment": order.comment, "reason": order.reason.value,
             "error": order.error or None, "login": order.login, "symbol": order.symbol,
             "type": order.type.value, "volume": self._lots(order.symbol, order.volume),
-            "price": None if order.price is None else to_text(order.price, order.digits),
+            "price": _points(order.price, order.digits), "requote_price": _points(order.requote_price, order.digits),
         }  # fmt: skip
 
     def _positions(self, login: int) -> list[dict[str, Any]]:
@@ -335,7 +343,7 @@ class EngineBackend:
             "of": self.names.get(position.ticket), "symbol": position.symbol, "side": position.side.value,
             "volume": self._lots(position.symbol, position.volume), "open_price": view["open_price"],
             "sl": view["sl"], "tp": view["tp"], "profit": view["profit"], "fees": view["fees"],
-            "swap": view["swap"],
+            "swap": view["swap"], "leverage": view["leverage"],
         }  # fmt: skip
 
     def _deal(self, deal: Deal) -> dict[str, Any]:
@@ -349,12 +357,16 @@ class EngineBackend:
             "side": deal.side.value, "volume": self._lots(deal.symbol, deal.volume),
             "price": to_text(deal.price, deal.digits), "requested_price": to_text(deal.requested_price, deal.digits),
             "profit": text(deal.profit), "fees": text(deal.fees), "swap": text(deal.swap),
-            "reason": deal.reason.value, "comment": self.rows.orders[deal.order].comment,
+            "reason": deal.reason.value, "comment": self.rows.orders[deal.order].comment, "by": deal.by.value,
+            **{
+                key: _points(getattr(deal, key), deal.digits)
+                for key in ("market_bid", "market_ask", "group_bid", "group_ask")
+            },
         }  # fmt: skip
 
     def _smart(self, row: SmartOrder) -> dict[str, Any]:
         plan = self.engine.state.smarts.get(row.id, row)
-        stop = effective_stop(plan) if row.id in self.engine.state.smarts else None
+        stop = effective_stop(plan) if row.id in self.engine.state.smarts else plan.fired_stop
         mark = current_mark(plan)
         return {
             "state": plan.state.value,
@@ -372,3 +384,7 @@ class EngineBackend:
         if request.position and request.kind.value not in ("market", "pending"):
             return self.names.get(request.position)
         return self.names.get(request.order)
+
+
+def _points(value: int | None, digits: int) -> str | None:
+    return None if value is None else to_text(value, digits)

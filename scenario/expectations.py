@@ -39,11 +39,13 @@ _ORDER = {
     "type": _TEXT,
     "volume": _NUMBER,
     "price": _NUMBER,
+    "requote_price": _NUMBER,
 }
 _POSITION = {
     "of": _TEXT,
     "symbol": _TEXT,
     "side": _SIDE,
+    "leverage": Field(whole(1)),
     **dict.fromkeys(("volume", "open_price", "sl", "tp", "profit", "fees", "swap"), _NUMBER),
 }
 _DEAL = {
@@ -53,7 +55,9 @@ _DEAL = {
     "side": _SIDE,
     "reason": _TEXT,
     "comment": _ANY_TEXT,
+    "by": Field(choice("client", "dealer", "manager", "system")),
     **dict.fromkeys(("volume", "price", "requested_price", "profit", "fees", "swap"), _NUMBER),
+    **dict.fromkeys(("market_bid", "market_ask", "group_bid", "group_ask"), _NUMBER),
 }
 _LEVEL = choice("PENDING", "TRIGGERED", "FILLED", "CANCELLED")
 _SMART = {

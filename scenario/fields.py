@@ -8,7 +8,7 @@ It does not know where the value stands: `tables` and `steps` add the place.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,9 @@ Check = Callable[[Any], Any]
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?\Z")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z|24:00\Z")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)\Z")
+_ANY_YEAR = re.compile(
+    r"(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
+)
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -157,12 +160,38 @@ def time_ms(value: Any) -> int:
 
 
 def expiry(value: Any) -> str | int:
-    """Return "gtc" (also for null), "day" or a time in milliseconds."""
+    """Return "gtc" (also for null), "day" or a time of any year in milliseconds; the engine judges it."""
     if value is None:
         return "gtc"
     if value in ("gtc", "day"):
         return str(value)
-    return time_ms(value)
+    found = _ANY_YEAR.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"expected gtc, day or a time like 2024-01-02T00:00:00Z, got {value!r}")
+    year, month, day, hour, minute, second, part, zone = found.groups()
+    try:
+        days = _days_from_civil(int(year), int(month), int(day))
+        at = time(int(hour), int(minute), int(second))
+    except ValueError:
+        raise ValueError(f"expected a time like 2024-01-02T00:00:00Z, got {value!r}") from None
+    passed_s = days * 86_400 + at.hour * 3600 + at.minute * 60 + at.second - _offset_s(zone)
+    return passed_s * 1000 + int((part or "0").ljust(3, "0")[:3])
+
+
+def _days_from_civil(year: int, month: int, day: int) -> int:
+    """Return the days since 1970-01-01 of a date of the Gregorian calendar, whatever its year.
+
+    The calendar repeats every 400 years of 146,097 days.
+    """
+    cycles, rest = divmod(year - 1, 400)
+    return cycles * 146_097 + date(rest + 1, month, day).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _offset_s(zone: str) -> int:
+    if zone == "Z":
+        return 0
+    size = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
+    return -size if zone[0] == "-" else size
 
 
 def sessions(value: Any) -> dict[str, list[list[str]]]:
@@ -170,8 +199,11 @@ def sessions(value: Any) -> dict[str, list[list[str]]]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected null or a table of weekdays, got {value!r}")
     for day, spans in value.items():
+        if day == "time_zone":
+            text(spans)
+            continue
         if day not in WEEKDAYS:
-            raise FormatError(day, f"expected one of {', '.join(WEEKDAYS)}")
+            raise FormatError(day, f"expected one of {', '.join(WEEKDAYS)} or time_zone")
         if not isinstance(spans, list):
             raise FormatError(day, f"expected a list of [from, to], got {spans!r}")
         for span in spans:
@@ -182,7 +214,9 @@ def sessions(value: Any) -> dict[str, list[list[str]]]:
                 or span[0] >= span[1]
             ):
                 raise FormatError(day, f'expected ["09:00", "17:00"], got {span!r}')
-    return {day: [list(span) for span in spans] for day, spans in value.items()}
+    return {
+        day: spans if day == "time_zone" else [list(span) for span in spans] for day, spans in value.items()
+    }
 
 
 def within(where: str, check: Check, value: Any) -> Any:

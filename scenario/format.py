@@ -7,7 +7,7 @@ keeps decimals as the text they were written in. Whatever is wrong with a file i
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scenario.steps import Step
 
 START_MS = 1_704_153_600_000  # 2024-01-02T00:00:00Z, a Tuesday
 _KEYS = ("name", "why", "symbols", "groups", "accounts", "steps")
+_OPTIONAL = ("server",)
 
 
 class ScenarioError(Exception):
@@ -36,6 +37,7 @@ class Scenario:
     groups: list[dict[str, Any]]
     accounts: list[dict[str, Any]]
     steps: list[Step]
+    server: dict[str, Any] = field(default_factory=dict)
 
 
 def load(path: Path) -> Scenario:
@@ -75,14 +77,15 @@ def _parse(raw: Any, file: str) -> Scenario:
     if not isinstance(raw, Mapping):
         raise FormatError("", "expected an object")
     for key in raw:
-        if key not in _KEYS:
-            raise FormatError(str(key), f"unknown key (known: {', '.join(_KEYS)})")
+        if key not in _KEYS + _OPTIONAL:
+            raise FormatError(str(key), f"unknown key (known: {', '.join(_KEYS + _OPTIONAL)})")
     for key in _KEYS:
         if key not in raw:
             raise FormatError(key, "is required")
     symbols = within("symbols", list_of(tables.symbol), raw["symbols"])
     groups = within("groups", list_of(tables.group), raw["groups"])
     accounts = within("accounts", list_of(tables.account), raw["accounts"])
+    server = within("server", tables.server, raw.get("server") or {})
     for kind, items in (("symbols", symbols), ("groups", groups)):
         for i, item in enumerate(items):
             within(f"{kind}[{i}]", partial(tables.check_settings, kind), item)
@@ -99,7 +102,7 @@ def _parse(raw: Any, file: str) -> Scenario:
         for number, item in enumerate(raw["steps"], start=1)
     ]
     name, why = within("name", text, raw["name"]), within("why", text, raw["why"])
-    return Scenario(file, name, why, symbols, groups, accounts, parsed)
+    return Scenario(file, name, why, symbols, groups, accounts, parsed, server)
 
 
 def _check_accounts(accounts: list[dict[str, Any]], names: Names) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from engine import events as ev
 from engine.enums import OrderStatus, PositionStatus
 from engine.lifecycle import LIVE_SMART
-from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
+from engine.records import Account, Deal, LedgerEntry, Offer, Order, Position, Quote, Request, SmartOrder
 from engine.state import Extremes, State
 
 
@@ -24,6 +24,7 @@ class Rows:
     positions: dict[int, Position] = field(default_factory=dict)
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
+    offers: dict[int, Offer] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
     extremes: dict[str, Extremes] = field(default_factory=dict)
     deals: list[Deal] = field(default_factory=list)
@@ -51,6 +52,11 @@ class Rows:
                         self.requests[request.id] = copy(request)
                     else:
                         self.requests.pop(request.id, None)
+                case ev.OfferChanged(offer, is_open):
+                    if is_open:
+                        self.offers[offer.order] = deepcopy(offer)
+                    else:
+                        self.offers.pop(offer.order, None)
                 case ev.PluginChanged(plugin, memory):
                     self.plugins[plugin] = deepcopy(memory)
                 case ev.TickAccepted(symbol, quote):
@@ -71,13 +77,14 @@ class Rows:
         state = State(
             symbols=dict(old.symbols), groups=dict(old.groups), dealers=dict(old.dealers), now_ms=old.now_ms,
             next_order=old.next_order, next_deal=old.next_deal, next_request=old.next_request,
-            server_halt=old.server_halt,
+            server_halt=old.server_halt, server=old.server, day_end_ms=old.day_end_ms,
         )  # fmt: skip
         state.accounts = {login: copy(account) for login, account in self.accounts.items()}
         state.orders = {t: copy(o) for t, o in self.orders.items() if o.status is OrderStatus.PENDING}
         state.positions = {t: copy(p) for t, p in self.positions.items() if p.status is PositionStatus.OPEN}
         state.smarts = {n: _without_group(s) for n, s in self.smarts.items() if s.state in LIVE_SMART}
         state.requests = {n: copy(r) for n, r in self.requests.items()}
+        state.offers = {n: deepcopy(o) for n, o in self.offers.items()}
         state.quotes = {name: copy(quote) for name, quote in self.quotes.items()}
         state.extremes = {n: Extremes.from_json(e.to_json()) for n, e in self.extremes.items()}
         state.plugin_states = deepcopy(self.plugins)

@@ -7,17 +7,12 @@ describes, and to collect every failure with its step. It writes nothing and exi
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.calendar import next_day_end
+from engine.settings import Server
 from scenario.backend import Backend, State, Unsupported
 from scenario.expectations import differences
 from scenario.format import START_MS, Scenario
 from scenario.steps import Step
-
-# What may become of an order that a dealer confirmed: his answer was taken all the same, so a scenario may
-# name the code beside the answer or leave it out.
-_CONFIRMED_AND_FAILED = (
-    *("off_quotes", "hedge_prohibited", "no_money", "position_not_found", "invalid_volume"),
-    *("trade_disabled", "close_only", "long_only", "short_only"),
-)
 
 
 @dataclass
@@ -31,10 +26,12 @@ class Outcome:
 
 
 class Clock:
-    """The scenario's clock: one second a step, never back."""
+    """The scenario's clock: one second a step, never back; a `day_end` lets the next one come."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: dict[str, Any]) -> None:
         self.now_ms = START_MS
+        self.values = dict(server)
+        self.server = Server.from_values(server)
 
     def advance(self, step: Step) -> int:
         """Return the step's own time in milliseconds, after moving the clock to it.
@@ -49,8 +46,16 @@ class Clock:
             own_ms = self.now_ms + 1000
         if step.at_ms is not None and step.action == "wait":
             own_ms += step.value * 1000
+        if step.action == "day_end":
+            own_ms = next_day_end(self.server.zone, self.server.day_end_ms, own_ms - 1)
         self.now_ms = max(self.now_ms, own_ms)
         return own_ms
+
+    def note(self, step: Step, answer: str | None) -> None:
+        """Take over the server's settings from a step that was taken."""
+        if step.action == "set" and "server" in step.value and answer is None:
+            self.values.update(step.value["values"])
+            self.server = Server.from_values(self.values)
 
 
 def play(backend: Backend, step: Step, own_ms: int, now_ms: int) -> str | None:
@@ -68,7 +73,7 @@ def play(backend: Backend, step: Step, own_ms: int, now_ms: int) -> str | None:
 def run(scenario: Scenario, backend: Backend) -> Outcome:
     """Return what came of the scenario; the final state is in it unless the backend gave up."""
     outcome = Outcome(scenario.file)
-    clock = Clock()
+    clock = Clock(scenario.server)
     try:
         for step in scenario.steps:
             own_ms = clock.advance(step)
@@ -78,9 +83,8 @@ def run(scenario: Scenario, backend: Backend) -> Outcome:
                 outcome.failures += _compare(scenario.file, step, backend.state())
                 continue
             answer = play(backend, step, own_ms, clock.now_ms)
+            clock.note(step, answer)
             wanted = step.refused if step.action == "tick" else step.error
-            if step.action == "dealer" and wanted is None and answer in _CONFIRMED_AND_FAILED:
-                answer = None
             if answer != wanted:
                 key = "refused" if step.action == "tick" else "error"
                 outcome.failures.append(_line(scenario.file, step, f"{step.action}.{key}", wanted, answer))

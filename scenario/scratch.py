@@ -218,7 +218,7 @@ class Scratch:
             cursor.execute(f"TRUNCATE {names} CASCADE")
             cursor.execute(
                 "UPDATE dealing_engineshard SET seq = 0, tick_cursor = '0-0', tick_offset = 0, next_order = 1,"
-                " next_deal = 1, next_request = 1, published = 0, clock_ms = 0, dealers = '[]'"
+                " next_deal = 1, next_request = 1, published = 0, clock_ms = 0, day_end_ms = 0, dealers = '[]'"
             )
             cursor.execute("UPDATE dealing_enginecontrol SET halt_level = 'normal', config_version = 0")
             for sequence in ("dealing_ticket_seq", "dealing_smart_seq"):

@@ -25,6 +25,7 @@ from engine.engine import Engine
 from engine.enums import By, RequestKind
 from engine.settings import SettingError, currency_digits
 from engine.state import State as EngineState
+from markets.models import Server
 from markets.setup import put_symbols
 from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Deal, Position
@@ -47,7 +48,9 @@ class StackBackend:
         self.groups = {given["name"]: dict(given) for given in scenario.groups}
         self.stack = scratch()
         self.stack.empty()
+        self.server = dict(scenario.server)
         with transaction.atomic():
+            Server.objects.update_or_create(id=1, defaults=self.server)
             put_symbols(self.symbols.values())
             put_groups(self.groups.values())
             put_accounts(sorted(scenario.accounts, key=lambda a: a["agent"] is not None))
@@ -117,7 +120,8 @@ class StackBackend:
         """Close a position or a part of it."""
         outcome = self._ask(
             services.close_position, value["login"], self.tickets[value["position"]],
-            volume=value["volume"], by=value["by"], time_ms=time_ms,
+            volume=value["volume"], by=value["by"], expected_price=value["expected_price"],
+            deviation=value["deviation"], time_ms=time_ms,
         )  # fmt: skip
         return self._named(value, outcome)
 
@@ -144,6 +148,13 @@ class StackBackend:
                 sl=value["sl"], tp=value["tp"], time_ms=time_ms,
             )
         )  # fmt: skip
+
+    def accept(self, value: Value, time_ms: int) -> str | None:
+        """Accept a requote."""
+        outcome = self._ask(
+            services.accept_requote, value["login"], self.tickets[value["order"]], time_ms=time_ms
+        )
+        return self._named(value, outcome)
 
     def cancel(self, value: Value, time_ms: int) -> str | None:
         """Delete a pending order."""
@@ -223,7 +234,7 @@ class StackBackend:
 
     def set(self, value: Value, time_ms: int) -> str | None:
         """Edit a row and hand it to the engine, as a manager's edit does; a refused edit leaves the row as it was."""
-        kind = next(kind for kind in ("symbol", "group", "account") if kind in value)
+        kind = next(kind for kind in ("symbol", "group", "account", "server") if kind in value)
         key, changed = value[kind], value["values"]
         try:
             with transaction.atomic():
@@ -249,6 +260,11 @@ class StackBackend:
             old = dict(rows.values(*fields)[0]) if fields else {}
             rows.update(**fields)
             return old
+        if kind == "server":
+            before = dict(self.server)
+            self.server.update(changed)
+            Server.objects.update_or_create(id=1, defaults=self.server)
+            return before
         known = self.symbols if kind == "symbol" else self.groups
         before = known[key]
         known[key] = {**before, **changed}
@@ -282,8 +298,8 @@ class StackBackend:
         return self._code(self._ask(services.configure_plugin, "scripted", dict(value), time_ms=time_ms))
 
     def day_end(self, value: Value, time_ms: int) -> str | None:
-        """End the trading day."""
-        return self._code(self._ask(services.end_day, time_ms=time_ms))
+        """Let the clock come to the day end."""
+        return self.wait(0, time_ms)
 
     def wait(self, value: int, time_ms: int) -> str | None:
         """Move the engine's clock."""
@@ -349,6 +365,7 @@ class StackBackend:
                 "status": row.status, "comment": row.comment, "reason": row.reason, "error": row.error or None,
                 "login": row.login, "symbol": row.symbol, "type": row.type,
                 "volume": self._lots(row.symbol, row.volume), "price": self._price(row.symbol, row.price),
+                "requote_price": self._price(row.symbol, row.requote_price),
             }  # fmt: skip
         return shown
 
@@ -372,6 +389,7 @@ class StackBackend:
                     "of": names.get(row.ticket), "symbol": row.symbol, "side": row.side,
                     "volume": self._lots(row.symbol, row.volume), "open_price": live["open_price"], "sl": live["sl"],
                     "tp": live["tp"], "profit": live["profit"], "fees": live["fees"], "swap": live["swap"],
+                    "leverage": live["leverage"],
                 }
             )  # fmt: skip
         return shown
@@ -393,7 +411,11 @@ class StackBackend:
                         for key in ("profit", "fees", "swap")
                     },
                     "reason": row.reason,
-                    "comment": comments.get(row.order, ""),
+                    "comment": comments.get(row.order, ""), "by": row.by,
+                    **{
+                        key: self._price(row.symbol, getattr(row, key))
+                        for key in ("market_bid", "market_ask", "group_bid", "group_ask")
+                    },
                 }
             )  # fmt: skip
         return shown
@@ -409,7 +431,7 @@ class StackBackend:
         return {
             "state": row.state,
             "levels": list(row.levels.order_by("number").values_list("status", flat=True)),
-            "stop": live["effective_stop"] if live else None,
+            "stop": live["effective_stop"] if live else self._price(row.symbol, row.fired_stop),
             "high_water_mark": live["high_water_mark"] if live else mark,
             "break_even_triggered": row.break_even_triggered,
             "remaining": self._lots(row.symbol, row.remaining),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.codes import Code
+from engine.commands import NO_LEVEL
 from scenario import expectations, tables
 from scenario.fields import (
     Check,
@@ -65,6 +66,13 @@ def _callback(value: Any) -> str:
     return str(value)
 
 
+def choice_true(value: Any) -> bool:
+    """Return true, which is all that may stand here."""
+    if value is not True:
+        raise ValueError(f"expected true, got {value!r}")
+    return True
+
+
 def _break_even(value: Any) -> dict[str, int] | None:
     if value is None or isinstance(value, bool):
         return {"offset": 0} if value else None
@@ -83,19 +91,31 @@ def _dealer(value: Any) -> dict[str, Any]:
 
 
 def _without_nulls(inner: Check) -> Check:
-    """Return a check of an object in which null stands for a key that is left out."""
+    """Return a check of an object in which null stands for a key that is left out, but for a stop loss."""
 
     def check(value: Any) -> Any:
-        is_object = isinstance(value, Mapping)
-        return inner({k: v for k, v in value.items() if v is not None} if is_object else value)
+        if not isinstance(value, Mapping):
+            return inner(value)
+        return inner({k: v for k, v in value.items() if v is not None or k == "stop_loss"})
 
     return check
 
 
+def level(value: Any) -> str:
+    """Return a level's decimal text; null takes the level away."""
+    return NO_LEVEL if value is None else decimal(value)
+
+
 OPTIONAL = Field(nullable(decimal), None)
+LEVEL = Field(level, None)
 _BY = Field(choice("client", "manager"), "client")
 _AS = Field(nullable(text), None)
 _LOGIN = Field(whole(1))
+
+DEVIATION = {
+    "expected_price": OPTIONAL,
+    "deviation": Field(nullable(whole(-tables.MOST, tables.MOST)), None),
+}
 
 PLACE = {
     "login": _LOGIN,
@@ -104,13 +124,14 @@ PLACE = {
     "volume": Field(decimal),
     "price": OPTIONAL,
     "limit_price": OPTIONAL,
-    "sl": OPTIONAL,
-    "tp": OPTIONAL,
+    "sl": LEVEL,
+    "tp": LEVEL,
     "expires": Field(expiry, "gtc"),
     "leverage": Field(nullable(whole(-tables.MOST, tables.MOST)), None),
     "by": _BY,
     "open_price": OPTIONAL,
     "client_id": Field(nullable(text), None),
+    **DEVIATION,
     "as": _AS,
 }
 ENTRY = {
@@ -125,7 +146,7 @@ SMART = {
     "volume": Field(decimal),
     "entry": Field(record(ENTRY)),
     "take_profits": Field(list_of(record({"price": Field(decimal), "percent": Field(decimal)})), list),
-    "stop_loss": OPTIONAL,
+    "stop_loss": LEVEL,
     "trailing": Field(nullable(record({"callback": Field(_callback), "activation": OPTIONAL})), None),
     "break_even": Field(_break_even, None),
     "as": _AS,
@@ -135,7 +156,7 @@ ACTIONS: dict[str, Check] = {
     "tick": record({"symbol": Field(text), "bid": Field(tick_price), "ask": Field(tick_price)}),
     "place": record(PLACE),
     "close": record(
-        {"login": _LOGIN, "position": Field(text), "volume": OPTIONAL, "by": _BY, "as": _AS},
+        {"login": _LOGIN, "position": Field(text), "volume": OPTIONAL, "by": _BY, **DEVIATION, "as": _AS},
     ),
     "close_by": record({"login": _LOGIN, "position": Field(text), "opposite": Field(text), "as": _AS}),
     "modify": record(
@@ -143,11 +164,12 @@ ACTIONS: dict[str, Check] = {
             "login": _LOGIN,
             "position": Field(nullable(text), None),
             "order": Field(nullable(text), None),
-            "sl": OPTIONAL,
-            "tp": OPTIONAL,
+            "sl": LEVEL,
+            "tp": LEVEL,
             "price": OPTIONAL,
         }
     ),
+    "accept": record({"login": _LOGIN, "order": Field(text), "as": _AS}),
     "cancel": record({"login": _LOGIN, "order": Field(text)}),
     "smart": record(SMART),
     # What is left out of a modification stays as it is, so nothing is filled in here.
@@ -156,7 +178,7 @@ ACTIONS: dict[str, Check] = {
             {
                 "smart": Field(text),
                 "version": Field(whole(-tables.MOST, tables.MOST)),
-                "stop_loss": Field(decimal),
+                "stop_loss": LEVEL,
                 "callback": Field(_callback),
                 "break_even": Field(_break_even),
             },
@@ -173,7 +195,13 @@ ACTIONS: dict[str, Check] = {
         }
     ),
     "set": record(
-        {"symbol": Field(text), "group": Field(text), "account": Field(whole(1)), "values": Field(dict)},
+        {
+            "symbol": Field(text),
+            "group": Field(text),
+            "account": Field(whole(1)),
+            "server": Field(choice_true),
+            "values": Field(dict),
+        },
         defaults=False,
     ),
     "dealers": list_of(_dealer),
@@ -194,7 +222,7 @@ ACTIONS: dict[str, Check] = {
 }
 _REFUSABLE = {
     *("place", "close", "close_by", "modify", "cancel", "smart", "smart_modify", "smart_cancel"),
-    *("balance", "dealer", "set"),
+    *("balance", "dealer", "accept", "set"),
 }
 
 
@@ -302,13 +330,15 @@ def _check_dealers(value: list[dict[str, Any]], names: Names) -> None:
 
 
 def _check_set(value: dict[str, Any], names: Names) -> None:
-    kinds = {"symbol": names.symbols, "group": names.groups, "account": names.accounts}
+    kinds = {"symbol": names.symbols, "group": names.groups, "account": names.accounts, "server": {True}}
     given = [kind for kind in kinds if kind in value]
     if len(given) != 1 or "values" not in value:
-        raise FormatError("", "expected one of symbol, group and account, and values")
+        raise FormatError("", "expected one of symbol, group, account and server, and values")
     kind = given[0]
     _known(kind, value[kind], kinds[kind])
-    fields = {"symbol": tables.SYMBOL, "group": tables.GROUP, "account": tables.ACCOUNT}[kind]
+    fields = {
+        "symbol": tables.SYMBOL, "group": tables.GROUP, "account": tables.ACCOUNT, "server": tables.SERVER,
+    }[kind]  # fmt: skip
     allowed = {key: f for key, f in fields.items() if key not in tables.NEVER_SET[kind]}
     value["values"] = within("values", record(allowed, defaults=False), value["values"])
     if kind == "account":

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine import settings as engine
+from engine.enums import SwapMode
 from scenario.fields import (
     Check,
     Field,
@@ -92,7 +93,7 @@ SYMBOL: dict[str, Field] = {
     "pending_margin_rate": Field(not_negative, "0"),
     "tick_size": Field(nullable(positive), None),
     "tick_value": Field(nullable(positive), None),
-    "swap_mode": Field(choice("none", "points", "money", "percent"), "none"),
+    "swap_mode": Field(choice("money", *SwapMode), "none"),
     "swap_long": Field(decimal, "0"),
     "swap_short": Field(decimal, "0"),
     "swap_multipliers": Field(week, lambda: [1, 1, 3, 1, 1, 0, 0]),
@@ -122,9 +123,14 @@ GROUP: dict[str, Field] = {
     "swap_free": Field(flag, False),
     "timeout": Field(whole(1, MOST), 180),
     "max_orders": Field(whole(0, MOST), 0),
+    "requote_ttl": Field(not_negative, "5"),
+    "deviation": Field(whole(0, MOST), 0),
+    "price_bound_points": Field(nullable(whole(0, MOST)), None),
     **SECURITY_SETTINGS,
     "securities": Field(_securities, dict),
 }
+
+SERVER: dict[str, Field] = {"day_end": Field(text, "00:00"), "time_zone": Field(text, "UTC")}
 
 ACCOUNT: dict[str, Field] = {
     "login": Field(whole(1, MOST)),
@@ -139,7 +145,12 @@ ACCOUNT: dict[str, Field] = {
     "close_only": Field(flag, False),
 }
 
-NEVER_SET = {"symbol": {"name"}, "group": {"name"}, "account": {"login", "balance", "credit"}}
+NEVER_SET = {
+    "symbol": {"name"},
+    "group": {"name"},
+    "account": {"login", "balance", "credit"},
+    "server": set(),
+}
 
 
 def symbol(value: Any) -> dict[str, Any]:
@@ -169,6 +180,16 @@ def _from_name(letters: str, key: str) -> str:
         return currency(letters)
     except ValueError:
         raise FormatError(key, f"is required: {letters!r} of the name is not a currency") from None
+
+
+def server(value: Any) -> dict[str, Any]:
+    """Return the server's settings, checked as the engine takes them."""
+    result: dict[str, Any] = record(SERVER)(value)
+    try:
+        engine.Server.from_values(result)
+    except engine.SettingError as error:
+        raise FormatError(error.key, error.why) from None
+    return result
 
 
 group: Check = record(GROUP)

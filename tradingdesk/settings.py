@@ -180,7 +180,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 2, "queue": "engine"},
     },
-    "day end": {"task": "dealing.tasks.end_of_day", "schedule": 60.0, "options": {"expires": 55}},
     # Hints get lost: what waits or was left behind is looked for.
     "mass actions": {"task": "manager.tasks.take_up_jobs", "schedule": 5.0, "options": {"expires": 5}},
     "old events": {"task": "dealing.tasks.sweep", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -64,7 +64,15 @@ def retail() -> None:
 def stored(*accounts: Account, ledger: tuple[LedgerEntry, ...] = ()) -> None:
     """Write records."""
     with connection.cursor() as cursor:
-        store.record(cursor, SimpleNamespace(accounts={a.login: a for a in accounts}, ledger=list(ledger)))
+        store.record(
+            cursor,
+            SimpleNamespace(
+                accounts={a.login: a for a in accounts},
+                ledger=list(ledger),
+                account_days=[],
+                settings_written_here=list,
+            ),
+        )
 
 
 def loaded(shard: int = 0, shards: int = 1) -> State:

@@ -1,5 +1,6 @@
 """Commands of the back office: money, settings, kill switches, day end, plugins."""
 
+from engine.calendar import next_day_end
 from engine.changes import ACCOUNT_KEYS, Change, change_of, conflicts
 from engine.codes import Code
 from engine.commands import (
@@ -7,19 +8,17 @@ from engine.commands import (
     BookAgentCommission,
     ChangeSettings,
     ConfigurePlugin,
-    EndDay,
     SetHalt,
 )
 from engine.core import Core
-from engine.enums import CREDIT_KINDS, OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind, OrderReason
-from engine.events import AccountChanged, CommandDone, DayEnded, HaltChanged, SettingsChanged
+from engine.enums import CREDIT_KINDS, OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind
+from engine.events import AccountChanged, CommandDone, HaltChanged, SettingsChanged
 from engine.execution import book_money
-from engine.profit import swap_of_day
-from engine.queue import cancel_order, retime_requests
+from engine.queue import retime_requests
 from engine.records import Account
 from engine.refusals import money
 from engine.rounding import on_grid, to_text
-from engine.settings import DAY_MS, Group, SettingError, Symbol, currency_digits
+from engine.settings import Group, Server, SettingError, Symbol, currency_digits
 from engine.valuation import account_state
 from engine.whatif import concerned, forecast
 
@@ -144,6 +143,10 @@ def _put(core: Core, change: Change, affected: list[int]) -> None:
             if new.timeout_s != old.timeout_s:
                 retime_requests(core, new)
             rearm = _spreads(new) != _spreads(old)
+    elif isinstance(new, Server):
+        state.server = new
+        # A changed day end counts from the next moment after now (§10.4).
+        state.day_end_ms = next_day_end(new.zone, new.day_end_ms, state.now_ms)
     else:
         account = state.accounts.setdefault(new.login, new)
         rearm = account.group != new.group
@@ -181,32 +184,6 @@ def set_halt(core: Core, command: SetHalt) -> CommandDone:
     else:
         return CommandDone(Code.INVALID_SETTING, f"there is no {command.scope} {command.key!r}")
     core.emit(HaltChanged(command.scope.value, command.key, command.level.value))
-    return CommandDone("")
-
-
-def end_day(core: Core, command: EndDay) -> CommandDone:
-    """Accrue the swap of the day that ends at this instant on every open position; day orders expire.
-
-    00:00 belongs to the day that ends: the weekday is that of the instant just before.
-    """
-    state = core.state
-    at = command.time_ms or state.now_ms
-    weekday = ((at - 1) // DAY_MS + 3) % 7
-    accrued: set[int] = set()
-    for position in sorted(state.positions.values(), key=lambda p: (p.login, p.ticket)):
-        if state.group_of(position.login).swap_free:
-            continue
-        swap = swap_of_day(state, position, state.symbols[position.symbol].swap_multipliers[weekday])
-        if swap:
-            position.swap += swap
-            core.save_position(position)
-            accrued.add(position.login)
-    core.watch.touch_many(sorted(accrued))
-    for order in sorted(state.orders.values(), key=lambda o: (o.login, o.ticket)):
-        if order.expires_day:
-            cancel_order(core, order, reason=OrderReason.EXPIRATION)
-            core.watch.touch(order.login)
-    core.emit(DayEnded(at))
     return CommandDone("")
 
 

@@ -5,28 +5,37 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CloseBy, ClosePosition, ModifyPosition
 from engine.core import Core
-from engine.enums import By, OrderStatus, RequestKind, Side
+from engine.enums import By, DealBy, OrderStatus, RequestKind, Side
 from engine.events import CommandDone
 from engine.execution import MARKET_OF, Fill, close_deal, complete
-from engine.handlers.orders import reason_of
+from engine.handlers.orders import fill_of, reason_of
 from engine.plans import nearest_point
 from engine.queue import executes_by_itself, fail_order, queue_order
 from engine.records import Order, Position
 from engine.refusals import Asked
+from engine.requotes import offer_data, requote
 from engine.settings import Symbol
 
 
-def close(core: Core, command: ClosePosition) -> CommandDone:
-    """Close a position or part of it, at once or through the dealers' queue."""
+def close(core: Core, command: ClosePosition, *, offered: int | None = None) -> CommandDone:
+    """Close a position or part of it, at once or through the dealers' queue.
+
+    `offered`: the price in points of a requote that the client accepts; then no dealer is asked.
+    """
     if command.login not in core.state.accounts:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
     position = core.state.book(command.login).positions.get(command.position)
     units = _close_units(command, position)
     order = new_order(core, command, position, units or 0)
     code = _close_failure(core, command, position, units)
-    price = None if code or position is None else _close_price(core, command, position)
-    if code is None and price is None:
-        code = Code.INVALID_PRICE
+    price = offered
+    if code is None and position is not None:
+        price = _close_price(core, command, position) if offered is None else offered
+        symbol = core.state.symbols[position.symbol]
+        code = checks.expectation_check(symbol, command.expected_price, command.deviation)
+        order.expected_price = checks.read_price(symbol, command.expected_price)
+        if price is None:
+            code = Code.INVALID_PRICE
     order.requested_price = price
     core.save_order(order)
     if code is not None:
@@ -35,15 +44,33 @@ def close(core: Core, command: ClosePosition) -> CommandDone:
         asked.volume, asked.price = command.volume, command.price
         return CommandDone(code, refusals.text(core, code, asked), order.ticket, command.login)
     assert position is not None and units is not None and price is not None
-    if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+    by_itself = command.by is not By.CLIENT or executes_by_itself(core, order.login, order.symbol)
+    at = _requoted_at(core, order, position, offered) if by_itself or offered is not None else None
+    if at is not None:
+        requote(core, order, at, command)
+        asked = _asked_about(command, position)
+        said = refusals.text(core, Code.REQUOTE, asked)
+        return CommandDone(Code.REQUOTE, said, order.ticket, command.login, data=offer_data(order))
+    if not by_itself and offered is None:
         request = queue_order(core, order, RequestKind.CLOSE, side=position.side.opposite)
         request.context["whole"] = command.volume is None
     else:
-        close_deal(
-            core, position, units, order, Fill(price=price, requested_price=price, reason=order.reason)
-        )
+        close_deal(core, position, units, order, fill_of(command, order, price))
         complete(core, order, position.ticket, price)
     return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _requoted_at(core: Core, order: Order, position: Position, offered: int | None) -> int | None:
+    """Return the price at which a close that would execute now is requoted, None where it may execute."""
+    assert order.requested_price is not None
+    if offered is None:
+        failed = checks.deviation_check(order, order.requested_price) is not None
+        return order.requested_price if failed else None
+    view = checks.view_of(core, order.login, core.state.symbols[position.symbol])
+    assert view is not None
+    market = checks.market_price(view, position.side, opening=False)
+    most = order.deviation if order.deviation is not None else core.state.group_of(order.login).deviation
+    return market if checks.is_worse(position.side.opposite, market, offered, most) else None
 
 
 def _asked_about(command: ClosePosition | CloseBy | ModifyPosition, position: Position | None) -> Asked:
@@ -62,11 +89,14 @@ def _close_units(command: ClosePosition, position: Position | None) -> int | Non
 
 def _close_price(core: Core, command: ClosePosition, position: Position) -> int | None:
     symbol = core.state.symbols[position.symbol]
-    if command.price is not None and command.by is not By.CLIENT:
-        return checks.read_price(symbol, command.price)
     view = checks.view_of(core, command.login, symbol)
     assert view is not None
-    return checks.market_price(view, position.side, opening=False)
+    market = checks.market_price(view, position.side, opening=False)
+    if command.price is None or command.by is By.CLIENT:
+        return market
+    price = checks.read_price(symbol, command.price)
+    near = price is not None and checks.is_within_bound(core, command.login, price, market)
+    return price if near else None
 
 
 def new_order(
@@ -85,6 +115,7 @@ def new_order(
         symbol=position.symbol if position is not None else "", type=MARKET_OF[side], volume=units or 0,
         status=OrderStatus.PENDING, reason=reason_of(command.by), created_ms=now, modified_ms=now,
         position=command.position, comment=command.comment, actor=command.actor,
+        deviation=command.deviation if isinstance(command, ClosePosition) else None,
         digits=position.digits if position is not None else 5,
     )  # fmt: skip
 
@@ -135,18 +166,21 @@ def close_by(core: Core, command: CloseBy) -> CommandDone:
     if command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
         queue_order(core, order, RequestKind.CLOSE_BY, side=first.side.opposite, opposite=second.ticket)
     else:
-        execute_close_by(core, order, first, second)
+        by = fill_of(command, order, 0).by
+        execute_close_by(core, order, first, second, by=by, actor=command.actor)
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
-def execute_close_by(core: Core, order: Order, first: Position, second: Position) -> None:
+def execute_close_by(
+    core: Core, order: Order, first: Position, second: Position, *, by: DealBy, actor: str
+) -> None:
     """Make the two deals: each at the other's open price, all profit on the first."""
     volume = min(first.volume, second.volume)
     order.volume = volume  # of the moment: one of them may have shrunk while a dealer was asked
     first_at, second_at = second.open_price, first.open_price
     for position, at, profit in ((first, first_at, None), (second, second_at, 0)):
         price = nearest_point(at)
-        fill = Fill(price=price, requested_price=price, reason=order.reason)
+        fill = Fill(price=price, requested_price=price, reason=order.reason, by=by, actor=actor)
         close_deal(core, position, volume, order, fill, close_points=at, profit=profit)
     complete(core, order, first.ticket, nearest_point(first_at))
 
@@ -182,10 +216,8 @@ def modify(core: Core, command: ModifyPosition) -> CommandDone:
         return CommandDone(code, said, command.position, command.login)
     position = core.state.positions[command.position]
     symbol = core.state.symbols[position.symbol]
-    if command.sl is not None:
-        position.sl = checks.read_stop(symbol, command.sl) or None
-    if command.tp is not None:
-        position.tp = checks.read_stop(symbol, command.tp) or None
+    position.sl = checks.read_level(symbol, command.sl, position.sl)
+    position.tp = checks.read_level(symbol, command.tp, position.tp)
     core.save_position(position)
     core.arm_position(position)
     return CommandDone("", ticket=position.ticket, login=position.login)

@@ -7,12 +7,13 @@ it was.
 from engine import checks, refusals
 from engine.checks import first_failure
 from engine.codes import Code
-from engine.commands import CancelOrder, ModifyOrder, PlaceOrder
+from engine.commands import CancelOrder, Command, ModifyOrder, PlaceOrder
 from engine.core import Core
 from engine.enums import (
     MARKET_TYPES,
     STOP_LIMIT_TYPES,
     By,
+    DealBy,
     OrderReason,
     OrderStatus,
     OrderType,
@@ -20,10 +21,11 @@ from engine.enums import (
     side_of,
 )
 from engine.events import CommandDone
-from engine.execution import Fill, open_deal
+from engine.execution import Fill, netting_position, open_deal
 from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
 from engine.records import Order
 from engine.refusals import Asked
+from engine.requotes import offer_data, requote
 from engine.rounding import to_text
 from engine.settings import LAST_MS, Symbol
 
@@ -33,8 +35,17 @@ def reason_of(by: By) -> OrderReason:
     return OrderReason.CLIENT if by is By.CLIENT else OrderReason.MANAGER
 
 
-def place(core: Core, command: PlaceOrder) -> CommandDone:
-    """Check and execute, queue or arm one order."""
+def fill_of(command: Command, order: Order, price: int) -> Fill:
+    """Return the fill of an order that executes on the authority of its own command."""
+    by = {By.CLIENT: DealBy.CLIENT, By.MANAGER: DealBy.MANAGER}.get(command.by, DealBy.SYSTEM)
+    return Fill(price=price, requested_price=price, reason=order.reason, by=by, actor=command.actor)
+
+
+def place(core: Core, command: PlaceOrder, *, offered: int | None = None) -> CommandDone:
+    """Check and execute, queue or arm one order.
+
+    `offered`: the price in points of a requote that the client accepts; then no dealer is asked.
+    """
     state = core.state
     if command.login not in state.accounts:
         return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
@@ -43,8 +54,16 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
         return CommandDone(Code.INVALID_SETTING, said, login=command.login)
     symbol = state.symbols.get(command.symbol)
     order = new_order(core, command, symbol)
+    if offered is not None:
+        order.requested_price = offered
+    queues = _queues(core, command, order, offered=offered)
     code = placing_failure(core, command, order)
     core.save_order(order)
+    if code is None and order.type in MARKET_TYPES and not queues:
+        at = _requoted_at(core, order, offered)
+        if at is not None:
+            requote(core, order, at, command)
+            return CommandDone(Code.REQUOTE, *_requoted(core, command, order))
     if code is not None:
         fail_order(core, order, code)
         said = refusals.text(core, code, _asked(core, command, order))
@@ -52,15 +71,45 @@ def place(core: Core, command: PlaceOrder) -> CommandDone:
     assert symbol is not None
     if order.type not in MARKET_TYPES:
         core.arm_order(order)
-    elif command.by is By.CLIENT and not executes_by_itself(core, order.login, order.symbol):
+    elif queues:
         queue_order(core, order, RequestKind.MARKET, side=side_of(order.type))
     else:
-        price = order.requested_price
-        assert price is not None
-        position = open_deal(core, order, Fill(price=price, requested_price=price, reason=order.reason))
+        assert order.requested_price is not None
+        position = open_deal(core, order, fill_of(command, order, order.requested_price))
         if command.open_time_ms and position.ticket == order.ticket:
             position.opened_ms = command.open_time_ms
     return CommandDone("", ticket=order.ticket, login=order.login)
+
+
+def _queues(core: Core, command: PlaceOrder, order: Order, *, offered: int | None) -> bool:
+    """Return whether a market order waits for a dealer."""
+    if offered is not None or command.by is not By.CLIENT or order.symbol not in core.state.symbols:
+        return False
+    return not executes_by_itself(core, order.login, order.symbol)
+
+
+def _requoted_at(core: Core, order: Order, offered: int | None) -> int | None:
+    """Return the price at which a market order that would execute now is requoted, None where it may execute.
+
+    An acceptance is, where the market has moved against the broker by more than the request's deviation, else the
+    group's; any other where the price is worse than expected by more than its deviation (§4.9, §5.9).
+    """
+    assert order.requested_price is not None
+    if offered is None:
+        failed = checks.deviation_check(order, order.requested_price) is not None
+        return order.requested_price if failed else None
+    view = checks.view_of(core, order.login, core.state.symbols[order.symbol])
+    assert view is not None
+    side = side_of(order.type)
+    market = checks.market_price(view, side, opening=True)
+    most = order.deviation if order.deviation is not None else core.state.group_of(order.login).deviation
+    return market if checks.is_worse(side, market, offered, most) else None
+
+
+def _requoted(core: Core, command: PlaceOrder, order: Order) -> tuple[str, int, int, int, dict[str, object]]:
+    """Return message, ticket, login, level and data of the answer to a requoted order."""
+    said = refusals.text(core, Code.REQUOTE, _asked(core, command, order))
+    return said, order.ticket, command.login, 0, offer_data(order)
 
 
 def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
@@ -84,7 +133,7 @@ def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
         ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
         type=command.type, volume=checks.read_volume(command.volume) or 0, status=OrderStatus.PENDING,
         reason=reason_of(command.by), created_ms=now, modified_ms=now, leverage=command.leverage,
-        comment=command.comment, client_id=command.client_id, actor=command.actor,
+        comment=command.comment, client_id=command.client_id, actor=command.actor, deviation=command.deviation,
     )  # fmt: skip
     expiry = checks.read_expiry(core, command.expires)
     if isinstance(expiry, tuple):
@@ -92,18 +141,30 @@ def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
     if symbol is None:
         return order
     order.digits = symbol.digits
-    order.sl = checks.read_stop(symbol, command.sl)
-    order.tp = checks.read_stop(symbol, command.tp)
+    order.expected_price = checks.read_price(symbol, command.expected_price)
+    order.sl, order.deletes_sl = checks.read_level(symbol, command.sl), checks.deletes(symbol, command.sl)
+    order.tp, order.deletes_tp = checks.read_level(symbol, command.tp), checks.deletes(symbol, command.tp)
     view = checks.view_of(core, command.login, symbol)
     if command.type not in MARKET_TYPES:
         order.price = checks.read_price(symbol, command.price)
         order.limit_price = checks.read_price(symbol, command.limit_price)
         order.requested_price = order.price
     elif command.open_price is not None and command.by is not By.CLIENT:
-        order.requested_price = checks.read_price(symbol, command.open_price)
+        order.requested_price = _price_by_hand(core, command, symbol, view)
     elif view is not None:
         order.requested_price = checks.market_price(view, side_of(command.type), opening=True)
     return order
+
+
+def _price_by_hand(
+    core: Core, command: PlaceOrder, symbol: Symbol, view: tuple[int, int] | None
+) -> int | None:
+    """Return a manager's price in points, None where it is no price or too far from the market (§5.7)."""
+    price = checks.read_price(symbol, command.open_price)
+    if price is None or view is None:
+        return price
+    market = checks.market_price(view, side_of(command.type), opening=True)
+    return price if checks.is_within_bound(core, command.login, price, market) else None
 
 
 def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
@@ -127,6 +188,7 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
             lambda: checks.session_check(core, symbol, command.by),
             lambda: checks.quote_check(core, symbol, fresh=True),
             lambda: checks.volume_check(symbol, units, whole=reduces.volume),
+            lambda: _price_failure(core, command, order, symbol),
         )
     return first_failure(
         lambda: checks.trade_mode_check(symbol, side, opening=True),
@@ -138,15 +200,24 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
         lambda: _price_failure(core, command, order, symbol),
         lambda: _stops_failure(core, command, order, symbol),
         lambda: _expiry_failure(core, command),
-        lambda: checks.limit_check(core, command.login),
+        lambda: checks.limit_check(core, command.login, adds=_adds(core, command)),
         lambda: checks.hedge_check(core, command.login, command.symbol, side) if market else None,
         lambda: _room_failure(core, command, order),
     )
 
 
+def _adds(core: Core, command: PlaceOrder) -> bool:
+    """Return whether the order adds a position or a pending order: a netting account's own position takes others in."""
+    if command.type not in MARKET_TYPES or not core.state.is_netting(command.login):
+        return True
+    return netting_position(core, command.login, command.symbol) is None
+
+
 def _price_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
     if command.type in MARKET_TYPES:
-        return Code.INVALID_PRICE if order.requested_price is None else None
+        if order.requested_price is None:
+            return Code.INVALID_PRICE
+        return checks.expectation_check(symbol, command.expected_price, command.deviation)
     view = checks.view_of(core, command.login, symbol)
     assert view is not None
     return checks.pending_price_check(symbol, command.type, order.price, order.limit_price, view, command.by)
@@ -206,10 +277,8 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
         order.price = order.requested_price = checks.read_price(symbol, command.price)
     if command.limit_price is not None:
         order.limit_price = checks.read_price(symbol, command.limit_price)
-    if command.sl is not None:
-        order.sl = checks.read_stop(symbol, command.sl) or None
-    if command.tp is not None:
-        order.tp = checks.read_stop(symbol, command.tp) or None
+    order.sl = checks.read_level(symbol, command.sl, order.sl)
+    order.tp = checks.read_level(symbol, command.tp, order.tp)
     if command.expires is not None:
         expiry = checks.read_expiry(core, command.expires)
         assert isinstance(expiry, tuple)
@@ -285,18 +354,11 @@ def _asked_change(core: Core, command: ModifyOrder) -> Asked:
 
 
 def _guarded(core: Core, order: Order, symbol: Symbol) -> list[tuple[str, int | None, int]]:
-    """Return the levels that freeze a pending order, each with the market price that it is near to."""
+    """Return what freezes a pending order, with the market price that it is near to: its own price (§4.4)."""
     view = checks.view_of(core, order.login, symbol)
     if view is None:
         return []
-    side = side_of(order.type)
-    market = checks.market_price(view, side, opening=True)
-    exit_at = checks.market_price(view, side, opening=False)
-    return [
-        ("price", order.price, market),
-        ("SL", order.sl or None, exit_at),
-        ("TP", order.tp or None, exit_at),
-    ]
+    return [("price", order.price, checks.market_price(view, side_of(order.type), opening=True))]
 
 
 def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
@@ -339,7 +401,7 @@ def _modified_stops_failure(command: ModifyOrder, order: Order, symbol: Symbol) 
 
 def points_text(points: int | None, symbol: Symbol) -> str | None:
     """Return a standing level as the text that a command would carry."""
-    return to_text(points, symbol.digits) if points else None
+    return None if points is None else to_text(points, symbol.digits)
 
 
 def _modified_expiry_failure(core: Core, command: ModifyOrder) -> Code | None:

@@ -1,4 +1,4 @@
-"""Creating, modifying, cancelling and closing smart orders (rules sections 9 and 11)."""
+"""Creating, modifying, cancelling and closing smart orders (rules section 9)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,8 +22,9 @@ from engine.enums import (
     Tier,
 )
 from engine.events import CommandDone
-from engine.execution import Fill, netting_position, open_deal
+from engine.execution import netting_position, open_deal
 from engine.handlers import closing
+from engine.handlers.orders import fill_of
 from engine.lifecycle import OPEN_LEVEL
 from engine.queue import cancel_order, executes_by_itself, queue_order
 from engine.records import Level, Order, Position, SmartOrder
@@ -67,7 +68,7 @@ def read_draft(symbol: Symbol, command: PlaceSmart) -> Draft:
         draft.percents.append(parse_decimal(percent) or Fraction(0))
     if units is not None:
         draft.volumes = plans.level_volumes(units, symbol.volume_step, draft.percents)
-    draft.stop_loss = checks.read_stop(symbol, command.stop_loss) or None
+    draft.stop_loss = checks.read_level(symbol, command.stop_loss)
     if command.callback is not None:
         draft.callback = parse_decimal(command.callback)
     draft.activation = checks.read_price(symbol, command.activation)
@@ -98,8 +99,7 @@ def place(core: Core, command: PlaceSmart) -> CommandDone:
         queue_order(core, order, RequestKind.MARKET, side=smart.side)
     else:
         assert order.requested_price is not None
-        price = order.requested_price
-        open_deal(core, order, Fill(price=price, requested_price=price, reason=order.reason))
+        open_deal(core, order, fill_of(command, order, order.requested_price))
     return _done(smart)
 
 
@@ -208,8 +208,9 @@ def _draft_failure(core: Core, command: PlaceSmart, draft: Draft, position: Posi
         lambda: _volume_failure(draft, position),
         lambda: _entry_price_failure(core, command, draft),
         lambda: _exits_failure(core, command, draft),
+        lambda: _derived_stops_failure(core, command, draft, position),
         lambda: _levels_failure(command, draft),
-        lambda: checks.limit_check(core, command.login) if opens else None,
+        lambda: checks.limit_check(core, command.login, adds=_adds(core, command)) if opens else None,
         lambda: _exists_failure(core, command) if opens else None,
         lambda: checks.hedge_check(core, command.login, symbol.name, side) if market else None,
         lambda: _room_failure(core, command, draft) if opens else None,
@@ -255,6 +256,46 @@ def _exits_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None
     return None if is_ahead else Code.INVALID_STOPS
 
 
+def _derived_stops_failure(
+    core: Core, command: PlaceSmart, draft: Draft, position: Position | None
+) -> Code | None:
+    """Judge the stop that trailing would make and where break-even would go, from the entry price (§9.9)."""
+    view = checks.view_of(core, command.login, draft.symbol)
+    assert view is not None
+    market = checks.market_price(view, command.side, opening=False)
+    if position is not None:
+        entry, base = position.open_price, market
+    elif command.entry is EntryType.MARKET:
+        entry, base = Fraction(checks.market_price(view, command.side, opening=True)), market
+    else:
+        assert draft.price is not None
+        entry, base = Fraction(draft.price), draft.price
+    plan = _bare_plan(command, draft)
+    plan.entry_price = entry
+    plan.levels = [
+        Level(n, price or 0, Fraction(0), 0) for n, price in enumerate(draft.level_prices, start=1)
+    ]
+    plans.start_mark(plan)
+    reached = plans.is_reached(command.side, plans.effective_stop(plan), base)
+    fits = plans.break_even_fits(plan, plans.nearest_point(entry))
+    return Code.INVALID_STOPS if reached or not fits else None
+
+
+def _bare_plan(command: PlaceSmart, draft: Draft) -> SmartOrder:
+    """Return the plan of a draft as far as its stops go."""
+    return SmartOrder(
+        id=0, login=command.login, symbol=command.symbol, side=command.side, volume=draft.units or 0,
+        entry=command.entry, state=SmartState.PENDING, created_ms=0, modified_ms=0, digits=draft.symbol.digits,
+        stop_loss=draft.stop_loss, callback=draft.callback, activation=draft.activation,
+        break_even=command.break_even, offset=command.offset,
+    )  # fmt: skip
+
+
+def _adds(core: Core, command: PlaceSmart) -> bool:
+    """Return whether the entry adds a position or a pending order; one that meets a position is refused later."""
+    return command.entry is not EntryType.MARKET or _exists_failure(core, command) is None
+
+
 def exit_prices_failure(
     symbol: Symbol, side: Side, base: int, by: By, stop_loss: str | None, levels: list[str]
 ) -> Code | None:
@@ -286,10 +327,7 @@ def _exists_failure(core: Core, command: PlaceSmart) -> Code | None:
 
 
 def _room_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
-    probe = SmartOrder(
-        id=0, login=command.login, symbol=command.symbol, side=command.side, volume=draft.units or 0,
-        entry=command.entry, state=SmartState.PENDING, created_ms=0, modified_ms=0, digits=draft.symbol.digits,
-    )  # fmt: skip
+    probe = _bare_plan(command, draft)
     # A ticket, so that the probe does not use up one of the engine's own numbers.
     order = _entry_order(core, replace(command, ticket=command.ticket or -1), probe, draft)
     if command.entry is not EntryType.MARKET:
@@ -352,12 +390,57 @@ def modify(core: Core, command: ModifySmart) -> CommandDone:
         levels, fault = _modified_levels(command, smart, symbol)
         if fault is not None:
             return _refused(core, Code.INVALID_LEVELS, command, fault)
-    if code is None and not _still_exits(command, smart, levels):
+    if code is None and not _still_exits(command, smart, symbol, levels):
         code = Code.INVALID_LEVELS
     if code is not None:
         return _refused(core, code, command)
-    _apply_modification(core, command, smart, symbol, levels)
+    changed = _changed_plan(command, smart, symbol, levels)
+    if _terms(changed) != _terms(smart):
+        if _stop_is_reached(core, command, changed, symbol):
+            return _refused(core, Code.INVALID_STOPS, command)
+        _apply_modification(core, command, smart, changed)
     return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})
+
+
+def _changed_plan(
+    command: ModifySmart, smart: SmartOrder, symbol: Symbol, levels: list[Level] | None
+) -> SmartOrder:
+    """Return a copy of the plan with the change made, its mark written down and its stops moved."""
+    standing = smart.levels if levels is None else levels
+    plan = replace(
+        smart, group=None, mark=plans.current_mark(smart), levels=[replace(level) for level in standing],
+        stop_loss=checks.read_level(symbol, command.stop_loss, smart.stop_loss),
+        offset=smart.offset if command.offset is None else command.offset,
+        break_even=smart.break_even if command.break_even is None else command.break_even,
+    )  # fmt: skip
+    if command.callback is not None:
+        callback = parse_decimal(command.callback) or None
+        if callback != smart.callback:
+            plans.change_callback(plan, callback)
+    if levels is not None:
+        plans.cut_levels(plan)
+    plans.move_to_break_even(plan)
+    return plan
+
+
+def _terms(smart: SmartOrder) -> tuple[object, ...]:
+    """Return what a modification may change; equal terms are no change (§9.12)."""
+    levels = [(level.price, level.percent, level.volume, level.status) for level in smart.levels]
+    return (
+        smart.stop_loss, smart.callback, smart.offset, smart.break_even, smart.break_even_stop,
+        smart.break_even_triggered, levels,
+    )  # fmt: skip
+
+
+def _stop_is_reached(core: Core, command: ModifySmart, plan: SmartOrder, symbol: Symbol) -> bool:
+    """Return whether the stop that results is reached already, or break-even would go beyond level 1 (§9.9)."""
+    base = _base_price(core, plan, symbol)
+    assert base is not None
+    moved = command.break_even is not None or command.offset is not None or command.levels is not None
+    entry = base if plan.entry_price is None else plans.nearest_point(plan.entry_price)
+    if moved and not plans.break_even_fits(plan, entry):
+        return True
+    return plans.is_reached(plan.side, plans.effective_stop(plan), base)
 
 
 def _base_price(core: Core, smart: SmartOrder, symbol: Symbol) -> int | None:
@@ -400,7 +483,7 @@ def _modified_levels(
     volumes = plans.level_volumes(smart.volume, symbol.volume_step, percents + new_percents)
     fault = plans.faulty_level(
         symbol, smart.side, prices + new_prices, percents + new_percents, volumes,
-        has_stop=_has_stop(command, smart),
+        has_stop=_has_stop(command, smart, symbol),
     )  # fmt: skip
     if fault is not None:
         return [], fault
@@ -412,15 +495,15 @@ def _modified_levels(
     return kept + fresh, None
 
 
-def _has_stop(command: ModifySmart, smart: SmartOrder) -> bool:
-    stop = smart.stop_loss is not None if command.stop_loss is None else parse_decimal(command.stop_loss) != 0
+def _has_stop(command: ModifySmart, smart: SmartOrder, symbol: Symbol) -> bool:
+    stop = checks.read_level(symbol, command.stop_loss, smart.stop_loss) is not None
     trails = smart.callback is not None if command.callback is None else parse_decimal(command.callback) != 0
     return stop or trails or smart.break_even_stop is not None or smart.trail_floor is not None
 
 
-def _still_exits(command: ModifySmart, smart: SmartOrder, levels: list[Level] | None) -> bool:
+def _still_exits(command: ModifySmart, smart: SmartOrder, symbol: Symbol, levels: list[Level] | None) -> bool:
     """Return whether the changed plan still has an exit for all of its volume."""
-    if _has_stop(command, smart):
+    if _has_stop(command, smart, symbol):
         return True
     standing = smart.levels if levels is None else levels
     # By volume, not by percent: levels that a close by hand has cut away leave nothing uncovered.
@@ -428,21 +511,16 @@ def _still_exits(command: ModifySmart, smart: SmartOrder, levels: list[Level] | 
     return covered >= smart.remaining
 
 
-def _apply_modification(
-    core: Core, command: ModifySmart, smart: SmartOrder, symbol: Symbol, levels: list[Level] | None
-) -> None:
+def _apply_modification(core: Core, command: ModifySmart, smart: SmartOrder, changed: SmartOrder) -> None:
+    trailed = smart.callback is not None
     core.sync_mark(smart)
-    if command.stop_loss is not None:
-        smart.stop_loss = checks.read_stop(symbol, command.stop_loss) or None
-    if command.callback is not None:
-        _change_callback(core, smart, parse_decimal(command.callback) or None)
-    if command.offset is not None:
-        smart.offset = command.offset
-    if command.break_even is not None:
-        smart.break_even = command.break_even
-    if levels is not None:
-        smart.levels = levels
-        plans.cut_levels(smart)
+    for name in ("stop_loss", "callback", "offset", "break_even", "levels", "trail_floor", "activated"):
+        setattr(smart, name, getattr(changed, name))
+    if smart.callback is None:
+        core.arm_trailing(smart)  # leaves its trailing group
+        smart.mark = None
+    elif not trailed:
+        smart_life.start_mark(core, smart)
     core.save_smart(smart, "modified", _changed(command))
     smart_life.move_to_break_even(core, smart)
     position = core.state.positions.get(smart.position)
@@ -455,19 +533,6 @@ def _apply_modification(
 def _changed(command: ModifySmart) -> dict[str, object]:
     names = ("stop_loss", "callback", "break_even", "offset", "levels")
     return {name: getattr(command, name) for name in names if getattr(command, name) is not None}
-
-
-def _change_callback(core: Core, smart: SmartOrder, callback: Fraction | None) -> None:
-    """Change the callback rate: a wider one, or none, never loosens the stop that stands."""
-    standing = plans.trailing_stop(smart)
-    had = smart.callback is not None
-    smart.trail_floor = plans.tighter(smart.side, smart.trail_floor, standing)
-    smart.callback = callback
-    if callback is not None and not had:
-        smart_life.start_mark(core, smart)
-    if callback is None:
-        core.arm_trailing(smart)  # leaves its trailing group
-        smart.mark = None
 
 
 def cancel(core: Core, command: CancelSmart) -> CommandDone:

@@ -3,6 +3,8 @@
 Between the two, positions are checked for SL and TP; a position opened here is looked at from the next tick.
 """
 
+from typing import Any
+
 from engine import checks
 from engine.codes import Code
 from engine.core import Core
@@ -10,6 +12,7 @@ from engine.enums import (
     LIMIT_TYPES,
     STOP_LIMIT_TYPES,
     Answer,
+    DealBy,
     HaltLevel,
     HookPoint,
     OrderStatus,
@@ -22,7 +25,7 @@ from engine.execution import Fill, has_rates, open_deal
 from engine.hooks import Context
 from engine.queue import cancel_order, executes_by_itself, is_manual, queue_pending
 from engine.records import Order
-from engine.stages.triggered import Tick, context, evidence
+from engine.stages.triggered import Tick, context, evidence, price_applied
 from engine.waiting import leave_queue
 
 _LIMIT_OF = {OrderType.BUY_STOP_LIMIT: OrderType.BUY_LIMIT, OrderType.SELL_STOP_LIMIT: OrderType.SELL_LIMIT}
@@ -90,12 +93,25 @@ def is_reached(core: Core, tick: Tick, order: Order) -> bool:
     return market >= order.price if rises else market <= order.price
 
 
-def execute(core: Core, order: Order, price: int, found: dict[str, object]) -> Code | None:
-    """Activate an order that a dealer confirmed at a price, or return what hinders it."""
+def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, dealer: str) -> Code | None:
+    """Activate an order that a dealer confirmed at a price, or return what hinders it.
+
+    `pendings_apply` is asked as before every activation: where it does not say OK the order stays armed.
+    """
     code = _hindrance(core, order, price)
-    if code is None:
-        _open(core, order, price, found)
-    return code
+    if code is not None:
+        return code
+    symbol = core.state.symbols[order.symbol]
+    view = checks.view_of(core, order.login, symbol)
+    assert view is not None
+    told = context(
+        core, symbol, view, login=order.login, ticket=order.ticket, side=side_of(order.type),
+        volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price, price=price,
+    )  # fmt: skip
+    at = price_applied(core, HookPoint.PENDINGS_APPLY, told, found, price)
+    if at is not None:
+        _open(core, order, at, found, DealBy.DEALER, dealer)
+    return None
 
 
 def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
@@ -172,13 +188,20 @@ def _hindrance(core: Core, order: Order, price: int) -> Code | None:
     return code
 
 
-def _open(core: Core, order: Order, price: int, found: dict[str, object]) -> None:
+def _open(
+    core: Core,
+    order: Order,
+    price: int,
+    found: dict[str, Any],
+    by: DealBy = DealBy.SYSTEM,
+    actor: str = "",
+) -> None:
     request = core.state.requests.get(order.request)
     if request is not None:
         leave_queue(core, request, "executed")
     assert order.price is not None
     fill = Fill(
         price=price, requested_price=order.price, reason=order.reason,
-        trigger_key=f"order:{order.ticket}:activation", evidence=found,
+        trigger_key=f"order:{order.ticket}:activation", evidence=found, by=by, actor=actor,
     )  # fmt: skip
     open_deal(core, order, fill)

@@ -9,6 +9,7 @@ from engine.rounding import parse_price, round_half_up
 from engine.settings import Symbol
 
 Price = int | Fraction
+Prices = tuple[int, int]  # bid, ask in points
 _ZEROS = "0000000000"
 
 
@@ -34,21 +35,18 @@ def read_points(text: str, digits: int) -> Price | None:
     return on_grid
 
 
-def accept(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
-    """Return the new quote of the symbol, or why the tick is refused; a refused tick moves no price.
+def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | Refusal:
+    """Return a tick's prices in points, rounded, or why it is refused; a refused tick moves no price.
 
     Causes in order: invalid, crossed, stale, filtered. A deviating tick counts in the row of its direction.
     """
     result = _judge(core, symbol, bid_text, ask_text, time_ms)
-    if isinstance(result, Quote):
-        result.note(refused=False)
-        result.arrived_ms = time_ms
-    elif symbol.name in core.state.quotes:
+    if isinstance(result, Refusal) and symbol.name in core.state.quotes:
         core.state.quotes[symbol.name].note(refused=True)
     return result
 
 
-def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Quote | Refusal:
+def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | Refusal:
     digits = symbol.digits
     bid, ask = read_points(bid_text, digits), read_points(ask_text, digits)
     if bid is None or ask is None or ((bid <= 0 or ask <= 0) and not symbol.allow_negative):
@@ -63,11 +61,19 @@ def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: in
             return Refusal.FILTERED
     low = bid if type(bid) is int else round_half_up(Fraction(bid))
     high = ask if type(ask) is int else round_half_up(Fraction(ask))
+    return low, high
+
+
+def accept(core: Core, symbol: Symbol, prices: Prices, time_ms: int) -> Quote:
+    """Make prices that were judged the symbol's quote."""
+    low, high = prices
+    last = core.state.quotes.get(symbol.name)
     if last is None:
-        quote = core.state.quotes[symbol.name] = Quote(low, high, time_ms, 1)
-        return quote
+        last = core.state.quotes[symbol.name] = Quote(low, high, time_ms)
     last.bid, last.ask, last.time_ms, last.deviating = low, high, time_ms, 0
     last.seq += 1
+    last.arrived_ms = time_ms
+    last.note(refused=False)
     return last
 
 

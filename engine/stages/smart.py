@@ -6,10 +6,11 @@ tested from the next tick on.
 
 from engine import checks, plans, smart_life
 from engine.core import Core
-from engine.enums import OrderReason, RequestKind, Side
+from engine.enums import DealBy, OrderReason, RequestKind, Side
 from engine.execution import Fill, close_deal, closing_order, complete
 from engine.lifecycle import LIVE_SMART, OPEN_LEVEL
 from engine.queue import drop_trigger
+from engine.rates import widened_bid
 from engine.records import Deal, Level, Position, Request, SmartOrder
 from engine.stages.triggered import Exit, Tick, let_out
 
@@ -18,8 +19,7 @@ def trailed(core: Core, tick: Tick) -> list[SmartOrder]:
     """Take out and return the smart orders whose trailing stop this tick reaches."""
     found: list[SmartOrder] = []
     for (side, shift), book in core.trails.get(tick.symbol.name, {}).items():
-        price = tick.bid - shift if side is Side.BUY else tick.ask + shift
-        found.extend(book.due(price))
+        found.extend(book.due(_close_price(tick, side, shift)))
     return found
 
 
@@ -50,24 +50,35 @@ def move_marks(core: Core, tick: Tick) -> None:
         for number in sorted(ladder.due(tick.bid, tick.ask)):
             smart = core.state.smarts[number]
             smart.activated = True
-            _start_at(core, tick, smart)
+            _raise_mark(core, tick, smart)
             smart.mark_seq = tick.quote.seq - 1
             core.save_smart(smart, "trailing_activated", {}, quietly=True)
             core.arm_trailing(smart)
     books = core.trails.get(name)
     if books:
         for (side, shift), book in books.items():
-            book.advance(tick.bid - shift if side is Side.BUY else tick.ask + shift)
+            book.advance(_close_price(tick, side, shift))
         core.note_extremes(name, tick.quote)
 
 
-def _start_at(core: Core, tick: Tick, smart: SmartOrder) -> None:
-    """Start the mark at the price of the tick that reached the activation price."""
+def _close_price(tick: Tick, side: Side, shift: int) -> int:
+    """Return the price in points at which this side closes, for a group whose spread moves it by `shift`."""
+    if side is Side.SELL:
+        return tick.ask + shift
+    return widened_bid(tick.bid, shift, positive=not tick.symbol.allow_negative)
+
+
+def _raise_mark(core: Core, tick: Tick, smart: SmartOrder) -> None:
+    """Let the tick that reached the activation price raise the mark; a mark never falls (§9.8)."""
     view = tick.view(core, smart.login)
-    smart.mark = checks.market_price(view, smart.side, opening=False)
+    price = checks.market_price(view, smart.side, opening=False)
+    assert smart.mark is not None
+    smart.mark = max(smart.mark, price) if smart.side is Side.BUY else min(smart.mark, price)
 
 
-def confirm(core: Core, request: Request, position: Position, price: int, found: dict[str, object]) -> None:
+def confirm(
+    core: Core, request: Request, position: Position, price: int, found: dict[str, object], *, dealer: str
+) -> None:
     """Execute an exit of a smart order that a dealer confirmed."""
     smart = core.state.smarts.get(request.smart)
     if smart is None or smart.position != position.ticket:
@@ -75,11 +86,11 @@ def confirm(core: Core, request: Request, position: Position, price: int, found:
     if request.kind is RequestKind.SMART_LEVEL:
         level = smart.levels[request.level - 1]
         if level.status in OPEN_LEVEL:
-            _deal_level(core, smart, position, level, price, found)
+            _deal_level(core, smart, position, level, price, found, dealer)
             core.arm_position(position)
     else:
         stop = request.price if request.price is not None else price
-        _deal_stop(core, smart, position, stop, price, found)
+        _deal_stop(core, smart, position, stop, price, found, dealer)
 
 
 def fill_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Position, number: int) -> None:
@@ -128,35 +139,48 @@ def _execute_stop(
 
 
 def _deal_level(
-    core: Core, smart: SmartOrder, position: Position, level: Level, price: int, found: dict[str, object]
+    core: Core,
+    smart: SmartOrder,
+    position: Position,
+    level: Level,
+    price: int,
+    found: dict[str, object],
+    dealer: str | None = None,
 ) -> None:
     volume = min(level.volume, position.volume)
     level.volume = volume
     key = f"smart:{smart.id}:level:{level.number}"
-    deal = _deal(core, position, volume, price, level.price, key, found, level.number)
+    deal = _deal(core, position, volume, price, level.price, key, found, level.number, dealer)
     smart_life.level_filled(core, smart, level, deal)
 
 
 def _deal_stop(
-    core: Core, smart: SmartOrder, position: Position, stop: int, price: int, found: dict[str, object]
+    core: Core,
+    smart: SmartOrder,
+    position: Position,
+    stop: int,
+    price: int,
+    found: dict[str, object],
+    dealer: str | None = None,
 ) -> None:
     volume = min(smart.remaining, position.volume)
     found = {**found, "source": plans.stop_source(smart)}
-    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", found, 0)
+    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", found, 0, dealer)
     smart_life.stop_executed(core, smart, deal, stop)
 
 
 def _deal(
     core: Core, position: Position, volume: int, price: int, level: int, key: str, found: dict[str, object],
-    number: int,
+    number: int, dealer: str | None,
 ) -> Deal:  # fmt: skip
     kind = RequestKind.SMART_LEVEL if number else RequestKind.SMART_STOP
     drop_trigger(core, position, kind, number)
     order = closing_order(core, position, volume, OrderReason.SMART_ORDER, level)
     order.smart = position.smart
     fill = Fill(
-        price=price, requested_price=level, reason=OrderReason.SMART_ORDER, trigger_key=key, evidence=found
-    )
+        price=price, requested_price=level, reason=OrderReason.SMART_ORDER, trigger_key=key, evidence=found,
+        by=DealBy.SYSTEM if dealer is None else DealBy.DEALER, actor=dealer or "",
+    )  # fmt: skip
     deal = close_deal(core, position, volume, order, fill, by_plan=True)
     complete(core, order, position.ticket, price)
     return deal

@@ -8,7 +8,17 @@ from typing import Any
 
 from engine import checks
 from engine.core import Core
-from engine.enums import Answer, HaltLevel, HookPoint, LedgerKind, OrderReason, RequestKind, Side, StopOutMode
+from engine.enums import (
+    Answer,
+    DealBy,
+    HaltLevel,
+    HookPoint,
+    LedgerKind,
+    OrderReason,
+    RequestKind,
+    Side,
+    StopOutMode,
+)
 from engine.events import AccountChanged, MarginCallChanged
 from engine.execution import Fill, book_money, close_deal, closing_order, complete
 from engine.fewest_steps import fewest_steps
@@ -19,7 +29,13 @@ from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import divide_half_up, round_half_up, to_text
 from engine.settings import currency_digits
 from engine.stages.triggered import Tick, context, tick_evidence
-from engine.valuation import AccountState, account_state, is_margin_called, is_stopped_out
+from engine.valuation import (
+    AccountState,
+    account_state,
+    is_fully_hedged,
+    is_margin_called,
+    is_stopped_out,
+)
 
 
 def run(core: Core, tick: Tick) -> None:
@@ -40,15 +56,19 @@ def look(core: Core, tick: Tick, login: int) -> None:
     """Look at one account: its margin call, and a stop-out where it is reached."""
     figures = account_state(core.state, login)
     _margin_call(core, login, figures)
-    account = core.state.accounts[login]
-    group = core.state.groups[account.group]
-    if is_stopped_out(group, account.currency, figures.equity, figures.margin):
+    if _reached(core, login, figures):
         _stop_out(core, tick, login)
         figures = account_state(core.state, login)
         _margin_call(core, login, figures)
-        if is_stopped_out(group, account.currency, figures.equity, figures.margin):
+        if _reached(core, login, figures):
             return
     core.watch.settle(login)
+
+
+def _reached(core: Core, login: int, figures: AccountState) -> bool:
+    account, group = core.state.accounts[login], core.state.group_of(login)
+    hedged = figures.margin == 0 and is_fully_hedged(core.state, login)
+    return is_stopped_out(group, account.currency, figures.equity, figures.margin, hedged=hedged)
 
 
 def _margin_call(core: Core, login: int, figures: AccountState) -> None:
@@ -62,13 +82,12 @@ def _margin_call(core: Core, login: int, figures: AccountState) -> None:
 
 def _stop_out(core: Core, tick: Tick, login: int) -> None:
     """Close victims until the account is above its limit or nothing is left to close."""
-    account = core.state.accounts[login]
-    group = core.state.groups[account.group]
+    group = core.state.group_of(login)
     skipped: set[int] = set()
     closed = False
     while True:
         figures = account_state(core.state, login)
-        if not is_stopped_out(group, account.currency, figures.equity, figures.margin):
+        if not _reached(core, login, figures):
             break
         if group.stop_out_mode is StopOutMode.MT5 and _delete_reserving(core, login, figures):
             continue
@@ -193,24 +212,30 @@ def _force_close(
     requested: int,
     figures: AccountState,
     found: dict[str, Any],
+    by: DealBy = DealBy.SYSTEM,
+    actor: str = "",
 ) -> None:
     drop_trigger(core, victim, RequestKind.STOP_OUT)
     order = closing_order(core, victim, volume, OrderReason.FORCED_CLOSE, requested)
     order.comment = stop_out_comment(core, victim.login, figures)
-    fill = Fill(price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=found)
+    fill = Fill(
+        price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=found, by=by, actor=actor
+    )  # fmt: skip
     close_deal(core, victim, volume, order, fill)
     complete(core, order, victim.ticket, price)
     found["after"] = _figures(core, victim.login, account_state(core.state, victim.login))
 
 
-def confirm(core: Core, victim: Position, price: int, market: int, found: dict[str, Any]) -> None:
+def confirm(
+    core: Core, victim: Position, price: int, market: int, found: dict[str, Any], *, dealer: str
+) -> None:
     """Close a victim that a dealer confirmed at a price; the account is looked at again by the next tick.
 
     The deal's requested price is the market (points) of this moment, as for every stop-out.
     """
     figures = account_state(core.state, victim.login)
     volume = _victim_volume(core, victim, price)
-    _force_close(core, victim, volume, price, market, figures, found)
+    _force_close(core, victim, volume, price, market, figures, found, DealBy.DEALER, dealer)
     compensate(core, victim.login)
 
 

@@ -34,7 +34,7 @@ class Tick:
     def view(self, core: Core, login: int) -> tuple[int, int]:
         """Return (bid, ask) in points as the account's group sees them."""
         diff = core.state.terms_for(core.state.group_of(login), self.symbol).spread_diff
-        return widen(self.quote.bid, self.quote.ask, diff) if diff else (self.quote.bid, self.quote.ask)
+        return widen(self.quote.bid, self.quote.ask, diff, positive=not self.symbol.allow_negative)
 
 
 def tick_evidence(symbol: Symbol, view: tuple[int, int], time_ms: int) -> dict[str, Any]:
@@ -78,6 +78,23 @@ def context(
         side=side, volume=checks.lots_text(volume), reason=reason, trigger=trigger,
         level="" if level is None else to_text(level, digits), price=to_text(price, digits),
     )  # fmt: skip
+
+
+def price_applied(
+    core: Core, point: HookPoint, told: Context, found: dict[str, Any], price: int
+) -> int | None:
+    """Ask an apply hook before an execution that a dealer confirmed (§6.9).
+
+    Returns the price in points: the hook's where it gives one. None: it did not say OK. All answers reach
+    the evidence `found`.
+    """
+    hooks: dict[str, str] = dict(found.get("hooks", {}))
+    verdict = core.hooks.apply(point, told, hooks)
+    found["hooks"] = hooks
+    if verdict.answer is not Answer.OK:
+        return None
+    symbol = core.state.symbols[told.symbol]
+    return price if verdict.price is None else checks.hook_price(symbol, verdict.price, price)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

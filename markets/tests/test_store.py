@@ -41,7 +41,9 @@ def loaded(shard: int = 0) -> State:
 
 def stored(quotes: dict[str, Quote], *, shard: int = 0) -> None:
     """Write quotes as the desk of that shard."""
-    changes = SimpleNamespace(quotes=quotes, extremes=set(), shard=shard, state=loaded())
+    changes = SimpleNamespace(
+        quotes=quotes, extremes=set(), shard=shard, state=loaded(), settings_written_here=list
+    )
     with connection.cursor() as cursor:
         store.record(cursor, changes)
 

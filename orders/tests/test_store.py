@@ -147,7 +147,7 @@ def smarts(draw: st.DrawFn) -> SmartOrder:
 
 def changes_of(*records: object, closed: bool = False) -> SimpleNamespace:
     """Return what a batch with these records hands to the store."""
-    found = SimpleNamespace(orders={}, smarts={}, smart_timeline=[], requests={})
+    found = SimpleNamespace(orders={}, smarts={}, smart_timeline=[], requests={}, offers={})
     for record in records:
         if isinstance(record, Order):
             found.orders[record.ticket] = record

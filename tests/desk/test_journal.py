@@ -286,23 +286,6 @@ def test_agent_when_another_shard_serves_it_then_its_commission_is_booked_there(
     assert_clean()
 
 
-def test_day_end_when_days_were_missed_then_each_is_ended_once_in_order(world: World) -> None:
-    tasks.end_of_day()
-    rows = Command.objects.filter(name="EndDay")
-    assert rows.get().status == "done"
-    old = datetime.now(UTC) - timedelta(days=3)
-    rows.update(client_key=f"day-{old:%Y-%m-%d}/0")
-
-    tasks.end_of_day()
-    tasks.end_of_day()
-
-    keys = list(rows.order_by("id").values_list("client_key", flat=True))
-    assert keys == [f"day-{old + timedelta(days=n):%Y-%m-%d}/0" for n in range(4)]
-    ready(world)
-    world.settled()
-    assert not rows.exclude(code="").exists()
-
-
 def test_body_when_written_then_without_reserved_numbers_and_read_back_the_same() -> None:
     command = cmd.ModifySmart(login=1, smart=7, version=2, levels=[["1.2", "50"]], ticket=5)
 

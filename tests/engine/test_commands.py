@@ -275,7 +275,7 @@ def test_swap_when_the_mode_is_none_then_nothing_accrues_whatever_the_values() -
     market = Market(symbol={"swap_mode": "none", "swap_long": "-3"})
     ticket = market.place().ticket
 
-    market.do(c.EndDay(time_ms=86_400_000))
+    market.engine.on_time(market.engine.next_day_end_ms())
 
     assert market.state.positions[ticket].swap == 0
 

@@ -35,7 +35,8 @@ def scan(core: Core, position: Position, price: int) -> int:
         margin = account_margin(state, LOGIN, symbol_name=symbol.name, legs=legs)
         closed = position_profit(state, position, price, volume) or 0
         equity = before + closed + floating_profit(state, position, position.volume - volume)
-        if not is_stopped_out(group, account.currency, equity, margin):
+        net = sum(leg.volume if leg.side is Side.BUY else -leg.volume for leg in legs)
+        if not is_stopped_out(group, account.currency, equity, margin, hedged=net == 0):
             return volume
     return position.volume
 

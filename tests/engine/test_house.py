@@ -12,6 +12,7 @@ FILES = sorted(ENGINE.rglob("*.py"))
 PURE = {
     "abc", "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "fnmatch", "fractions", "functools",
     "hashlib", "heapq", "itertools", "json", "math", "re", "typing", "engine",
+    "importlib", "zoneinfo",  # the zones of the pinned tzdata package
 }  # fmt: skip
 
 

@@ -34,6 +34,11 @@ def symbol_of(market: Market) -> Symbol:
     return market.state.symbols["EURUSD"]
 
 
+def close_the_market(symbol: Symbol) -> None:
+    symbol.sessions = ((),) * 7
+    symbol.follow("UTC")
+
+
 def field(name: str, value: Any) -> Break:
     return lambda market, fields: fields.update({name: value})
 
@@ -94,7 +99,7 @@ OPENING: dict[Code, Break] = {
     Code.SYMBOL_NOT_FOUND: field("symbol", "NOPE"),
     Code.TRADE_DISABLED: traded(TradeMode.DISABLED),
     Code.SHORT_ONLY: traded(TradeMode.SHORT_ONLY),
-    Code.MARKET_CLOSED: lambda market, fields: setattr(symbol_of(market), "sessions", ((),) * 7),
+    Code.MARKET_CLOSED: lambda market, fields: close_the_market(symbol_of(market)),
     Code.OFF_QUOTES: no_quote,
     Code.INVALID_VOLUME: field("volume", "0"),
     Code.LIMIT_REACHED: group("max_orders", 1),

@@ -38,7 +38,7 @@ def engine() -> Engine:
         c.ChangeSettings(kind="group", key="retail", values={"spread_diff": 2}),
         c.ChangeSettings(kind="symbol", key="EURUSD", values={**SWAP, "security": "majors"}),
         c.ChangeSettings(kind="symbol", key="EURUSD", values={**SWAP, "stops_level": 3}),
-        c.EndDay(time_ms=86_400_000),
+        c.AdvanceTime(time_ms=2 * 86_400_000),
     ],
     ids=["spread", "security", "symbol", "day"],
 )

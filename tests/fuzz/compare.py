@@ -73,7 +73,7 @@ class Duel:
         )
         self.twin = Twin(self.scenario)
         self.other = maker(self.scenario)
-        self.clock = Clock()
+        self.clock = Clock(self.scenario.server)
         self.played = 0
         self.trace = ""
 
@@ -88,6 +88,7 @@ class Duel:
         wanted = play(self.twin, step, own_ms, self.clock.now_ms)
         got = self._guarded(lambda: play(self.other, step, own_ms, self.clock.now_ms))
         self.played += 1
+        self.clock.note(step, wanted)
         if wanted != got:
             return Difference(self.played - 1, f"answer to {step.action}", wanted, got)
         return None

@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 
-from tests.fuzz.market import MONEY, PROFILES, Kind, Market, Profile, Record, commission, sessions
+from tests.fuzz.market import MONEY, PROFILES, ZONES, Kind, Market, Profile, Record, commission, sessions
 from tests.oracle.book import Book
 
 PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
 FILTERS = ("pendings_filter", "stops_filter", "stopouts_filter")
+#: When clocks change in 2024 in New York, Berlin and on Lord Howe Island.
+CLOCK_CHANGES = (
+    1_710_054_000_000, 1_711_846_800_000, 1_712_415_600_000, 1_728_140_400_000, 1_729_990_800_000, 1_730_613_600_000,
+)  # fmt: skip
 APPLIES = ("pendings_apply", "stops_apply", "stopouts_apply")
 
 
@@ -32,6 +36,7 @@ class Generator:
         self.rng = Random(seed)
         self.profile = profile
         self.market = Market(self.rng, profile)
+        self.server = self.market.server()
         self.kinds = {kind.name: kind for kind in self.market.kinds}
         self.mids = {kind.name: Decimal(kind.price) for kind in self.market.kinds}
         self.securities = {symbol["name"]: symbol for symbol in self.market.symbols}
@@ -52,6 +57,7 @@ class Generator:
             "symbols": market.symbols,
             "groups": market.groups,
             "accounts": market.accounts,
+            "server": self.server,
         }
 
     def step(self, number: int, book: Book) -> Record:
@@ -95,7 +101,7 @@ class Generator:
 
     def _unit(self, kind: Kind) -> int:
         """Return a typical move in points: a few hundredths of a percent of the price."""
-        return max(2, int(Decimal(kind.price) / self._point(kind.name) / 5000))
+        return max(2, int(abs(Decimal(kind.price)) / self._point(kind.name) / 5000))
 
     def _symbol(self) -> str:
         return self.rng.choice(list(self.kinds))
@@ -117,7 +123,7 @@ class Generator:
         mid = self.mids[symbol] + move * point
         if not base / 2 < mid < base * 2 and "allow_negative" not in kind.terms:
             mid = base
-        if abs(mid - base) > base * 3:
+        if abs(mid - base) > abs(base) * 3:
             mid = base
         self.mids[symbol] = mid
         spread = rng.choice([0, 1, 2, 5, 10, 20]) * max(1, unit // 20)
@@ -177,7 +183,7 @@ class Generator:
                 points = -points
             levels[key] = self._text(symbol, reference + sign * direction * points * point)
             if rng.random() < 0.03:
-                levels[key] = "0"
+                levels[key] = rng.choice(["0", None])
             elif rng.random() < 0.01:
                 levels[key] += "5" if "." in levels[key] else ".5"
         return levels
@@ -202,8 +208,32 @@ class Generator:
             value["client_id"] = f"c{rng.randint(1, 5)}"
         if rng.random() < 0.01:
             value["symbol"] = "NOTHERE"
+        self._expect(value, symbol)
         value["as"] = self._name("o")
         return {"place": value}
+
+    def _expect(self, value: Record, symbol: str) -> None:
+        """Let a market order or close carry, now and then, what its sender saw and how much worse it may be."""
+        rng = self.rng
+        if rng.random() >= (0.5 if "deviation" in self.profile.features else 0.05):
+            return
+        unit = self._unit(self.kinds[symbol])
+        if rng.random() < 0.95:
+            value["expected_price"] = self._near(symbol, rng.randint(-unit, unit) // 3)
+        if rng.random() < 0.9:
+            value["deviation"] = rng.choice([0, 1, 3, 10, unit, -1])
+
+    def _accept(self, book: Book) -> Record | None:
+        rng = self.rng
+        offers = [offer.order for offer in book.offers if offer.order.name is not None]
+        if not offers and (not self.names or rng.random() < 0.9):
+            return None
+        order = rng.choice(offers) if offers else None
+        login = order.login if order is not None and rng.random() < 0.95 else self._account()["login"]
+        value: Record = {"login": login, "order": order.name if order is not None else rng.choice(self.names)}
+        if rng.random() < 0.7:
+            value["as"] = self._name("a")
+        return {"accept": value}
 
     def _pending(self, book: Book) -> Record:
         rng, account, symbol = self.rng, self._account(), self._symbol()
@@ -261,6 +291,8 @@ class Generator:
             value["volume"] = str(volume) if rng.random() < 0.95 else str(volume * 2)
         if rng.random() < 0.15:
             value["by"] = "manager"
+        if position is not None:
+            self._expect(value, position.symbol)
         if rng.random() < 0.3:
             value["as"] = self._name("c")
         return {"close": value}
@@ -392,7 +424,7 @@ class Generator:
             if rng.random() < 0.5:
                 points = rng.randint(1, unit * 2) + rng.choice([0, 25])
                 value["stop_loss"] = rng.choice(
-                    [self._near(symbol, -sign * points)] * 6 + ["0", self._near(symbol, sign * points)]
+                    [self._near(symbol, -sign * points)] * 6 + ["0", None, self._near(symbol, sign * points)]
                 )
             if rng.random() < 0.3:
                 value["version"] = max(1, plan.version - (rng.random() < 0.2))
@@ -425,6 +457,11 @@ class Generator:
     def _set(self, book: Book) -> Record:
         rng, has = self.rng, self.market.has
         kind = rng.choice(["symbol", "symbol", "group", "account"])
+        if "days" in self.profile.features and rng.random() < 0.2:
+            values = rng.choice(
+                [{"day_end": rng.choice(["00:00", "17:00", "02:30"])}, {"time_zone": rng.choice(ZONES)}]
+            )
+            return {"set": {"server": True, "values": values}}
         if kind == "symbol":
             name = self._symbol()
             choices: list[Record] = [
@@ -453,7 +490,9 @@ class Generator:
                 {"hedge_prohibited": rng.random() < 0.3, "close_fifo": rng.random() < 0.3},
                 {"free_margin_mode": rng.choice(["use_all", "no_pl", "profit_only", "loss_only"])},
                 {"stop_out_mode": rng.choice(["mt4", "mt5", "smart"])},
-                {"spread_diff": rng.choice([0, 0, 2, 3])},
+                {"spread_diff": rng.choice([0, 0, 2, 3, 3000])},
+                {"deviation": rng.choice([0, 5]), "requote_ttl": rng.choice(["5", "60"])},
+                {"price_bound_points": rng.choice([None, 0, 50])},
                 {"commission": commission(rng) if rng.random() < 0.5 else None},
                 {"max_orders": rng.choice([0, 0, 0, 3])},
                 {"leverage_max": rng.choice([None, None, 20, 100, 250])},
@@ -489,7 +528,7 @@ class Generator:
                 "request": request.name,
                 "answer": rng.choice(["confirm"] * 6 + ["reject", "requote"]),
             }
-            if rng.random() < 0.4:
+            if rng.random() < (0.9 if value["answer"] == "requote" else 0.4):
                 value["price"] = self._near(request.symbol, rng.randint(-10, 10))
             return {"dealer": value}
         if not self.names or rng.random() < 0.7:
@@ -511,6 +550,12 @@ class Generator:
     def _day_end(self, book: Book) -> Record:
         if self.rng.random() < 0.5:
             return {"day_end": {}}
+        if "days" in self.profile.features and self.rng.random() < 0.6:
+            late = book.now_ms + self.rng.choice([3600, 7200, 40_000, 86_400, 90_000, 200_000]) * 1000
+            soon = [moment for moment in CLOCK_CHANGES if moment > book.now_ms]
+            if soon and self.rng.random() < 0.3:
+                late = soon[0] + self.rng.randint(-4, 4) * 1_800_000
+            return {self.rng.choice(["day_end", "restart"]): {}, "at": _iso(late)}
         next_day = (book.now_ms // 86_400_000 + 1) * 86_400_000
         return {"day_end": {}, "at": _iso(next_day)}
 

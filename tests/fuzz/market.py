@@ -63,7 +63,13 @@ POOL = (
     Kind("FUTUSD", "33.00", 2, _future("USD", "0.01", "1", "300", "200"), 30000),
     Kind("FUTEUR", "120.0", 1, _future("EUR", "0.1", "5", "700", None), 77000),
     Kind("OILFUT", "2.00", 2, {**_future("USD", "0.01", "2", "150", "100"), "allow_negative": True}, 15000),
+    Kind("WTIUSD", "0.40", 2, {**_cfd("USD", "cfd_leverage", "1000"), "allow_negative": True}, 3000),
+    Kind("NATGAS", "-1.50", 2, {**_cfd("USD", "cfd", "100"), "allow_negative": True}, 2000),
+    Kind("SHBUSD", "0.00000850", 8, {**_cfd("USD", "cfd_leverage", "1000000"), "base_currency": "SHB"}, 900),
+    Kind("CHFPLN", "4.5000", 4, {}, 112000),
+    Kind("EURPLN", "4.3000", 4, {}, 110000),
 )
+ZONES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")
 SAME_DIGITS = ("EURUSD", "GBPUSD", "USDCHF", "EURGBP")
 MONEY = {
     "USD": Decimal(1),
@@ -86,6 +92,7 @@ class Profile:
 BASE_WEIGHTS = {
     "tick": 60.0, "place": 14.0, "pending": 6.0, "close": 4.0, "close_by": 1.0, "modify": 3.0, "cancel": 1.5,
     "smart": 1.5, "smart_modify": 0.7, "smart_cancel": 0.3, "balance": 1.0, "set": 1.5, "dealers": 0.3,
+    "accept": 0.4,
     "dealer": 0.5, "hook": 0.6, "day_end": 0.6, "wait": 0.6, "restart": 0.4,
 }  # fmt: skip
 
@@ -97,7 +104,10 @@ def _profile(name: str, features: str, **weights: float) -> Profile:
 PROFILES = (
     _profile("plain", ""),
     _profile("hedging", "hedging hedge_margin", place=20, close_by=4),
-    _profile("netting", "netting", place=24, smart=2),
+    _profile("netting", "netting", place=24, smart=2, set=4),
+    _profile("below-zero", "below_zero pending_margin fees swaps", place=20, pending=10, smart=3, day_end=1),
+    _profile("requotes", "dealers deviation", dealers=1, dealer=12, accept=6, place=20, close=6),
+    _profile("days", "days sessions expiry swaps", day_end=6, pending=10, wait=2, set=3),
     _profile("pending", "pending_margin expiry levels", pending=20, cancel=4, modify=6),
     _profile("dealers", "dealers", dealers=2, dealer=10, wait=2, smart=3),
     _profile("hooks", "hooks same_digits dealers", hook=8, dealer=3, dealers=1, pending=12, smart=3),
@@ -131,6 +141,14 @@ class Market:
         self.groups = [self._group(f"g{i}") for i in range(rng.randint(1, 3))]
         self.accounts = self._accounts()
 
+    def server(self) -> Record:
+        """Return the server's clock: mostly the usual one."""
+        rng = self.rng
+        if not self.has("days", 0.1):
+            return {}
+        day_end = rng.choice(["00:00", "17:00", "23:59", "02:30", "01:15"])
+        return {"day_end": day_end, "time_zone": rng.choice(ZONES)}
+
     def has(self, feature: str, chance: float = 0.1) -> bool:
         """Return whether a feature is on here: often where the profile concentrates on it."""
         if feature in self.profile.features:
@@ -144,6 +162,8 @@ class Market:
             pool = list(POOL)
         most = 2 if "few" in self.profile.features else 6
         kinds = self.rng.sample(pool, min(len(pool), self.rng.randint(1 if most == 2 else 2, most)))
+        if "below_zero" in self.profile.features:
+            kinds += [k for k in POOL if k.name in ("WTIUSD", "NATGAS") and k not in kinds]
         # Without a way to convert, most requests would only say off_quotes.
         names = ["EURUSD", "USDJPY", "GBPUSD"]
         if "currencies" in self.profile.features:
@@ -165,6 +185,8 @@ class Market:
             symbol["filter_ticks"] = rng.randint(1, 4)
         if self.has("sessions", 0.03):
             symbol["sessions"] = sessions(rng)
+            if self.has("days", 0.1):
+                symbol["sessions"]["time_zone"] = rng.choice(ZONES)
         if self.has("sessions", 0.03):
             symbol["quotes_timeout"] = rng.choice([5, 20, 60])
         if self.has("hedge_margin"):
@@ -174,7 +196,9 @@ class Market:
         if self.has("pending_margin"):
             symbol["pending_margin_rate"] = rng.choice(["1", "0.5", "0.333"])
         if self.has("swaps"):
-            symbol["swap_mode"] = rng.choice(["points", "money", "percent"])
+            symbol["swap_mode"] = rng.choice(
+                ["points", "money", "money_profit", "money_base", "money_margin", "percent", "percent_open"]
+            )
             symbol["swap_long"] = rng.choice(["-3.5", "1.25", "-12", "0"])
             symbol["swap_short"] = rng.choice(["2.05", "-7.77", "0.1"])
             if rng.random() < 0.5:
@@ -208,6 +232,10 @@ class Market:
                 [100, 200, 500] if "poor" in self.profile.features else [10, 33, 100, 200, 500]
             ),
         }
+        if has("deviation", 0.1):
+            group["requote_ttl"] = rng.choice(["5", "1", "30", "0"])
+            group["deviation"] = rng.choice([0, 2, 10])
+            group["price_bound_points"] = rng.choice([None, None, 0, 5, 100])
         is_netting = has("netting", 0 if "hedging" in self.profile.features else 0.25)
         group["margin_mode"] = "netting" if is_netting else "hedging"
         group["free_margin_mode"] = rng.choice(["use_all", "use_all", "no_pl", "profit_only", "loss_only"])

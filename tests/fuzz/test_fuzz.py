@@ -48,8 +48,10 @@ def test_engine_when_settled_between_ticks_then_agrees_with_the_twin_too(seed: i
 class Forgetful(Twin):
     """A twin with a bug: it forgets the swap at a day's end."""
 
-    def day_end(self, value, time_ms):
-        return self.wait(0, time_ms)
+    def __init__(self, scenario):
+        super().__init__(scenario)
+        for group in self.book.groups.values():
+            group.swap_free = True
 
 
 def test_comparison_when_a_rule_is_broken_then_finds_and_shrinks_it() -> None:

@@ -18,6 +18,7 @@ SYMBOL_NUMBERS = (
     *("tick_value", "swap_long", "swap_short"),
 )
 GROUP_NUMBERS = ("margin_call", "stop_out")
+DELETE = "none"  # what stands in a level's place where it is to be taken away
 PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
 
 
@@ -77,8 +78,8 @@ class Order:
     name: str | None = None
     price: Fraction | None = None
     limit_price: Fraction | None = None
-    sl: Fraction | None = None  # 0 deletes, None keeps what is there
-    tp: Fraction | None = None
+    sl: Any = None  # a price, DELETE, or None, which keeps what is there
+    tp: Any = None
     expires: str | int = "gtc"
     leverage: int | None = None
     status: str = "pending"
@@ -86,6 +87,10 @@ class Order:
     comment: str = ""
     error: str | None = None
     requested: Fraction | None = None
+    expected: Fraction | None = None
+    deviation: int | None = None
+    requoted: Fraction | None = None
+    closes: Any = None  # the position that it was to close, and the volume (None: all)
     smart: Smart | None = None
     is_resting: bool = False  # waits for its price, as opposed to a market order in the dealers' queue
 
@@ -100,8 +105,9 @@ class Position:
     volume: Fraction
     open_price: Fraction
     open_ms: int
-    rate: Fraction  # margin currency to account currency, of the opening moment
-    leverage: Fraction
+    lots: list[
+        tuple[Fraction, Fraction, Fraction, Fraction]
+    ]  # volume, price, conversion rate, leverage of each
     sl: Fraction | None = None
     tp: Fraction | None = None
     fees: Fraction = Fraction(0)
@@ -122,6 +128,9 @@ class Deal:
     profit: Fraction | None = None
     fees: Fraction | None = None
     swap: Fraction | None = None
+    by: str = "system"
+    market: tuple[Fraction, Fraction] | None = None
+    view: tuple[Fraction, Fraction] | None = None
 
 
 @dataclass(eq=False)
@@ -153,6 +162,7 @@ class Smart:
     mark: Fraction | None = None
     trail_stop: Fraction | None = None
     even_stop: Fraction | None = None
+    fired: Fraction | None = None  # the stop that ended it
 
     @property
     def is_open(self) -> bool:
@@ -175,10 +185,25 @@ class Request:
     opposite: Position | None = None
 
 
+@dataclass(eq=False)
+class Offer:
+    """A requote that may be accepted: what failed, at which price, and until when."""
+
+    order: Order
+    price: Fraction
+    until_ms: int
+
+
 class Book:
     """Everything there is, and the clock."""
 
-    def __init__(self, symbols: list[Any], groups: list[Any], accounts: list[Any]) -> None:
+    def __init__(
+        self, symbols: list[Any], groups: list[Any], accounts: list[Any], server: dict[str, Any]
+    ) -> None:
+        self.server = {"day_end": "00:00", "time_zone": "UTC", **server}
+        self.day_end_ms = 0
+        self.offers: list[Offer] = []
+        self.actor = "system"  # who causes the deals of this step
         self.symbols = {value["name"]: Symbol(value) for value in symbols}
         self.groups = {value["name"]: Group(value) for value in groups}
         self.accounts = {
@@ -226,7 +251,10 @@ class Book:
         diff = self.setting(group, symbol, "spread_diff")
         if not diff:
             return symbol.bid, symbol.ask
-        return symbol.bid - diff // 2 * symbol.point, symbol.ask + (diff - diff // 2) * symbol.point
+        bid = symbol.bid - diff // 2 * symbol.point
+        if not symbol.allow_negative:
+            bid = max(bid, symbol.point)
+        return bid, max(symbol.ask + (diff - diff // 2) * symbol.point, bid + symbol.point)
 
     def is_fresh(self, symbol: Symbol) -> bool:
         if symbol.bid is None or sum(symbol.last[-20:]) > 10:
@@ -284,6 +312,21 @@ class Book:
             if hook["times"] == 0:
                 del self.hooks[name]
         return hook["answer"], hook["price"]
+
+
+def read_level(symbol: Symbol | None, text: str | None) -> Any:
+    """Return a level as a price, DELETE where it takes one away, None where it is left out."""
+    if text is None or text == DELETE:
+        return text
+    level = Fraction(text)
+    return DELETE if not level and not (symbol and symbol.allow_negative) else level
+
+
+def level_after(standing: Fraction | None, given: Any) -> Fraction | None:
+    """Return what stands after a level was given."""
+    if given is None:
+        return standing
+    return None if given == DELETE else given
 
 
 def opposite(side: str) -> str:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
-from tests.oracle.book import Account, Book, Order, Position, Symbol, is_oldest, opposite
+from tests.oracle.book import DELETE, Account, Book, Order, Position, Symbol, is_oldest, opposite
+from tests.oracle.days import in_session
 from tests.oracle.margin import account_state, has_rates, leverage_of, margin_suffices, reservation
 from tests.oracle.numbers import on_grid
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def in_session(book: Book, symbol: Symbol) -> bool:
-    """Return whether the symbol trades now: a session's start is inside, its end is not."""
-    if symbol.sessions is None:
-        return True
-    now = datetime.fromtimestamp(book.now_ms / 1000, tz=UTC)
-    passed_ms = book.now_ms % 86_400_000
-    for start, end in symbol.sessions.get(DAYS[now.weekday()], []):
-        start_ms, end_ms = ((int(t[:2]) * 60 + int(t[3:])) * 60_000 for t in (start, end))
-        if start_ms <= passed_ms < end_ms:
-            return True
-    return False
+LAST_EXPIRY_MS = 253_370_764_799_999  # the end of 31 December 9998
 
 
 def account_code(account: Account, *, is_manager: bool = False) -> str | None:
@@ -70,24 +58,29 @@ def volume_is_valid(symbol: Symbol, volume: Fraction, whole: Fraction | None = N
 def stops_are_valid(
     symbol: Symbol,
     side: str,
-    levels: tuple[Fraction | None, Fraction | None],
+    levels: tuple[Any, Any],
     reference: Fraction,
     points: int,
 ) -> bool:
     """Return whether (sl, tp) are on the grid, strictly on their sides and `points` away of `reference`.
 
-    0 and None mean no level.
+    DELETE and None mean no level.
     """
     sl, tp = levels
-    if sl and not is_beyond(symbol, opposite(side), sl, reference, points):
+    if sl not in (None, DELETE) and not is_beyond(symbol, opposite(side), sl, reference, points):
         return False
-    return not tp or is_beyond(symbol, side, tp, reference, points)
+    return tp in (None, DELETE) or is_beyond(symbol, side, tp, reference, points)
+
+
+def is_price(symbol: Symbol, price: Fraction) -> bool:
+    """Return whether a price is on the symbol's grid, and above 0 where prices cannot be negative."""
+    return on_grid(price, symbol.point) and (price > 0 or symbol.allow_negative)
 
 
 def is_beyond(symbol: Symbol, side: str, level: Fraction, reference: Fraction, points: int) -> bool:
     """Return whether a level is on the grid, and on the profit side of `reference` by at least `points`."""
     distance = level - reference if side == "buy" else reference - level
-    return on_grid(level, symbol.point) and distance > 0 and distance >= points * symbol.point
+    return is_price(symbol, level) and distance > 0 and distance >= points * symbol.point
 
 
 def pending_price_is_valid(
@@ -101,12 +94,12 @@ def pending_price_is_valid(
     is_buy = order.side == "buy"
     is_stop = "_stop" in order.type
     distance = price - market if is_buy == is_stop else market - price
-    if not on_grid(price, symbol.point) or distance <= 0 or distance < points * symbol.point:
+    if not is_price(symbol, price) or distance <= 0 or distance < points * symbol.point:
         return False
     if order.type.endswith("stop_limit"):
         assert limit_price is not None
         better = price - limit_price if is_buy else limit_price - price
-        return on_grid(limit_price, symbol.point) and better > 0
+        return is_price(symbol, limit_price) and better > 0
     return True
 
 
@@ -119,9 +112,13 @@ def stops_reference(order: Order, price: Fraction) -> Fraction:
 
 
 def open_code(
-    book: Book, order: Order, *, is_manager: bool, open_price: Fraction | None = None
-) -> str | None:
-    """Return why an opening request is refused, or None; the order is not in the book yet."""
+    book: Book, order: Order, *, is_manager: bool, open_price: Fraction | None = None,
+    offered: Fraction | None = None,
+) -> str | None:  # fmt: skip
+    """Return why an opening request is refused, or None; the order is not in the book yet.
+
+    `open_price` is a manager's, `offered` a requote's that is accepted.
+    """
     account = book.accounts[order.login]
     is_market = not order.is_resting
     is_close = is_market and counts_as_close(book, order)
@@ -146,14 +143,20 @@ def open_code(
     if not volume_is_valid(symbol, order.volume, whole):
         return "invalid_volume"
     if is_close:
-        return None
+        return market_price_code(book, order, symbol, open_price)
     if order.leverage is not None and not 1 <= order.leverage <= leverage_of(book, order.login, None):
         return "invalid_leverage"
-    return _terms_code(book, order, symbol, is_manager=is_manager, open_price=open_price)
+    return _terms_code(book, order, symbol, is_manager=is_manager, open_price=open_price, offered=offered)
 
 
 def _terms_code(
-    book: Book, order: Order, symbol: Symbol, *, is_manager: bool, open_price: Fraction | None
+    book: Book,
+    order: Order,
+    symbol: Symbol,
+    *,
+    is_manager: bool,
+    open_price: Fraction | None,
+    offered: Fraction | None,
 ) -> str | None:
     """Return why price, stops, expiry, limits, hedge or margin refuse an opening, or None."""
     points = 0 if is_manager else symbol.stops_level
@@ -162,20 +165,56 @@ def _terms_code(
             return "invalid_price"
         reference = stops_reference(order, order.price)
     else:
-        if open_price is not None and not on_grid(open_price, symbol.point):
-            return "invalid_price"
+        code = market_price_code(book, order, symbol, open_price)
+        if code is not None:
+            return code
         reference = book.close_price(order.login, symbol, order.side)
     if not stops_are_valid(symbol, order.side, (order.sl, order.tp), reference, points):
         return "invalid_stops"
-    return limits_code(book, order, open_price=open_price)
+    return limits_code(book, order, open_price=open_price if offered is None else offered)
+
+
+def market_price_code(book: Book, order: Order, symbol: Symbol, open_price: Fraction | None) -> str | None:
+    """Return why a market order's prices are refused: the one named by hand, the one expected; or None."""
+    if open_price is not None:
+        market = book.open_price(order.login, symbol, order.side)
+        if not is_price(symbol, open_price) or not is_within_bound(
+            book, order.login, open_price, market, symbol.point
+        ):
+            return "invalid_price"
+    return expectation_code(order, symbol)
+
+
+def expectation_code(order: Order, symbol: Symbol) -> str | None:
+    """Return why what was expected of the price is refused, or None."""
+    if order.expected is None:
+        return "invalid_price" if order.deviation is not None else None
+    if not is_price(symbol, order.expected) or (order.deviation or 0) < 0:
+        return "invalid_price"
+    return None
+
+
+def is_within_bound(book: Book, login: int, price: Fraction, market: Fraction, point: Fraction) -> bool:
+    """Return whether a price by hand is near enough to the market's."""
+    bound = book.group(login).price_bound_points
+    return abs(price - market) <= (abs(market) / 100 if bound is None else bound * point)
+
+
+def is_too_bad(order: Order, symbol: Symbol, side: str, price: Fraction) -> bool:
+    """Return whether a price is worse than expected by more than the deviation."""
+    if order.expected is None or order.deviation is None:
+        return False
+    worse = price - order.expected if side == "buy" else order.expected - price
+    return worse > order.deviation * symbol.point
 
 
 def limits_code(book: Book, order: Order, *, open_price: Fraction | None = None) -> str | None:
     """Return why expiry, max_orders, hedge or margin refuse an opening, or None."""
     group = book.group(order.login)
-    if isinstance(order.expires, int) and order.expires <= book.now_ms:
+    if isinstance(order.expires, int) and not book.now_ms < order.expires <= LAST_EXPIRY_MS:
         return "invalid_expiration"
-    if group.max_orders:
+    joins = group.margin_mode == "netting" and bool(book.positions_of(order.login, order.symbol))
+    if group.max_orders and (order.is_resting or not joins):
         resting = [o for o in book.resting if o.login == order.login]
         if len(book.positions_of(order.login)) + len(resting) + 1 > group.max_orders:
             return "limit_reached"
@@ -204,8 +243,9 @@ def is_hedge(book: Book, order: Order) -> bool:
 
 
 def close_code(
-    book: Book, position: Position | None, login: int, volume: Fraction | None, is_manager: bool
-) -> str | None:
+    book: Book, position: Position | None, login: int, volume: Fraction | None, is_manager: bool,
+    order: Order,
+) -> str | None:  # fmt: skip
     """Return why a close is refused, or None."""
     code = account_code(book.accounts[login], is_manager=is_manager)
     if code:
@@ -223,7 +263,7 @@ def close_code(
         return "invalid_volume"
     if book.group(login).close_fifo and not is_manager and not is_oldest(book, position):
         return "fifo"
-    return None
+    return expectation_code(order, symbol)
 
 
 def close_by_code(book: Book, position: Position | None, other: Position | None, login: int) -> str | None:
@@ -261,15 +301,12 @@ def position_is_frozen(book: Book, position: Position) -> bool:
 
 
 def order_is_frozen(book: Book, order: Order) -> bool:
-    """Return whether the market is near the order's price, or near its SL or TP."""
+    """Return whether the market is near the order's own price."""
     symbol = book.symbols[order.symbol]
     if symbol.bid is None:
         return False
     entry = book.open_price(order.login, symbol, order.side)
-    exit_ = book.close_price(order.login, symbol, order.side)
-    return _is_near(symbol, entry, (order.price,)) or _is_near(
-        symbol, exit_, (order.sl or None, order.tp or None)
-    )
+    return _is_near(symbol, entry, (order.price,))
 
 
 def modify_position_code(
@@ -296,7 +333,7 @@ def modify_position_code(
 
 def modify_order_code(
     book: Book, order: Order | None, login: int, price: Fraction | None,
-    levels: tuple[Fraction | None, Fraction | None],
+    levels: tuple[Any, Any],
 ) -> str | None:  # fmt: skip
     """Return why a change of a pending order is refused, or None."""
     code = account_code(book.accounts[login])

@@ -6,8 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle import smart, stopout, trading
-from tests.oracle.book import Book, Order, Position, Request
-from tests.oracle.checks import counts_as_close, is_hedge, trade_mode_code, volume_is_valid
+from tests.oracle.book import Book, Offer, Order, Position, Request, opposite
+from tests.oracle.checks import (
+    counts_as_close,
+    is_hedge,
+    is_price,
+    is_too_bad,
+    is_within_bound,
+    trade_mode_code,
+    volume_is_valid,
+)
 from tests.oracle.margin import has_rates, margin_suffices
 
 EXITS = {"tp": "take_profit", "sl": "stop_loss", "level": "smart_order", "stop": "smart_order"}
@@ -58,6 +66,15 @@ def queue_plan_exit(book: Book, kind: str, subject: Any, position: Position, pri
         book.requests.append(request)
 
 
+def requote(book: Book, order: Order, price: Fraction) -> None:
+    """Let an order fail with another price, which its client may accept for a while."""
+    trading.fail(book, order, "requote")
+    order.requoted = price
+    if order.smart is None:
+        ttl_ms = int(Fraction(book.group(order.login).requote_ttl) * 1000)
+        book.offers.append(Offer(order, price, book.now_ms + ttl_ms))
+
+
 def time_out(book: Book) -> None:
     """Let requests that nobody answered in time fail; triggers leave the queue and stay armed."""
     for request in list(book.requests):
@@ -73,12 +90,21 @@ def answer(book: Book, value: dict[str, Any]) -> str | None:
     request = next((r for r in book.requests if r.name == value["request"]), None)
     if request is None:
         return "request_not_found"
-    book.requests.remove(request)
-    if value["answer"] != "confirm":
-        if request.order is not None:
-            trading.fail(book, request.order, "rejected" if value["answer"] == "reject" else "requote")
-        return None
     price = Fraction(value["price"]) if value["price"] is not None else None
+    if value["answer"] != "reject" and not _is_price_fit(book, request, price, value["answer"]):
+        return "invalid_price"
+    book.requests.remove(request)
+    if value["answer"] == "reject":
+        if request.order is not None:
+            trading.fail(book, request.order, "rejected")
+        return None
+    if value["answer"] == "requote":
+        if request.kind in ("market", "close"):
+            requote(book, request.order, price)
+        elif request.order is not None:
+            trading.fail(book, request.order, "requote")
+        return None
+    book.actor = "dealer"
     if request.kind == "market":
         return confirm_market(book, request.order, price)
     if request.kind == "pending":
@@ -90,6 +116,24 @@ def answer(book: Book, value: dict[str, Any]) -> str | None:
         return None
     _confirm_exit(book, request, price)
     return None
+
+
+def _is_price_fit(book: Book, request: Request, price: Fraction | None, answer: str) -> bool:
+    """Return whether a dealer's price is one, and near enough to the market's on the deal's side."""
+    if price is None:
+        return answer != "requote"
+    symbol = book.symbols[request.symbol]
+    if not is_price(symbol, price):
+        return False
+    if request.kind == "close_by":
+        return True
+    if request.kind in ("market", "pending"):
+        side = (request.order or request.subject).side
+    else:
+        position = request.subject[0].position if request.kind in ("level", "stop") else request.subject
+        side = opposite(position.side)
+    market = book.open_price(request.login, symbol, side)
+    return is_within_bound(book, request.login, price, market, symbol.point)
 
 
 def confirm_market(book: Book, order: Order, price: Fraction | None) -> str | None:
@@ -107,6 +151,9 @@ def confirm_market(book: Book, order: Order, price: Fraction | None) -> str | No
     if code is not None:
         trading.fail(book, order, code)
         return code
+    if is_too_bad(order, book.symbols[order.symbol], order.side, price):
+        requote(book, order, price)
+        return "requote"
     trading.fill(book, order, price)
     return None
 
@@ -129,7 +176,9 @@ def _confirm_pending(book: Book, order: Order, price: Fraction | None) -> str | 
     if is_hedge(book, order):
         trading.cancel(book, order, comment="deleted [hedge is prohibited]")
         return "hedge_prohibited"
-    trading.fill(book, order, price)
+    is_ok, changed = book.apply_hook("pendings_apply", book.symbols[order.symbol])
+    if is_ok:
+        trading.fill(book, order, price if changed is None else changed)
     return None
 
 
@@ -142,13 +191,22 @@ def confirm_close(book: Book, request: Request, price: Fraction | None) -> str |
         trading.fail(book, order, "invalid_volume")
         return "invalid_volume"
     order.volume = volume
-    market = book.close_price(position.login, symbol, position.side)
-    trading.close(book, position, volume, market if price is None else price, order)
+    price = book.close_price(position.login, symbol, position.side) if price is None else price
+    if is_too_bad(order, symbol, opposite(position.side), price):
+        requote(book, order, price)
+        return "requote"
+    trading.close(book, position, volume, price, order)
     return None
 
 
 def _confirm_exit(book: Book, request: Request, price: Fraction | None) -> None:
-    """Close by TP, SL, stop-out, level or stop as a dealer has confirmed it."""
+    """Close by TP, SL, stop-out, level or stop as a dealer has confirmed it, unless a hook says no."""
+    symbol = book.symbols[request.symbol]
+    point = "stopouts_apply" if request.kind == "so" else "stops_apply"
+    is_ok, changed = book.apply_hook(point, symbol)
+    if not is_ok:
+        return
+    price = price if changed is None else changed
     if request.kind == "so":
         stopout.close_victim(book, request.subject, price, is_dealer=True)
         stopout.compensate(book, request.login)
@@ -159,7 +217,6 @@ def _confirm_exit(book: Book, request: Request, price: Fraction | None) -> None:
         position = plan.position
     if price is None:
         at_own_price = request.kind in ("tp", "level")
-        symbol = book.symbols[position.symbol]
         price = request.price if at_own_price else book.close_price(position.login, symbol, position.side)
     if plan is None:
         order = trading.system_order(book, position, position.volume, EXITS[request.kind], request.price)
@@ -185,4 +242,5 @@ def close_by_stop(book: Book, plan: Any, price: Fraction, stop: Fraction) -> Non
     drop(book, "stop", (plan, "stop"))
     order = trading.system_order(book, position, plan.remaining, "smart_order", stop)
     trading.close(book, position, plan.remaining, price, order, by_plan=True)
+    plan.fired = stop
     smart.end(book, plan, "STOPPED")

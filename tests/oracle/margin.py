@@ -16,14 +16,18 @@ from tests.oracle.numbers import rounded
 def _one_leg(book: Book, group: Group, source: str, target: str, side: str) -> Fraction | None:
     """Return the rate by the direct pair, else by the inverse one; the first in the list wins."""
     for symbol in book.symbols.values():
-        if symbol.base_currency == source and symbol.profit_currency == target and symbol.bid is not None:
+        if symbol.base_currency == source and symbol.profit_currency == target and _is_quoted(symbol):
             bid, ask = book.quote(group, symbol)
             return ask if side == "ask" else bid
     for symbol in book.symbols.values():
-        if symbol.base_currency == target and symbol.profit_currency == source and symbol.bid is not None:
+        if symbol.base_currency == target and symbol.profit_currency == source and _is_quoted(symbol):
             bid, ask = book.quote(group, symbol)
             return 1 / bid if side == "ask" else 1 / ask
     return None
+
+
+def _is_quoted(symbol: Symbol) -> bool:
+    return symbol.bid is not None and symbol.bid > 0
 
 
 def rate(book: Book, group: Group, source: str, target: str, side: str) -> Fraction | None:
@@ -31,12 +35,16 @@ def rate(book: Book, group: Group, source: str, target: str, side: str) -> Fract
     if source == target:
         return Fraction(1)
     found = _one_leg(book, group, source, target, side)
-    if found is None and "USD" not in (source, target):
-        first = _one_leg(book, group, source, "USD", side)
-        second = _one_leg(book, group, "USD", target, side)
-        if first is not None and second is not None:
-            return first * second
-    return found
+    if found is not None:
+        return found
+    listed = [c for s in book.symbols.values() for c in (s.base_currency, s.profit_currency)]
+    for middle in ["USD", *listed]:
+        if middle not in (source, target):
+            first = _one_leg(book, group, source, middle, side)
+            second = _one_leg(book, group, middle, target, side)
+            if first is not None and second is not None:
+                return first * second
+    return None
 
 
 def profit_rate(book: Book, account: Account, symbol: Symbol, side: str, is_loss: bool) -> Fraction | None:
@@ -88,7 +96,7 @@ def commission(
         amount *= volume
     elif setting["kind"] == "percent":
         converted = profit_rate(book, book.accounts[login], symbol, side, True) or Fraction(1)
-        amount = amount / 100 * volume * symbol.contract_size * price * converted
+        amount = amount / 100 * volume * symbol.contract_size * abs(price) * converted
     return rounded(amount, book.digits(login))
 
 
@@ -116,9 +124,9 @@ def per_lot(
     elif symbol.calc_mode == "forex_no_leverage":
         amount = symbol.contract_size
     elif symbol.calc_mode == "cfd":
-        amount = symbol.contract_size * price
+        amount = symbol.contract_size * abs(price)
     else:
-        amount = symbol.contract_size * price / leverage
+        amount = symbol.contract_size * abs(price) / leverage
     return amount * converted
 
 
@@ -129,9 +137,12 @@ def margin_rate_of_conversion(book: Book, account: Account, symbol: Symbol, side
 
 
 def leg_of(book: Book, position: Position) -> Leg:
+    """Return a position as a leg: its lots' margins, averaged by their volumes."""
     symbol = book.symbols[position.symbol]
-    one = per_lot(symbol, position.open_price, position.leverage, position.rate, False)
-    return Leg(position.side, position.volume, one)
+    total = sum(volume for volume, *_ in position.lots)
+    money = sum(volume * per_lot(symbol, price, leverage, converted, False)
+                for volume, price, converted, leverage in position.lots)  # fmt: skip
+    return Leg(position.side, position.volume, money / total)
 
 
 def leverage_of(book: Book, login: int, asked: int | None) -> Fraction:
@@ -174,7 +185,8 @@ def reservation(book: Book, order: Order) -> Fraction:
     converted = margin_rate_of_conversion(book, account, symbol, order.side)
     if converted is None:
         return Fraction(0)
-    one = per_lot(symbol, order.price, leverage_of(book, order.login, order.leverage), converted, True)
+    price = order.limit_price if order.type.endswith("stop_limit") else order.price
+    one = per_lot(symbol, price, leverage_of(book, order.login, order.leverage), converted, True)
     amount = order.volume * one * _margin_rate(symbol, order.side) * symbol.pending_margin_rate
     return rounded(amount, book.digits(order.login))
 
@@ -214,23 +226,13 @@ def legs_after(book: Book, order: Order, price: Fraction) -> dict[str, list[Leg]
         if left < 0:
             return {order.symbol: [Leg(order.side, -left, new)]}
         return {order.symbol: [Leg(old.side, left, leg_of(book, old).per_lot)] if left else []}
-    total = old.volume + order.volume
-    merged = averaged(old, order.volume, price, converted, leverage)
-    kept = per_lot(symbol, *merged, False)
-    fresh = per_lot(symbol, *merged, True)
-    return {order.symbol: [Leg(old.side, total, (old.volume * kept + order.volume * fresh) / total)]}
+    return {order.symbol: [leg_of(book, old), Leg(order.side, order.volume, new)]}
 
 
-def averaged(
-    old: Position, volume: Fraction, price: Fraction, converted: Fraction, leverage: Fraction
-) -> tuple[Fraction, Fraction, Fraction]:
-    """Return price, leverage and rate of a netting position after an increase, averaged by volume."""
-    total = old.volume + volume
-    return (
-        (old.open_price * old.volume + price * volume) / total,
-        (old.leverage * old.volume + leverage * volume) / total,
-        (old.rate * old.volume + converted * volume) / total,
-    )
+def shown_leverage(position: Position) -> int:
+    """Return the harmonic mean of the lots' leverages by volume, rounded down."""
+    total = sum(volume for volume, *_ in position.lots)
+    return int(total / sum(volume / leverage for volume, _, _, leverage in position.lots))
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from scenario.backend import State, Value
-from scenario.format import Scenario
-from tests.oracle import dealing, orders, plans, release, smart, ticks, trading
+from scenario.format import START_MS, Scenario
+from tests.oracle import days, dealing, orders, plans, release, settings, smart, ticks, trading
 from tests.oracle.book import Book, Deal, Order, Position, Smart
-from tests.oracle.margin import account_state, floating
+from tests.oracle.margin import account_state, floating, shown_leverage
 from tests.oracle.numbers import printed
 
 
@@ -17,20 +17,34 @@ class Twin:
     """Every rule of the book, by scanning."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self.book = Book(scenario.symbols, scenario.groups, scenario.accounts)
+        self.book = Book(scenario.symbols, scenario.groups, scenario.accounts, scenario.server)
+        self.book.now_ms = START_MS
+        self.book.day_end_ms = days.next_end(self.book, START_MS)
         for account in scenario.accounts:
             trading.book_money(self.book, account["login"], "deposit", Fraction(account["balance"]))
             trading.book_money(self.book, account["login"], "credit_in", Fraction(account["credit"]))
 
     def _at(self, time_ms: int) -> Book:
-        """Move the clock: orders expire and requests time out before anything else happens."""
+        """Move the clock: days end, orders expire and requests time out before anything else happens.
+
+        What expires or times out before a day end comes before it.
+        """
         book = self.book
-        book.now_ms = time_ms
-        book.touched = set()
-        orders.expire(book)
-        dealing.time_out(book)
+        book.touched, book.actor = set(), "system"
+        while book.day_end_ms <= time_ms:
+            end = book.day_end_ms
+            self._pass(end - 1)
+            book.now_ms = end
+            days.end_day(book, end)
+            book.day_end_ms = days.next_end(book, end)
+        self._pass(time_ms)
         book.touched = set()
         return book
+
+    def _pass(self, time_ms: int) -> None:
+        self.book.now_ms = max(self.book.now_ms, time_ms)
+        orders.expire(self.book)
+        dealing.time_out(self.book)
 
     def tick(self, value: Value, time_ms: int) -> str | None:
         return ticks.tick(self._at(time_ms), value)
@@ -46,6 +60,9 @@ class Twin:
 
     def modify(self, value: Value, time_ms: int) -> str | None:
         return orders.modify(self._at(time_ms), value)
+
+    def accept(self, value: Value, time_ms: int) -> str | None:
+        return orders.accept(self._at(time_ms), value)
 
     def cancel(self, value: Value, time_ms: int) -> str | None:
         return orders.cancel(self._at(time_ms), value)
@@ -64,12 +81,16 @@ class Twin:
 
     def set(self, value: Value, time_ms: int) -> str | None:
         book = self._at(time_ms)
+        if "server" in value:
+            return settings.change_server(book, value["values"])
         if orders.is_wrong_setting(book, value):
             return "invalid_setting"
         tables = {"symbol": book.symbols, "group": book.groups, "account": book.accounts}
-        for kind, table in tables.items():
-            if kind in value:
-                table[value[kind]].assign(value["values"])
+        kind = next(kind for kind in tables if kind in value)
+        record = tables[kind][value[kind]]
+        if not settings.may_be_saved(book, record, value["values"]):
+            return "invalid_setting"
+        record.assign(value["values"])
         return None
 
     def dealers(self, value: list[Any], time_ms: int) -> str | None:
@@ -86,9 +107,7 @@ class Twin:
         return None
 
     def day_end(self, value: Value, time_ms: int) -> str | None:
-        del value
-        orders.day_end(self._at(time_ms))
-        return None
+        return self.wait(0, time_ms)
 
     def wait(self, value: int, time_ms: int) -> str | None:
         del value
@@ -146,6 +165,7 @@ class Twin:
             "type": order.type,
             "volume": printed(order.volume, volume_digits),
             "price": printed(order.price, digits),
+            "requote_price": printed(order.requoted, digits),
         }
 
     def _position(self, position: Position) -> dict[str, Any]:
@@ -156,6 +176,7 @@ class Twin:
             "side": position.side,
             "volume": printed(position.volume, symbol.volume_digits),
             "open_price": printed(position.open_price, symbol.digits),
+            "leverage": shown_leverage(position),
             "sl": printed(position.sl, symbol.digits),
             "tp": printed(position.tp, symbol.digits),
             "profit": printed(floating(self.book, position), money),
@@ -178,6 +199,11 @@ class Twin:
             "swap": printed(deal.swap, money),
             "reason": deal.order.reason,
             "comment": deal.order.comment,
+            "by": deal.by,
+            "market_bid": printed(deal.market and deal.market[0], symbol.digits),
+            "market_ask": printed(deal.market and deal.market[1], symbol.digits),
+            "group_bid": printed(deal.view and deal.view[0], symbol.digits),
+            "group_ask": printed(deal.view and deal.view[1], symbol.digits),
         }
 
     def _smart(self, plan: Smart) -> dict[str, Any]:
@@ -185,7 +211,7 @@ class Twin:
         return {
             "state": plan.state,
             "levels": [level.status for level in plan.levels],
-            "stop": printed(smart.stop_of(plan) if plan.is_open else None, symbol.digits),
+            "stop": printed(smart.stop_of(plan) if plan.is_open else plan.fired, symbol.digits),
             "high_water_mark": printed(plan.mark, symbol.digits),
             "break_even_triggered": plan.even_stop is not None,
             "remaining": printed(plan.remaining, symbol.volume_digits),

@@ -6,9 +6,18 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle import checks, dealing, trading
-from tests.oracle.book import PENDING, Book, Order, Position, opposite
-from tests.oracle.margin import kept_rate
-from tests.oracle.numbers import on_grid, rounded
+from tests.oracle.book import (
+    DELETE,
+    PENDING,
+    Book,
+    Order,
+    Position,
+    Symbol,
+    level_after,
+    opposite,
+    read_level,
+)
+from tests.oracle.numbers import on_grid
 
 
 def number(text: str | None) -> Fraction | None:
@@ -28,7 +37,9 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     order = Order(book.next_ticket(), login, value["symbol"], value["type"], side, Fraction(value["volume"]))
     order.name, order.leverage, order.expires = value["as"], value["leverage"], value["expires"]
     order.price, order.limit_price = number(value["price"]), number(value["limit_price"])
-    order.sl, order.tp = number(value["sl"]), number(value["tp"])
+    symbol = book.symbols.get(value["symbol"])
+    order.sl, order.tp = read_level(symbol, value["sl"]), read_level(symbol, value["tp"])
+    order.expected, order.deviation = number(value["expected_price"]), value["deviation"]
     order.reason, order.is_resting = value["by"], value["type"] in PENDING
     open_price = number(value["open_price"])
     code = checks.open_code(book, order, is_manager=is_manager, open_price=open_price)
@@ -38,8 +49,7 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     if code is not None:
         order.status, order.error = "failed", code
         return code
-    submit(book, order, is_manager=is_manager, open_price=open_price)
-    return None
+    return submit(book, order, is_manager=is_manager, open_price=open_price)
 
 
 def remember(book: Book, order: Order) -> None:
@@ -48,39 +58,104 @@ def remember(book: Book, order: Order) -> None:
         book.names[order.name] = order
 
 
-def submit(book: Book, order: Order, *, is_manager: bool = False, open_price: Fraction | None = None) -> None:
-    """Let a checked order rest, wait for a dealer, or execute."""
+def submit(
+    book: Book, order: Order, *, is_manager: bool = False, open_price: Fraction | None = None,
+    offered: Fraction | None = None,
+) -> str | None:  # fmt: skip
+    """Let a checked order rest, wait for a dealer, or execute; return "requote" where its price is too bad.
+
+    `offered` is a requote's price that the client has accepted.
+    """
     symbol = book.symbols[order.symbol]
     if order.is_resting:
         order.requested = order.price
         book.resting.append(order)
-        return
+        return None
     # A netting order that counts as a close brings levels that nobody has checked.
     order.sl, order.tp = (
-        one if one is None or on_grid(one, symbol.point) else None for one in (order.sl, order.tp)
+        one if one in (None, DELETE) or on_grid(one, symbol.point) else None for one in (order.sl, order.tp)
     )
     market = book.open_price(order.login, symbol, order.side)
-    order.requested = market if open_price is None else open_price
-    if is_manager or book.executes_itself(order.login, symbol):
-        trading.fill(book, order, order.requested)
-    else:
+    order.requested = next(one for one in (offered, open_price, market) if one is not None)
+    if not is_manager and offered is None and not book.executes_itself(order.login, symbol):
         dealing.queue_order(book, order)
+        return None
+    if _must_requote(book, order, symbol, order.side, market, offered):
+        dealing.requote(book, order, market if offered is not None else order.requested)
+        return "requote"
+    book.actor = "manager" if is_manager else "client"
+    trading.fill(book, order, order.requested)
+    return None
+
+
+def _must_requote(
+    book: Book, order: Order, symbol: Symbol, side: str, market: Fraction, offered: Fraction | None
+) -> bool:
+    """Return whether the price is too bad: for the client, or of an accepted requote for the broker."""
+    if offered is None:
+        return checks.is_too_bad(order, symbol, side, order.requested)
+    most = book.group(order.login).deviation if order.deviation is None else order.deviation
+    lost = market - offered if side == "buy" else offered - market
+    return lost > most * symbol.point
+
+
+def accept(book: Book, value: dict[str, Any]) -> str | None:
+    """Accept a requote: a new order of the same terms, at the price that was offered."""
+    failed = book.names.get(value["order"])
+    offer = next((one for one in book.offers if one.order is failed), None)
+    if offer is None or offer.order.login != value["login"]:
+        return "request_not_found"
+    if book.now_ms >= offer.until_ms + 31 * 86_400_000:
+        return "request_not_found"
+    book.offers.remove(offer)
+    if book.now_ms > offer.until_ms:
+        return "timeout"
+    old = offer.order
+    if old.closes is not None:
+        position, volume = old.closes
+        return _close(
+            book, old.login, position, volume, value["as"], old.expected, old.deviation, offer.price
+        )
+    order = Order(book.next_ticket(), old.login, old.symbol, old.type, old.side, old.volume, value["as"])
+    order.sl, order.tp, order.leverage = old.sl, old.tp, old.leverage
+    order.expected, order.deviation = old.expected, old.deviation
+    code = checks.open_code(book, order, is_manager=False, offered=offer.price)
+    remember(book, order)
+    if code is not None:
+        order.status, order.error = "failed", code
+        return code
+    return submit(book, order, offered=offer.price)
 
 
 def close(book: Book, value: dict[str, Any]) -> str | None:
     """Close a position or a part of it."""
-    login, volume, is_manager = value["login"], number(value["volume"]), value["by"] == "manager"
     position = book.position_named(value["position"])
-    code = checks.close_code(book, position, login, volume, is_manager)
-    order = _closing_order(book, login, position, value["as"])
-    order.reason = value["by"]
+    return _close(
+        book, value["login"], position, number(value["volume"]), value["as"], number(value["expected_price"]),
+        value["deviation"], None, by=value["by"],
+    )  # fmt: skip
+
+
+def _close(
+    book: Book, login: int, position: Position | None, volume: Fraction | None, name: str | None,
+    expected: Fraction | None, deviation: int | None, offered: Fraction | None, *, by: str = "client",
+) -> str | None:  # fmt: skip
+    is_manager = by == "manager"
+    order = _closing_order(book, login, position, name)
+    order.reason, order.expected, order.deviation, order.closes = by, expected, deviation, (position, volume)
+    code = checks.close_code(book, position, login, volume, is_manager, order)
     if code is not None:
         order.status, order.error = "failed", code
         return code
     symbol = book.symbols[position.symbol]
     order.volume = position.volume if volume is None else volume
-    order.requested = book.close_price(login, symbol, position.side)
-    if is_manager or book.executes_itself(login, symbol):
+    market = book.close_price(login, symbol, position.side)
+    order.requested = market if offered is None else offered
+    if is_manager or offered is not None or book.executes_itself(login, symbol):
+        if _must_requote(book, order, symbol, opposite(position.side), market, offered):
+            dealing.requote(book, order, market)
+            return "requote"
+        book.actor = by
         trading.close(book, position, order.volume, order.requested, order)
     else:
         book.requests.append(
@@ -102,6 +177,7 @@ def close_by(book: Book, value: dict[str, Any]) -> str | None:
         return code
     order.volume = min(position.volume, other.volume)
     if book.executes_itself(login, book.symbols[position.symbol]):
+        book.actor = "client"
         trading.close_against(book, position, other, order)
     else:
         book.requests.append(
@@ -131,8 +207,12 @@ def _closing_order(book: Book, login: int, position: Position | None, name: str 
 
 def modify(book: Book, value: dict[str, Any]) -> str | None:
     """Change the levels of a position, or levels and price of a pending order."""
-    login, levels = value["login"], (number(value["sl"]), number(value["tp"]))
-    if value["position"] is not None:
+    login = value["login"]
+    named = value["position"] is not None
+    target = book.position_named(value["position"]) if named else book.names.get(value["order"])
+    symbol = None if target is None else book.symbols.get(target.symbol)
+    levels = read_level(symbol, value["sl"]), read_level(symbol, value["tp"])
+    if named:
         position = book.position_named(value["position"])
         code = checks.modify_position_code(book, position, login, levels)
         if code is None:
@@ -147,10 +227,10 @@ def modify(book: Book, value: dict[str, Any]) -> str | None:
     return code
 
 
-def _set_levels(target: Order | Position, levels: tuple[Fraction | None, Fraction | None]) -> None:
+def _set_levels(target: Order | Position, levels: tuple[Any, Any]) -> None:
     for key, level in zip(("sl", "tp"), levels, strict=True):
-        if level is not None:
-            setattr(target, key, level or None)
+        standing = getattr(target, key)
+        setattr(target, key, level_after(None if standing == DELETE else standing, level))
 
 
 def cancel(book: Book, value: dict[str, Any]) -> str | None:
@@ -179,33 +259,11 @@ def balance(book: Book, value: dict[str, Any]) -> str | None:
     return None
 
 
-def expire(book: Book, *, is_day_end: bool = False) -> None:
+def expire(book: Book) -> None:
     """Cancel the pending orders whose time has come."""
     for order in list(book.resting):
-        is_over = isinstance(order.expires, int) and book.now_ms >= order.expires
-        if is_over or (is_day_end and order.expires == "day"):
+        if isinstance(order.expires, int) and book.now_ms >= order.expires:
             trading.cancel(book, order, reason="expiration")
-
-
-def day_end(book: Book) -> None:
-    """Cancel day orders and accrue swaps; the day is that of the instant just before."""
-    expire(book, is_day_end=True)
-    weekday = (book.now_ms - 1) // 86_400_000 % 7  # 1970-01-01 was a Thursday
-    for position in book.positions:
-        symbol, group = book.symbols[position.symbol], book.group(position.login)
-        times = symbol.swap_multipliers[(weekday + 3) % 7]
-        if group.swap_free or symbol.swap_mode == "none" or symbol.bid is None:
-            continue
-        points = symbol.swap_long if position.side == "buy" else symbol.swap_short
-        if symbol.swap_mode == "points":
-            amount = points * symbol.point * symbol.contract_size * position.volume
-        elif symbol.swap_mode == "money":
-            amount = points * position.volume
-        else:
-            price = book.close_price(position.login, symbol, position.side)
-            amount = position.volume * symbol.contract_size * price * points / 100 / 360
-        converted = amount * kept_rate(book, position, amount < 0) * times
-        position.swap += rounded(converted, book.digits(position.login))
 
 
 def is_wrong_setting(book: Book, value: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from math import floor
 from typing import Any
 
 from tests.oracle import checks, orders, smart, trading
-from tests.oracle.book import Book, Level, Order, Position, Smart, Symbol
+from tests.oracle.book import Book, Level, Order, Position, Smart, Symbol, level_after, read_level
 from tests.oracle.numbers import rounded
 
 TIERS = ("FREE", "PRO", "ENTERPRISE")
@@ -21,11 +21,10 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
         book.plan_logins[value["as"]] = login
     volume, price = Fraction(value["volume"]), orders.number(value["entry"]["price"])
     plan = Smart(
-        value["as"], login, symbol_name, value["side"], volume, [], orders.number(value["stop_loss"]),
+        value["as"], login, symbol_name, value["side"], volume, [],
+        level_after(None, read_level(book.symbols.get(symbol_name), value["stop_loss"])),
         None, None, None, volume,
     )  # fmt: skip
-    if not plan.stop_loss:
-        plan.stop_loss = None
     if value["trailing"] is not None:
         plan.callback = Fraction(value["trailing"]["callback"])
         plan.activation = orders.number(value["trailing"]["activation"])
@@ -49,8 +48,7 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
     order.ticket = book.next_ticket()
     plan.order = order
     orders.remember(book, order)
-    orders.submit(book, order)
-    return None
+    return orders.submit(book, order)
 
 
 def _entry_code(book: Book, plan: Smart, order: Order, levels: list[dict[str, str]]) -> str | None:
@@ -80,10 +78,11 @@ def _entry_code(book: Book, plan: Smart, order: Order, levels: list[dict[str, st
     if order.is_resting:
         if not checks.pending_price_is_valid(book, order, order.price, None, symbol.stops_level):
             return "invalid_price"
-        reference = order.price
+        reference = entry = order.price
     else:
         reference = book.close_price(plan.login, symbol, plan.side)
-    code = _plan_code(symbol, plan, levels, reference)
+        entry = book.open_price(plan.login, symbol, plan.side)
+    code = _plan_code(book, plan, levels, reference, entry)
     return code or checks.limits_code(book, order)
 
 
@@ -110,17 +109,29 @@ def _takeover_code(
         return "market_closed"
     if position.volume != plan.volume:
         return "invalid_volume"
-    return _plan_code(symbol, plan, levels, book.close_price(plan.login, symbol, plan.side))
+    reference = book.close_price(plan.login, symbol, plan.side)
+    return _plan_code(book, plan, levels, reference, position.open_price)
 
 
-def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], reference: Fraction) -> str | None:
+def _plan_code(
+    book: Book, plan: Smart, levels: list[dict[str, str]], reference: Fraction, entry: Fraction
+) -> str | None:
     """Return why the exits are refused, or None after the plan has its levels."""
+    symbol = book.symbols[plan.symbol]
     prices = [Fraction(level["price"]) for level in levels]
     if not checks.stops_are_valid(symbol, plan.side, (plan.stop_loss, None), reference, symbol.stops_level):
         return "invalid_stops"
     if not all(checks.is_beyond(symbol, plan.side, one, reference, symbol.stops_level) for one in prices):
         return "invalid_stops"
     if plan.activation is not None and not checks.is_beyond(symbol, plan.side, plan.activation, reference, 0):
+        return "invalid_stops"
+    entry = rounded(entry, symbol.digits)
+    trail = None
+    if plan.callback is not None and (plan.activation is None or smart.is_at(plan, entry)):
+        trail = smart.trailed(book, plan, entry)
+    if _is_reached(plan, reference, plan.stop_loss, trail):
+        return "invalid_stops"
+    if plan.offset is not None and prices and not _even_fits(symbol, plan, entry, plan.offset, prices[0]):
         return "invalid_stops"
     percents = [Fraction(level["percent"]) for level in levels]
     has_stop = plan.stop_loss is not None or plan.callback is not None
@@ -137,6 +148,20 @@ def _plan_code(symbol: Symbol, plan: Smart, levels: list[dict[str, str]], refere
         return "invalid_levels"
     plan.levels = [Level(price, volume) for price, volume in zip(prices, volumes, strict=True)]
     return None
+
+
+def _is_reached(plan: Smart, reference: Fraction, *stops: Fraction | None) -> bool:
+    """Return whether the tightest of some stops is reached at a close price."""
+    known = [stop for stop in stops if stop is not None]
+    if not known:
+        return False
+    return reference <= max(known) if plan.side == "buy" else reference >= min(known)
+
+
+def _even_fits(symbol: Symbol, plan: Smart, entry: Fraction, offset: int, first: Fraction) -> bool:
+    """Return whether break-even stays on the losing side of level 1."""
+    away = offset * symbol.point
+    return entry + away < first if plan.side == "buy" else entry - away > first
 
 
 def _has_exits(levels: list[Any], total: Fraction | int, has_stop: bool) -> bool:
@@ -159,34 +184,57 @@ def modify(book: Book, name: str, value: dict[str, Any]) -> str | None:
         return code
     if "version" in value and value["version"] != plan.version:
         return "conflict"
-    symbol = book.symbols[plan.symbol]
-    stop = plan.stop_loss
-    if "stop_loss" in value:
-        stop = Fraction(value["stop_loss"]) or None
-        reference = _reference(book, plan, symbol)
-        if not checks.stops_are_valid(symbol, plan.side, (stop, None), reference, symbol.stops_level):
-            return "invalid_stops"
-        standing = (stop, plan.callback, plan.trail_stop, plan.even_stop)
-        has_stop = "callback" in value or any(one is not None for one in standing)
-        covered = sum(level.volume for level in plan.levels if level.status == "PENDING")
-        if not has_stop and covered < plan.remaining:
-            return "invalid_levels"
-    plan.stop_loss = stop
-    if "callback" in value:
-        _set_callback(book, plan, Fraction(value["callback"]))
+    symbol, reference = book.symbols[plan.symbol], _reference(book, plan)
+    stop = level_after(plan.stop_loss, read_level(symbol, value.get("stop_loss")))
+    given = (stop if "stop_loss" in value else None, None)
+    if not checks.stops_are_valid(symbol, plan.side, given, reference, symbol.stops_level):
+        return "invalid_stops"
+    callback = Fraction(value["callback"]) if "callback" in value else plan.callback
+    offset = plan.offset
     if "break_even" in value:
-        plan.offset = None if value["break_even"] is None else value["break_even"]["offset"]
-        smart.move_to_even(book, plan)
+        offset = None if value["break_even"] is None else value["break_even"]["offset"]
+    has_stop = any(one is not None for one in (stop, callback, plan.trail_stop, plan.even_stop))
+    covered = sum(level.volume for level in plan.levels if level.status == "PENDING")
+    if not has_stop and covered < plan.remaining:
+        return "invalid_levels"
+    return _change(book, plan, stop, callback, offset, judges_even="break_even" in value)
+
+
+def _change(
+    book: Book, plan: Smart, stop: Fraction | None, callback: Fraction | None, offset: int | None,
+    *, judges_even: bool,
+) -> str | None:  # fmt: skip
+    """Give a plan its new stop loss, callback rate and break-even, unless that is nothing new or reached already."""
+    symbol, reference = book.symbols[plan.symbol], _reference(book, plan)
+    before = (plan.stop_loss, plan.callback, plan.offset)
+    saved = dict(vars(plan))
+    plan.stop_loss = stop
+    if callback != plan.callback:
+        _set_callback(book, plan, callback)
+    plan.offset = offset
+    smart.move_to_even(book, plan)
+    if (stop, callback, offset) == before and plan.even_stop == saved["even_stop"]:
+        vars(plan).update(saved)
+        return None
+    entry = rounded(reference if plan.entry_price is None else plan.entry_price, symbol.digits)
+    first = plan.levels[0].price if plan.levels else None
+    beyond = (
+        judges_even and offset is not None and first is not None
+        and not _even_fits(symbol, plan, entry, offset, first)
+    )  # fmt: skip
+    if beyond or _is_reached(plan, reference, plan.stop_loss, plan.trail_stop, plan.even_stop):
+        vars(plan).update(saved)
+        return "invalid_stops"
     smart.show_stop(plan)
     smart.touch(book, plan)
     return None
 
 
-def _reference(book: Book, plan: Smart, symbol: Symbol) -> Fraction:
+def _reference(book: Book, plan: Smart) -> Fraction:
     """Return what the stop is measured from: the entry's price while it waits, else the close price."""
     if plan.state == "PENDING" and plan.order.is_resting:
         return plan.order.price
-    return book.close_price(plan.login, symbol, plan.side)
+    return book.close_price(plan.login, book.symbols[plan.symbol], plan.side)
 
 
 def _set_callback(book: Book, plan: Smart, callback: Fraction) -> None:
@@ -196,7 +244,7 @@ def _set_callback(book: Book, plan: Smart, callback: Fraction) -> None:
         return
     if is_new:
         plan.mark = rounded(plan.entry_price, book.symbols[plan.symbol].digits)
-        plan.is_trailing = True
+        plan.is_trailing = plan.activation is None or smart.is_at(plan, plan.mark)
     smart.tighten_trail(book, plan)
 
 

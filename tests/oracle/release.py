@@ -21,6 +21,7 @@ def set_dealers(book: Book, dealers: dict[str, list[str] | None]) -> None:
 
 
 def _release(book: Book, request: Request, symbol: Symbol) -> None:
+    book.actor = "client" if request.order is not None else "system"
     is_tradable = in_session(book, symbol) and book.is_fresh(symbol)
     if request.order is not None:
         if not in_session(book, symbol):

@@ -38,7 +38,7 @@ def entered(book: Book, plan: Smart, position: Position, price: Fraction) -> Non
     position.smart = plan
     if plan.callback is not None:
         plan.mark = rounded(price, book.symbols[plan.symbol].digits)
-        plan.is_trailing = plan.activation is None
+        plan.is_trailing = plan.activation is None or is_at(plan, plan.mark)
         tighten_trail(book, plan)
     if position.volume < plan.remaining:  # the entry has reversed a netting position: only the rest is open
         shrunk(book, plan)
@@ -118,9 +118,19 @@ def tighten_trail(book: Book, plan: Smart) -> None:
     """Let the trailing stop follow the mark; it never loosens."""
     if not plan.is_trailing:
         return
-    factor = 1 - plan.callback / 100 if plan.side == "buy" else 1 + plan.callback / 100
-    price = rounded(plan.mark * factor, book.symbols[plan.symbol].digits)
-    plan.trail_stop = _tighter(plan, plan.trail_stop, price)
+    plan.trail_stop = _tighter(plan, plan.trail_stop, trailed(book, plan, plan.mark))
+
+
+def trailed(book: Book, plan: Smart, mark: Fraction) -> Fraction:
+    """Return the stop that trails a mark."""
+    distance = abs(mark) * plan.callback / 100
+    price = mark - distance if plan.side == "buy" else mark + distance
+    return rounded(price, book.symbols[plan.symbol].digits)
+
+
+def is_at(plan: Smart, price: Fraction) -> bool:
+    """Return whether a price has come to the activation price, or beyond it."""
+    return price >= plan.activation if plan.side == "buy" else price <= plan.activation
 
 
 def move_mark(book: Book, plan: Smart, price: Fraction) -> None:
@@ -129,10 +139,9 @@ def move_mark(book: Book, plan: Smart, price: Fraction) -> None:
         return
     is_long = plan.side == "buy"
     if not plan.is_trailing:
-        if price < plan.activation if is_long else price > plan.activation:
+        if not is_at(plan, price):
             return
         plan.is_trailing = True
-        plan.mark = price
     plan.mark = max(plan.mark, price) if is_long else min(plan.mark, price)
     tighten_trail(book, plan)
     show_stop(plan)

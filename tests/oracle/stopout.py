@@ -23,7 +23,16 @@ def is_reached(book: Book, login: int, state: AccountState) -> bool:
         if group.stop_out_unit == "money":
             return state.equity <= group.stop_out
         return state.equity / state.margin * 100 <= group.stop_out
-    return state.equity < 0 and not group.skip_fully_hedged
+    return state.equity < 0 and not (group.skip_fully_hedged and _is_hedged(book, login))
+
+
+def _is_hedged(book: Book, login: int) -> bool:
+    """Return whether the account is as long as it is short on every symbol."""
+    net: dict[str, Fraction] = {}
+    for position in book.positions_of(login):
+        signed = position.volume if position.side == "buy" else -position.volume
+        net[position.symbol] = net.get(position.symbol, Fraction(0)) + signed
+    return not any(net.values())
 
 
 def comment_of(state: AccountState) -> str:

@@ -15,7 +15,7 @@ from tests.oracle.numbers import rounded
 
 def tick(book: Book, value: dict[str, Any]) -> str | None:
     """Return why the tick is refused, or None after all of it is done."""
-    symbol = book.symbols[value["symbol"]]
+    symbol, book.actor = book.symbols[value["symbol"]], "system"
     prices = Decimal(value["bid"]), Decimal(value["ask"])
     cause = _refusal(symbol, prices, value["time_ms"])
     if symbol.bid is not None:

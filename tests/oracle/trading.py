@@ -6,11 +6,11 @@ Whether it may happen has been decided before; nothing is refused here.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from tests.oracle import smart
-from tests.oracle.book import Book, Deal, Order, Position, opposite
+from tests.oracle.book import Book, Deal, Order, Position, level_after, opposite
 from tests.oracle.margin import (
-    averaged,
     commission,
     kept_rate,
     leverage_of,
@@ -67,9 +67,9 @@ def _open(book: Book, order: Order, volume: Fraction, price: Fraction) -> None:
     converted = margin_rate_of_conversion(book, account, symbol, order.side)
     position = Position(
         order.ticket, order.name, order.login, order.symbol, order.side, volume, price, book.now_ms,
-        converted or Fraction(1), leverage_of(book, order.login, order.leverage),
+        [(volume, price, converted or Fraction(1), leverage_of(book, order.login, order.leverage))],
     )  # fmt: skip
-    position.sl, position.tp = order.sl or None, order.tp or None
+    position.sl, position.tp = level_after(None, order.sl), level_after(None, order.tp)
     position.fees = -commission(book, order.login, symbol, "commission", order.side, volume, price)
     kept_rate(book, position, True)
     kept_rate(book, position, False)
@@ -87,14 +87,17 @@ def _increase(book: Book, position: Position, order: Order, price: Fraction) -> 
     converted = margin_rate_of_conversion(book, account, symbol, order.side) or Fraction(1)
     leverage = leverage_of(book, order.login, order.leverage)
     fee = commission(book, order.login, symbol, "commission", order.side, order.volume, price)
-    position.open_price, position.leverage, position.rate = averaged(
-        position, order.volume, price, converted, leverage
-    )
-    position.volume += order.volume
+    total = position.volume + order.volume
+    # What was closed meanwhile has taken its share of every lot.
+    left = position.volume / sum(volume for volume, *_ in position.lots)
+    position.lots = [(volume * left, *terms) for volume, *terms in position.lots]
+    position.lots.append((order.volume, price, converted, leverage))
+    position.open_price = (position.open_price * position.volume + price * order.volume) / total
+    position.volume = total
     position.fees -= fee
     if position.smart is None:
-        position.sl = position.sl if order.sl is None else order.sl or None
-        position.tp = position.tp if order.tp is None else order.tp or None
+        position.sl = level_after(position.sl, order.sl)
+        position.tp = level_after(position.tp, order.tp)
     _deal_in(book, order, order.volume, price)
     if order.smart is not None:
         smart.entry_lost(book, order.smart)
@@ -102,8 +105,18 @@ def _increase(book: Book, position: Position, order: Order, price: Fraction) -> 
 
 def _deal_in(book: Book, order: Order, volume: Fraction, price: Fraction) -> None:
     book.deals[order.login].append(
-        Deal(order, order.symbol, "in", order.side, volume, price, order.requested)
+        Deal(order, order.symbol, "in", order.side, volume, price, order.requested, **_seen(book, order))
     )
+
+
+def _seen(book: Book, order: Order) -> dict[str, Any]:
+    """Return who causes a deal, and the market then, raw and as the group sees it."""
+    symbol = book.symbols[order.symbol]
+    if symbol.bid is None:
+        return {"by": book.actor}
+    return {
+        "by": book.actor, "market": (symbol.bid, symbol.ask), "view": book.quote(book.group(order.login), symbol)
+    }  # fmt: skip
 
 
 def close(
@@ -141,7 +154,7 @@ def close(
     book.deals[login].append(
         Deal(
             order, position.symbol, "out", opposite(position.side), volume, price, order.requested,
-            gain, fees, swap,
+            gain, fees, swap, **_seen(book, order),
         )
     )  # fmt: skip
     if not position.volume:

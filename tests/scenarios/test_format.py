@@ -134,7 +134,7 @@ def test_load_when_a_file_is_not_json_or_has_a_key_twice_then_says_so(tmp_path: 
 
 def test_clock_when_at_lies_in_the_past_then_the_step_is_old_and_the_clock_stands() -> None:
     steps = parse(scenario([{"wait": 60}, {**TICK, "at": "2024-01-02T00:00:30Z"}, TICK]), "f").steps
-    clock = Clock()
+    clock = Clock({})
 
     times = [(clock.advance(step), clock.now_ms) for step in steps]
 
