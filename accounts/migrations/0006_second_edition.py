@@ -7,7 +7,7 @@ import dealing.columns
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0004_preferences"),
+        ("accounts", "0005_leverage_max"),
     ]
 
     operations = [
