@@ -55,7 +55,6 @@ def test_expiry_when_it_is_to_come_then_the_order_waits(engine: Engine, expires:
 @pytest.mark.parametrize("at", BEYOND)
 def test_time_when_it_is_no_date_then_the_clock_stands(engine: Engine, at: int) -> None:
     assert done(engine.on_command(c.AdvanceTime(time_ms=at), NOON)) == Code.INVALID_SETTING
-    assert done(engine.on_command(c.EndDay(time_ms=at, by=By.SYSTEM), NOON)) == Code.INVALID_SETTING
     assert engine.state.now_ms == NOON
 
 

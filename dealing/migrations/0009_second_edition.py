@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dealing", "0007_dealer_connections"),
+        ("dealing", "0008_gap_note"),
     ]
 
     operations = [
