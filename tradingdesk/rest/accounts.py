@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api import ACCOUNT_SHOWN, show_account
+from accounts.models import Account
 from doors.describe import extended, page_of, thing
 from doors.errors import not_found
 from doors.scope import account_of, number_of
@@ -34,16 +35,21 @@ SNAPSHOT = thing(
 )
 
 
+def _card(row: Account) -> dict[str, Any]:
+    """Return an account with its figures, balance and equity of the same moment; a disabled one without figures."""
+    if not row.enabled:
+        return show_account(row)
+    book = read_book(row.login)
+    return show_account(book.account, book.account_values())
+
+
 class Accounts(APIView):
     """All accounts of the caller."""
 
     @extend_schema(responses={200: page_of(ACCOUNT_SHOWN)}, operation_id="accounts_list")
     def get(self, request: Request) -> Response:
         """Return the caller's accounts by login; a disabled one without its figures."""
-        shown = [
-            show_account(row, read_book(row.login).account_values() if row.enabled else None)
-            for row in own_accounts(request.user)
-        ]
+        shown = [_card(row) for row in own_accounts(request.user)]
         return Response({"results": shown, "next": None})
 
 
