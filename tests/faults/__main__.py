@@ -54,10 +54,14 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         ("redis-flushes", "times that Redis loses everything, or stands still"),
     ):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
+    parser.add_argument(
+        "--poison", type=int, default=0, metavar="N", help="items that raise, at every seam, and random bytes"
+    )
+    parser.add_argument("--positions", type=int, default=10_000, help="open while poison is thrown")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=7200.0, help="begin no round after so long")
     asked = parser.parse_args(argv)
-    if not any(value for name, value in vars(asked).items() if name not in ("seed", "seconds")):
+    if not any(value for name, value in vars(asked).items() if name not in ("seed", "seconds", "positions")):
         parser.error("name at least one fault and how often, such as --kills 20")
     return asked
 
@@ -93,6 +97,8 @@ def main(argv: list[str]) -> int:
                 show(lines[-1:])
     if len(lines) > 1:
         show(lines)
+    if asked.poison:
+        lines.append(poison(asked, deadline))
     breaches = [breach for line in lines for breach in line.breaches]
     if breaches:
         print(f"\n{len(breaches)} breaches; acknowledgements and desk logs are in {data}")
@@ -155,6 +161,24 @@ def series(kind, number: int, seed: int, deadline: float, data: Path) -> Line:
         print(f"\n{kind.name}: left out, {stuck}", file=sys.stderr)
     line.seconds = time.monotonic() - begun
     return line
+
+
+def poison(asked: argparse.Namespace, deadline: float) -> Line:
+    """Throw poison, print its figures and return its line."""
+    from tests.faults.poison import play
+
+    begun = time.monotonic()
+    thrown, breaches, paused = play(asked.poison, asked.positions, asked.seed, deadline)
+    raised, rows, entries = len(thrown.poisoned), len(thrown.garbage_rows), thrown.garbage_entries
+    print(
+        f"\npoison {thrown.number}/{asked.poison} with {asked.positions} positions open: {raised} items that raise,"
+        f" {rows} rows and {entries} entries of random bytes, among {len(thrown.orders)} orders and"
+        f" {len(thrown.ticks)} ticks\nlongest stop of trading {paused[-1]:.2f} s, p99 of the time between two commits"
+        f" {paused[len(paused) * 99 // 100]:.2f} s, breaches {len(breaches)}, {time.monotonic() - begun:.0f} s"
+    )
+    for text in breaches[:10]:
+        print(f"  BREACH {text}", file=sys.stderr)
+    return Line("poison", asked.poison, done=thrown.number, breaches=breaches)
 
 
 def show_progress(name: str, done: int, total: int) -> None:
