@@ -169,7 +169,7 @@ class GuardedChannel(http.HTTPChannel):
 
     def requestDone(self, request: Any) -> None:  # noqa: N802
         """Wait for the next request, which may have come already."""
-        self._enter(Phase.HEADERS if self._dataBuffer else Phase.PAUSE)
+        self._enter(Phase.HEADERS if any(self._dataBuffer) else Phase.PAUSE)
         super().requestDone(request)
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802

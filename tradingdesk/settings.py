@@ -217,8 +217,8 @@ LIMIT_STRANGER = env.float(
     "LIMIT_STRANGER", default=20
 )  # requests a second of an address that has not logged in
 LIMIT_MISSES = env.float("LIMIT_MISSES", default=10)  # answers of no use (unknown page, malformed) a second
-LIMIT_COST_USER = env.float("LIMIT_COST_USER", default=100)  # units of cost a second, tradingdesk/routes.py
-LIMIT_COST_ADDRESS = env.float("LIMIT_COST_ADDRESS", default=400)
+LIMIT_COST_USER = env.float("LIMIT_COST_USER", default=150)  # units of cost a second, tradingdesk/routes.py
+LIMIT_COST_ADDRESS = env.float("LIMIT_COST_ADDRESS", default=600)
 LIMIT_SOCKETS = env.float("LIMIT_SOCKETS", default=10)  # WebSockets that an address opens in a second
 LIMIT_CONNECTIONS = env.int("LIMIT_CONNECTIONS", default=4000)
 LIMIT_CONNECTIONS_ADDRESS = env.int("LIMIT_CONNECTIONS_ADDRESS", default=100)

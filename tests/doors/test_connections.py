@@ -184,6 +184,18 @@ def test_connection_when_kept_and_not_used_then_ended(serve: Serve) -> None:
     assert b"408" not in answer
 
 
+def test_connection_when_kept_after_a_body_then_pauses_longer_than_headers_may_take(serve: Serve) -> None:
+    server = serve(LIMIT_HEADER_S=0.5)
+    with server.open() as connection:
+        connection.sendall(API + b"Content-Length: 2\r\n\r\n{}")
+        first = connection.recv(1000)
+        time.sleep(2)
+        connection.sendall(LAST)
+
+        assert b" 200 " in first
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_requests_when_sent_ahead_then_answered_one_by_one(serve: Serve) -> None:
     ahead = GET.replace(b"/here", b"/slow")
 
