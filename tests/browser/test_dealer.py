@@ -1,0 +1,71 @@
+"""A dealer's page in a browser: who looks at the queue is online, and what they leave is executed without them."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.browser.seed_dealer import DEALER, OTHER, SERVED
+from tests.browser.words import PASSWORD
+from tests.stack import ROOT, Stack, wait_until
+
+TOLD_S = 20.0
+
+
+def seed(stack: Stack) -> None:
+    words = [sys.executable, "-m", "tests.browser.seed_dealer"]
+    done = subprocess.run(
+        words, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def online(stack: Stack) -> Any:
+    return stack.rows("SELECT dealers FROM dealing_engineshard WHERE shard = 0")[0][0]
+
+
+def open_positions(stack: Stack, login: int) -> int:
+    query = "SELECT count(*) FROM positions_position WHERE status = 'open' AND login = %s"
+    return int(stack.rows(query, login)[0][0])
+
+
+def waiting(stack: Stack) -> list[Any]:
+    return stack.rows("SELECT id, login, kind FROM orders_dealerrequest WHERE is_open")
+
+
+def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execute_within_20_s(
+    open_page: Callable[..., Any],
+) -> None:
+    made = open_page()
+    page, stack = made.page, made.stack
+    stack.tick("EURUSD", "1.10000", "1.10010")
+    seed(stack)
+    page.goto(f"{stack.url}/admin/login/")
+    page.get_by_label("Username").fill(DEALER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/")
+    page.goto(f"{stack.url}/admin/orders/dealerrequest/?is_open__exact=1")
+    wait_until(lambda: online(stack) == [{"name": DEALER, "groups": ["serv*"]}], "the dealer's presence")
+
+    stack.tick("EURUSD", "1.09790", "1.09800")
+    wait_until(lambda: open_positions(stack, OTHER) == 0, "the stop-out of a group without a dealer")
+    ((number, login, kind),) = waiting(stack)
+    assert (login, kind, open_positions(stack, SERVED)) == (SERVED, "stop_out", 1)
+
+    # The page of an answer belongs to the queue: who thinks about it has not gone.
+    page.goto(f"{stack.url}/admin/orders/dealerrequest/{number}/confirm/")
+    time.sleep(9)
+    assert [row[0] for row in waiting(stack)] == [number]
+    assert online(stack)
+
+    left = time.monotonic()
+    page.close()
+    wait_until(lambda: open_positions(stack, SERVED) == 0, "the stop-out of what they left", TOLD_S)
+
+    assert time.monotonic() - left < TOLD_S
+    assert waiting(stack) == []
+    assert online(stack) == []
+    reasons = stack.rows("SELECT reason FROM positions_deal WHERE direction = 'out' AND login = %s", SERVED)
+    assert reasons == [("forced_close",)]
