@@ -8,7 +8,7 @@ listed in `SCOPES` is refused, not shown; the answer comes from the rows of the 
 once. Staff without masks, or with masks that cannot be read, see nobody. It keeps no state, and knows no HTTP.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -328,6 +328,18 @@ def closed_fields(user: Any, kind: str, *, row: Any = None) -> tuple[str, ...]:
     elif row.user_id and not users_for(user).filter(pk=row.user_id).exists():
         closed.add("user")
     return tuple(name for name in ACCOUNT_FIELDS if name in closed)
+
+
+def unseen_choices(user: Any, kind: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields of these values that name a group, an owner or an agent whom a member of staff may not see."""
+    if kind != "accounts.account":
+        return ()
+    seen = {"group": groups_for(user), "user": users_for(user), "agent": accounts_for(user)}
+    return tuple(
+        name
+        for name, rows in seen.items()
+        if values.get(name) not in (None, "") and not rows.filter(pk=values[name]).exists()
+    )
 
 
 def may_name_group(user: Any, name: str) -> bool:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
+from dealing.models import Command, SettingsChange
 from doors.scope import own_accounts as door_accounts
 from live import rights
 from live.roles import ROLES, put_roles
@@ -75,10 +76,34 @@ def test_field_when_its_own_right_is_given_then_it_changes_and_no_other(
 
     status = saved(browser, mine.login, user=wanted["user_id"], group="mine-too", leverage="33", name="New")
 
+    # What the desk goes by is asked of it; what it does not know is written at once.
     after = Account.objects.values().get(login=mine.login)
+    asked = [c.payload["values"] for c in Command.objects.filter(name="ChangeSettings")]
+    told = {
+        f"{key}_id" if key == "group" else key: value for values in asked for key, value in values.items()
+    }
+    now = {**after, **told}
     assert (status, orders) == (302, 1)
-    assert {key for key in before if before[key] != after[key]} == {"name", field}
-    assert after[field] == wanted[field]
+    assert {key for key in before if before[key] != now[key]} == {"name", field}
+    assert now[field] == wanted[field]
+
+
+def test_put_back_when_it_names_what_is_not_seen_then_refused_and_nothing_is_asked(
+    corners: tuple[Corner, Corner],
+) -> None:
+    mine, foreign = corners
+    _, browser = member("view_account", "change_account", "set_group", "set_owner", "set_leverage")
+    before = Account.objects.values().get(login=mine.login)
+    where = reverse("admin:accounts_account_put_back", args=[mine.login])
+    for values in ({"group": foreign.group}, {"user": foreign.user.pk}, {"agent": foreign.login}):
+        line = SettingsChange.objects.create(
+            kind="account", key=str(mine.login), before=values, after={"group": "mine"}, actor="boss"
+        )
+
+        assert browser.post(where, {"change": str(line.pk)}).status_code == 403, values
+
+    assert not Command.objects.filter(name="ChangeSettings").exists()
+    assert Account.objects.values().get(login=mine.login) == before
 
 
 def test_fields_when_no_right_of_their_own_is_given_then_only_the_others_change(

@@ -20,6 +20,7 @@ from django.urls import path, reverse
 
 from dealing import services
 from engine.settings import SettingError
+from live import rights
 from manager import forecasts, mass, words
 from manager.admin import show
 from manager.admin.acting import told
@@ -200,6 +201,9 @@ class ReloadingAdmin(SettingsAdmin):
         """
         closed = set(self.get_readonly_fields(request, row))
         if any(name in closed for key in proposal.values for name in fields_of(key)):
+            raise PermissionDenied
+        # What is put back may name what the one who puts it back does not see.
+        if rights.unseen_choices(request.user, self.kind_of_row, proposal.values):
             raise PermissionDenied
 
     def propose(self, request: HttpRequest, proposal: Proposal) -> HttpResponse:
