@@ -24,6 +24,16 @@ def test_command_when_the_desk_is_killed_then_no_breach_and_status_0() -> None:
     assert "no breach" in done.stdout
 
 
+def test_command_when_items_are_poisonous_then_each_is_put_aside_once_and_nothing_stops() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--poison", "20", "--positions", "300"],
+        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no breach" in done.stdout
+
+
 def test_command_when_nothing_is_asked_for_then_it_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults"], cwd=ROOT, capture_output=True, text=True, check=False
