@@ -11,6 +11,7 @@ from engine.events import CommandDone
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State
+from tests.engine.market import CLIENT, Market
 
 #: What `desk_with_things` makes: a buy with its number, a second one, a limit order, a plan.
 BUY, SELL, LIMIT, PLAN, MANAGED = 10, 20, 30, 5, 40
@@ -186,3 +187,27 @@ def test_balance_when_refused_then_the_message_says_what_was_found(
     kind: LedgerKind, amount: str, message: str
 ) -> None:
     assert said(desk(), c.BalanceOperation(login=1, kind=kind, amount=amount)) == message
+
+
+def test_smart_order_when_anything_of_it_is_refused_then_the_number_is_its_own() -> None:
+    market = Market()
+    plan = {
+        "login": CLIENT,
+        "symbol": "EURUSD",
+        "side": Side.BUY,
+        "volume": "0.10",
+        "entry": EntryType.MARKET,
+    }
+    market.ask(c.PlaceSmart(smart=700, ticket=710, take_profits=[["1.20000", "100"]], **plan))
+    market.state.symbols["EURUSD"].sessions = ((),) * 7
+
+    refused = [
+        market.ask(c.PlaceSmart(smart=800, ticket=810, **plan)),
+        market.ask(c.ModifySmart(login=CLIENT, smart=700, version=9)),
+        market.ask(c.CancelSmart(login=CLIENT, smart=999)),
+        market.ask(c.CancelSmart(login=CLIENT, smart=700, ticket=720, close=True)),
+    ]
+
+    assert [(done.code, done.ticket) for done in refused] == [
+        ("market_closed", 800), ("conflict", 700), ("smart_not_found", 999), ("market_closed", 700),
+    ]  # fmt: skip
