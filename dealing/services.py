@@ -9,6 +9,8 @@ because the desk sees the row only after the commit.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -456,6 +458,32 @@ def command_outcome(command_id: int) -> Outcome | None:
     if row is None:
         return None
     return judged(journal.Entry(command_id, *row), journal.outcome_of(command_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing that was asked of an account, as the journal has it."""
+
+    name: str
+    client_id: str
+    outcome: Outcome
+    created_at: datetime
+    done_at: datetime | None
+
+
+def request_of(login: int, *, client_id: str = "", ticket: int = 0) -> Request | None:
+    """Return an account's request by the client's own id, or by the ticket reserved for it; None where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, shard, ticket, smart, name, client_key, created_at, done_at FROM dealing_command"
+            " WHERE login = %s AND (client_key = %s OR ticket = %s) ORDER BY id LIMIT 1",
+            (login, journal.clean(client_id) or None, ticket or None),
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    outcome = judged(journal.Entry(*row[:4]), journal.outcome_of(row[0]))
+    return Request(row[4], row[5] or "", outcome, row[6], row[7])
 
 
 def outcome_by_client_id(login: int, client_id: str) -> Outcome | None:

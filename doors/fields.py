@@ -24,6 +24,7 @@ from engine.settings import LAST_MS
 
 MAX_TEXT_CHARS = 64
 _FURTHEST = timedelta(milliseconds=LAST_MS)  # from 1970, forward; there is less before it
+FIRST_TIME_MS = 100_000_000_000  # of 1973; a smaller number is a time in seconds
 _PLAIN = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]{1,3}")
 _LIKE_EXPONENT = re.compile(r"[^a-zA-Z]*[eE][^a-zA-Z]*")
@@ -293,7 +294,8 @@ def instant_param(request: Request, name: str) -> datetime | None:
     text = text_param(request, name)
     if not text:
         return None
-    if text.isascii() and text.isdigit() and int(text) <= LAST_MS:
+    if text.isascii() and text.isdigit():
+        _require_ms(name, text)
         return EPOCH + timedelta(milliseconds=int(text))
     try:
         instant = datetime.fromisoformat(text.replace(" ", "+"))  # a + of an address arrives as a space
@@ -304,6 +306,14 @@ def instant_param(request: Request, name: str) -> datetime | None:
     if instant is None or instant.tzinfo is None:
         raise invalid(f"{name}: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
     return instant
+
+
+def _require_ms(name: str, text: str) -> None:
+    """Refuse a whole number that is a time in another unit than ms: it would name a day of 1970, or none at all."""
+    if text == "0" or FIRST_TIME_MS <= int(text) <= LAST_MS:
+        return
+    unit = "seconds" if int(text) < FIRST_TIME_MS else "microseconds or nanoseconds"
+    raise invalid(f"{name}: {text} looks like {unit}; ms are needed, such as 1769860800000, or ISO 8601")
 
 
 def word_param(request: Request, name: str, words: Any, default: str = "") -> str:

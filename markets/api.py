@@ -18,11 +18,12 @@ from doors.errors import Refused, invalid
 from doors.fields import instant_param, text_param, whole_param, word_param
 from doors.jsonio import iso
 from doors.scope import account_of, short_name
+from doors.symbols import symbol_named
 from engine.codes import Code
 from engine.settings import Group
 from markets.choices import Interval
 from markets.models import Candle, Quote, Symbol
-from markets.selectors import candles, quotes, symbol_named, symbols
+from markets.selectors import candles, quotes, symbols
 
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 USUAL_CANDLES = 500

@@ -12,19 +12,6 @@ def symbols() -> "QuerySet[Symbol]":
     return Symbol.objects.order_by("position", "name")
 
 
-def symbol_named(text: str) -> Symbol | None:
-    """Return the symbol that a client means: its name in any case, or a base currency such as `btc`.
-
-    Several symbols of one base currency: the first in the list.
-    """
-    name = text.strip().upper()
-    for field in ("name__iexact", "base_currency__iexact"):
-        found = symbols().filter(**{field: name}).first() if name else None
-        if found:
-            return found
-    return None
-
-
 def quotes() -> dict[str, Quote]:
     """Return the last committed quote of every symbol that had one, by name."""
     return {quote.symbol: quote for quote in Quote.objects.order_by("symbol")}

@@ -15,10 +15,11 @@ from dealing import services
 from doors import fields
 from doors.answers import done
 from doors.describe import CURSOR, LIMIT, page_of, thing
-from doors.errors import Refused, not_found
+from doors.errors import Refused
 from doors.jsonio import iso
 from doors.lists import page
 from doors.scope import account_of, number_of
+from doors.symbols import symbol_name, symbol_param
 from engine.codes import Code
 from engine.enums import MARKET_TYPES, STOP_LIMIT_TYPES, OrderStatus, OrderType
 from engine.rounding import parse_decimal
@@ -144,7 +145,7 @@ class Orders(APIView):
         status = fields.word_param(request, "status", OrderStatus)
         if status:
             rows = rows.filter(status=status)
-        symbol = fields.text_param(request, "symbol")
+        symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
         return Response(page(request, rows, show_order))
@@ -156,7 +157,7 @@ class Orders(APIView):
         account = account_of(request, body.get("account"))
         outcome = services.place_order(
             account.login,
-            symbol=body["symbol"],
+            symbol=symbol_name(body["symbol"]),
             type=body["type"],
             volume=body["volume"],
             **entry_prices(body),
@@ -228,17 +229,3 @@ class OneOrder(APIView):
         key = fields.client_id_of(request, {})
         done(services.cancel_order(account.login, row.ticket, client_id=key, actor=fields.actor(request)))
         return Response(show_order(order_of(account.login, row.ticket)))
-
-
-class OrderByClientId(APIView):
-    """What became of a request whose answer was lost."""
-
-    @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
-    def get(self, request: Request, client_id: str) -> Response:
-        """Return the order that was placed with this client id."""
-        account = account_of(request)
-        if len(client_id) <= fields.MAX_TEXT_CHARS and "\0" not in client_id:
-            row = Order.objects.filter(login=account.login, client_id=client_id).order_by("ticket").first()
-            if row is not None:
-                return Response(show_order(row))
-        raise not_found("No order was placed with this client id.")

@@ -22,6 +22,7 @@ from doors.errors import Refused, invalid
 from doors.jsonio import iso
 from doors.lists import take_page
 from doors.scope import account_of, number_of
+from doors.symbols import symbol_name, symbol_param
 from engine.codes import Code
 from engine.enums import EntryType, LevelStatus, Side, SmartState
 from engine.rounding import parse_decimal
@@ -126,7 +127,7 @@ def smart_values(body: dict[str, Any]) -> dict[str, Any]:
     even = body.get("break_even") or {"break_even": False, "offset": None}
     _judge_entry(body["entry"])
     return {
-        "symbol": body["symbol"],
+        "symbol": symbol_name(body["symbol"]),
         "side": body["side"],
         "volume": body["volume"],
         "entry": body["entry"]["type"],
@@ -295,7 +296,7 @@ class SmartOrders(SmartView):
         states = [word for word in fields.text_param(request, "state").split(",") if word]
         if states:
             rows = rows.filter(state__in=[fields.word(word, SmartState, "state") for word in states])
-        symbol = fields.text_param(request, "symbol")
+        symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
         found, following = take_page(request, rows, key="id")

@@ -20,6 +20,7 @@ from doors.errors import Refused, not_found
 from doors.jsonio import iso
 from doors.lists import page, take_page
 from doors.scope import account_of, number_of
+from doors.symbols import symbol_param
 from engine.codes import Code
 from engine.enums import PositionStatus
 from positions.models import Deal, Position
@@ -210,7 +211,7 @@ class Positions(PositionView):
         rows = Position.objects.filter(login=account.login)
         if status != "all":
             rows = rows.filter(status=status)
-        symbol = fields.text_param(request, "symbol")
+        symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
         found, following = take_page(request, rows)
@@ -307,7 +308,7 @@ class Deals(APIView):
             since=fields.instant_param(request, "since"),
             until=fields.instant_param(request, "until"),
         )
-        symbol = fields.text_param(request, "symbol")
+        symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
         position = fields.text_param(request, "position")

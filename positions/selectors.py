@@ -30,6 +30,11 @@ def deals(login: int, *, since: datetime | None = None, until: datetime | None =
     return found
 
 
+def closing_deals(login: int) -> "QuerySet[Deal]":
+    """Return the deals that closed positions or parts of them, the newest first."""
+    return Deal.objects.filter(login=login, direction="out").order_by("-ticket")
+
+
 def deals_of_order(order: int) -> "QuerySet[Deal]":
     """Return an order's deals in the order of execution."""
     return Deal.objects.filter(order=order).order_by("time", "ticket")

@@ -12,7 +12,8 @@ from rest_framework.permissions import AllowAny
 from accounts.api import Ledger, Preferences
 from doors.errors import missing_address
 from markets.api import Assets, Candles, Symbols
-from orders.api import OneOrder, OrderByClientId, Orders
+from orders.api import OneOrder, Orders
+from orders.requests_api import OrderByClientId, RequestByClientId, RequestByTicket
 from positions.api import Deals, OneDeal
 from tradingdesk.rest import trade
 from tradingdesk.rest.accounts import Accounts, OneAccount, WebSocketTicket
@@ -58,6 +59,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("symbols/", Symbols.as_view(), name="api-symbols"),
     path("orders/", Orders.as_view(), name="api-orders"),
     path("orders/by-client-id/<str:client_id>/", OrderByClientId.as_view(), name="api-order-by-client-id"),
+    path("requests/by-client-id/<str:client_id>/", RequestByClientId.as_view(), name="api-request"),
+    path("requests/<str:ticket>/", RequestByTicket.as_view(), name="api-request-by-ticket"),
     path("orders/<str:ticket>/", OneOrder.as_view(), name="api-order"),
     path("positions/", Positions.as_view(), name="api-positions"),
     path("positions/<str:ticket>/", OnePosition.as_view(), name="api-position"),

@@ -240,7 +240,10 @@ REST_FRAMEWORK: dict[str, Any] = {
         "credentials.bearer.Bearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "doors.parameters.KnownParameters",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["doors.jsonio.ExactRenderer"],
     "DEFAULT_PARSER_CLASSES": ["doors.jsonio.StrictParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

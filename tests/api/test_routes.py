@@ -51,6 +51,8 @@ TABLE = [
     Row("api-orders", "GET", "orders/" + OF, NO, OK, LOST),
     Row("api-orders", "POST", "orders/", NO, MADE, LOST, NEW_ORDER),
     Row("api-order-by-client-id", "GET", "orders/by-client-id/mine/" + OF, NO, OK, LOST),
+    Row("api-request", "GET", "requests/by-client-id/mine/" + OF, NO, OK, LOST),
+    Row("api-request-by-ticket", "GET", "requests/{order}/" + OF, NO, OK, LOST),
     Row("api-order", "GET", "orders/{order}/", NO, OK, LOST),
     Row("api-order", "PATCH", "orders/{order}/", NO, OK, LOST, {"price": "1.06"}),
     Row("api-order", "DELETE", "orders/{order}/", NO, OK, LOST),

@@ -29,8 +29,13 @@ def test_terminal_when_the_screen_is_1366_by_768_then_nothing_scrolls_but_lists(
         assert trader.page.evaluate(
             "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
         )
-    assert trader.page.evaluate(
-        "[...document.querySelectorAll('.panel .scroll')].every(box => box.scrollWidth <= box.clientWidth)"
+    wide = "box => [box.parentElement.id || box.parentElement.dataset.book, box.scrollWidth, box.clientWidth]"
+    assert (
+        trader.page.evaluate(
+            "[...document.querySelectorAll('.panel .scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+            f".map({wide})"
+        )
+        == []
     )
 
 

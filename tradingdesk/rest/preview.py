@@ -8,6 +8,7 @@ from rest_framework.views import APIView
 from doors import fields
 from doors.describe import thing
 from doors.scope import account_of
+from doors.symbols import symbol_name
 from engine.enums import Side
 from orders.smart_api import NewSmart, smart_values
 from realtime.book import read_book
@@ -44,7 +45,9 @@ class MarginPreview(APIView):
         """Return what the order would take."""
         body = fields.read(MarginQuestion, request.data)
         account = account_of(request, body.get("account"))
-        return Response(preview_margin(read_book(account.login), body))
+        return Response(
+            preview_margin(read_book(account.login), {**body, "symbol": symbol_name(body["symbol"])})
+        )
 
 
 class SmartPreview(APIView):

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -26,15 +26,15 @@ from doors.describe import thing
 from doors.errors import Refused, invalid, plain_body
 from doors.jsonio import iso
 from doors.scope import account_of, number_of, short_name
+from doors.symbols import symbol_named
 from engine.codes import Code
 from engine.enums import Direction, PositionStatus
 from engine.rounding import parse_decimal
 from live.rights import own_accounts
 from markets.models import Symbol
-from markets.selectors import symbol_named
 from orders.models import Order
 from positions.models import Deal, Position
-from positions.selectors import closed_positions, open_positions
+from positions.selectors import closing_deals, open_positions
 from realtime.book import read_book
 from tradingdesk.rest.liveness import require_desk
 
@@ -142,14 +142,19 @@ class OpenTrades(TradeView):
 class CloseTrades(TradeView):
     """Closing, and what has been closed."""
 
-    @extend_schema(responses={200: thing(message=[PAST])})
+    @extend_schema(
+        parameters=[OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_CLOSED})],
+        responses={200: thing(message=[PAST])},
+    )
     def get(self, request: Request) -> Response:
-        """Return closed positions, the last closed first; `limit` of them, 500 by default."""
+        """Return what was closed, a row a deal, the last first; `limit` of them, 500 by default."""
         account = account_of(request)
         limit = fields.whole_param(request, "limit", USUAL_CLOSED, low=1, high=MAX_CLOSED)
-        rows = list(closed_positions(account.login)[:limit])
+        closed = list(closing_deals(account.login)[:limit])
+        held = Position.objects.in_bulk({deal.position for deal in closed}, field_name="ticket")
         sizes = contract_sizes()
-        return Response({"message": [show_closed(row, sizes[row.symbol]) for row in rows]})
+        shown = [show_closing(deal, held[deal.position], sizes[deal.symbol]) for deal in closed]
+        return Response({"message": shown})
 
     @extend_schema(request=CloseTrade, responses={200: thing(message="text", order=RESULT)})
     def post(self, request: Request) -> Response:
@@ -232,6 +237,18 @@ def show_closed(row: Position, contract_size: Decimal) -> dict[str, Any]:
     }
 
 
+def show_closing(deal: Deal, row: Position, contract_size: Decimal) -> dict[str, Any]:
+    """Return one close of a position, or of a part of it, in the published shape."""
+    return {
+        **show_closed(row, contract_size),
+        "quantity": number(deal.volume * contract_size),
+        "openPrice": number(deal.open_price),
+        "closePrice": number(deal.price),
+        "closeTime": iso(deal.time),
+        "profitLoss": deal.profit,
+    }
+
+
 def show_result(row: Position, deals: list[Deal]) -> dict[str, Any]:
     """Return what a close brought, in the published shape."""
     last = deals[-1]
@@ -272,7 +289,7 @@ def known_symbol(named: str) -> Symbol:
     Raises:
         Refused: there is none.
     """
-    found = symbol_named(named) if len(named) <= 32 else None
+    found: Symbol | None = symbol_named(named)
     if found is None:
         raise Refused("invalid_request", f"Unknown symbol: {named}")
     return found

@@ -118,26 +118,28 @@ function sideButton(name, label) {
   const button = el("button", { type: "button", class: `side ${name}`, data: { side: name } }, el("span", { class: "side-name", text: label }), figure);
   button.figure = figure;
   button.addEventListener("click", () => {
-    if (performance.now() - sentMs < TWICE_MS) return; // the second press of a double-click
     setSide(name);
-    if (isOneClick()) place();
+    const isSecond = performance.now() - sentMs < TWICE_MS; // press of a double-click: it chooses, and sends nothing
+    if (isOneClick() && !isSecond) place();
   });
   return button;
 }
 
+// Before a side is chosen figures are those of a buy: something to look at, nothing to send.
+const shownSide = () => side ?? "buy";
 const isOneClick = () => preference("one_click") && kind === "market";
 const orderOf = (which) => ({ account: store.login, symbol: store.selected, side: which, volume: reading(parts.volume.input).value });
 
 /** Return the orders whose figures are needed: of both sides where a price button sends at once. */
 function wantedFigures() {
-  if (!store.selected || !store.login || orderOf(side).volume === undefined) return [];
-  return isOneClick() ? [orderOf("buy"), orderOf("sell")] : side ? [orderOf(side)] : [];
+  if (!store.selected || !store.login || orderOf(shownSide()).volume === undefined) return [];
+  return isOneClick() ? [orderOf("buy"), orderOf("sell")] : [orderOf(shownSide())];
 }
 
 const figuresOf = (which) => (which ? figures?.of(orderOf(which)) ?? null : null);
 
 /** Return what a point of this very order is worth, null while the server has not told it. */
-const valuePerPoint = () => figuresOf(side)?.value_per_point ?? null;
+const valuePerPoint = () => figuresOf(shownSide())?.value_per_point ?? null;
 
 function entryPrice() {
   const quote = store.quote();
@@ -297,7 +299,7 @@ function publishDraft() {
 }
 
 function showFigures() {
-  const found = figuresOf(side);
+  const found = figuresOf(shownSide());
   if (!found) {
     // The lines stay, so that nothing moves; what they say of another order does not.
     for (const value of parts.preview.querySelectorAll("dd")) setText(value, "…");

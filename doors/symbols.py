@@ -1,0 +1,48 @@
+"""The one reading of symbol names at all doors: a name in any case, or a base currency such as `btc`.
+
+Models are found by name: doors stand below the app that owns them.
+"""
+
+from typing import Any
+
+from django.apps import apps
+from rest_framework.request import Request
+
+from doors.errors import invalid
+from doors.fields import text_param
+
+MAX_NAME_CHARS = 32
+
+
+def symbol_named(text: str) -> Any | None:
+    """Return the symbol that a client means, None where it is none; of several of a base currency the first in the list."""
+    name = text.strip().upper()
+    if not name or len(name) > MAX_NAME_CHARS or "\0" in name:
+        return None
+    rows = apps.get_model("markets", "Symbol").objects.order_by("position", "name")
+    for field in ("name__iexact", "base_currency__iexact"):
+        found = rows.filter(**{field: name}).first()
+        if found is not None:
+            return found
+    return None
+
+
+def symbol_name(text: str) -> str:
+    """Return the full name of the symbol that a body means, the text itself where it is none: the engine refuses it."""
+    found = symbol_named(text)
+    return text if found is None else str(found.name)
+
+
+def symbol_param(request: Request, name: str = "symbol") -> str:
+    """Return the full name of the symbol that a parameter of the address means, "" where it is left out.
+
+    Raises:
+        Refused: there is no such symbol: an empty list would say that nothing was done in it.
+    """
+    text = text_param(request, name)
+    if not text:
+        return ""
+    found = symbol_named(text)
+    if found is None:
+        raise invalid(f"{name}: there is no symbol {text!a}")
+    return str(found.name)
