@@ -116,6 +116,18 @@ class CommentForm(forms.Form):
     comment = TextField(required=False)
 
 
+class GroupChoiceForm(forms.Form):
+    """The group that accounts are moved to; none is chosen beforehand."""
+
+    group = WordField([], label="To the group")
+
+    def __init__(self, *args: Any, groups: Any, **kwargs: Any) -> None:
+        """Offer these groups."""
+        super().__init__(*args, **kwargs)
+        names = [(group.name, f"{group.name} ({group.currency}, {group.margin_mode})") for group in groups]
+        self.fields["group"].choices = [("", "---------"), *names]  # type: ignore[attr-defined]
+
+
 class MoneyForm(forms.Form):
     """A balance operation."""
 

@@ -17,15 +17,15 @@ from dealing import services
 from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
 from live import rights
 from live.rights import Right
-from manager import live, words
-from manager.admin import account_page, show
+from manager import live, mass, words
+from manager.admin import account_page, mass_pages, show
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import BIGINT_DIGITS, LiveChangeList
 from manager.admin.export import CHUNK
 from manager.admin.filters import SeenFilter
 from manager.admin.record import Section
 from manager.admin.reloading import ReloadingAdmin
-from manager.forms import HALT_WORDS, ConfirmForm, HaltForm, MoneyForm, OrderForm
+from manager.forms import HALT_WORDS, ConfirmForm, GroupChoiceForm, HaltForm, MoneyForm, OrderForm
 from markets.models import Symbol
 from orders.models import Order
 from positions.models import Position
@@ -143,7 +143,7 @@ class AccountAdmin(ReloadingAdmin):
             },
         ),
     )  # fmt: skip
-    actions = ("close_all", "cancel_all", "disable", "enable")
+    actions = ("close_all", "cancel_all", "move_group", "disable", "enable")
     actions_detail = ("money", "order", "halt")
     unexported = ("event_seq", "ledger_seq")
 
@@ -334,6 +334,34 @@ class AccountAdmin(ReloadingAdmin):
             form=ConfirmForm(request.POST or None), run=run, submit=f"{word.capitalize()} them",
             listed=self._listed, says=lambda given: [f"{given['rows']} accounts {what}."],
             none="No account was chosen.",
+            many=lambda _: ("switch_accounts", {"values": {"enabled": on}}, rows),
+        )  # fmt: skip
+
+    def get_urls(self) -> list[Any]:
+        """Return the addresses with those of mass actions."""
+        return [*mass_pages.urls(), *super().get_urls()]
+
+    def has_regroup_permission(self, request: HttpRequest) -> bool:
+        """Return whether this member of staff may move accounts to other groups."""
+        return rights.may_change(request.user, self.kind_of_row) and rights.may(request.user, Right.SET_GROUP)
+
+    @admin.action(description="Move to another group", permissions=["regroup"])
+    def move_group(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
+        """Move these accounts to another group; the desk refuses what would falsify what they hold."""
+        form = GroupChoiceForm(
+            request.POST if "confirmed" in request.POST else None, groups=rights.groups_for(request.user)
+        )
+        return act_on_each(
+            self, request, rows, action="move_group", title="Move accounts to another group", form=form,
+            run=lambda account, given, wait_s: services.change_settings(
+                "account", account.login, {"group": given["group"]}, actor=request.user.get_username(), wait_s=wait_s
+            ),
+            submit="Move them", listed=self._listed, right=Right.SET_GROUP, none="No account was chosen.",
+            says=lambda given: [
+                f"{given['rows']} accounts go by the terms of the group that you choose, from the next tick on: spreads, "
+                "stop-out and margin call too. What would follow is told on an account's own page, one by one."
+            ],
+            many=lambda given: ("move_group", {"values": {"group": given["group"]}}, rows),
         )  # fmt: skip
 
     @admin.action(description="Disable accounts", permissions=["act"])
@@ -373,6 +401,7 @@ class AccountAdmin(ReloadingAdmin):
                 f"Every open position of {given['rows']} accounts is closed at the market, smart orders' positions too."
             ],
             right=Right.CLOSE, none="None of the chosen accounts has an open position.",
+            many=lambda _: _held("close_positions", holding),
         )  # fmt: skip
 
     @admin.action(description="Cancel all pending orders", permissions=["cancel"])
@@ -392,7 +421,13 @@ class AccountAdmin(ReloadingAdmin):
             listed=self._listed,
             says=lambda given: [f"Every pending order of {given['rows']} accounts is cancelled."],
             right=Right.CANCEL, none="None of the chosen accounts has a pending order.",
+            many=lambda _: _held("cancel_orders", waiting),
         )  # fmt: skip
+
+
+def _held(kind: str, accounts: "QuerySet[Account]") -> tuple[str, dict[str, Any], Any]:
+    """Return the job that ends what these accounts hold."""
+    return kind, {}, mass.rows_of_accounts(kind, accounts.order_by().values("login"))
 
 
 def _each(rows: Any, ask: Any, wait_s: float) -> services.Outcome:

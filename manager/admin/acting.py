@@ -17,18 +17,24 @@ from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from dealing.services import ACCEPTED, Outcome
 from live import rights
+from manager import mass
 from manager.admin.base import DeskAdmin
 
 #: What asks the service: the form's values, and the key under which it acts once.
 Run = Callable[[dict[str, Any], str], Outcome]
 #: The same for one of many rows, with how many seconds to wait for the desk.
 RunEach = Callable[[Any, dict[str, Any], float], Outcome]
+#: Of many rows: the kind of the job, what it is given, and the rows that it asks for.
+Many = Callable[[dict[str, Any]], tuple[str, dict[str, Any], "QuerySet[Any]"]]
 Says = Callable[[dict[str, Any]], Sequence[str]]
 
-MOST_AT_ONCE = 500
+#: What a page waits for; more is a mass action (manager/mass.py).
+MOST_AT_ONCE = 100
+SHOWN_OF_MANY = 20
 TOLD_ONE_BY_ONE = 10
 WAIT_S = 5.0
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -130,11 +136,13 @@ def act(
 def act_on_each(
     admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form,
     run: RunEach, submit: str, listed: Callable[[Sequence[Any]], Any], says: Says, right: str = "", none: str,
+    many: Many,
 ) -> HttpResponse | None:  # fmt: skip
     """Ask once for a confirmation, then ask the service for every chosen row and sum up the answers.
 
     rows: those of the chosen on which the action makes sense; `none` is said where there are none.
-    listed: gives the table of the rows that the confirmation shows.
+    listed: gives the table of the rows that the confirmation shows. many: gives the job that does it where the rows are
+    more than a page waits for: its kind, what it is given, and the rows that it asks for.
 
     Raises:
         PermissionDenied: this member of staff may look and not act.
@@ -147,8 +155,10 @@ def act_on_each(
         messages.warning(request, none)
         return None
     if len(chosen) > MOST_AT_ONCE:
-        messages.error(request, f"{title}: more than {MOST_AT_ONCE} rows; choose fewer at a time.")
-        return None
+        return _act_on_many(
+            admin, request, rows, action=action, title=title, form=form, submit=submit, says=says, many=many,
+            listed=listed(chosen[:SHOWN_OF_MANY]),
+        )  # fmt: skip
     if "confirmed" not in request.POST or not form.is_valid():
         hidden = [("action", action), ("confirmed", "yes")]
         # The rows by name: what the page shows is what will be acted on, whatever a filter finds by then.
@@ -159,6 +169,38 @@ def act_on_each(
         )  # fmt: skip
     _act(request, chosen, form.cleaned_data, run, title)
     return None
+
+
+def _act_on_many(
+    admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form, submit: str,
+    says: Says, many: Many, listed: Any,
+) -> HttpResponse:  # fmt: skip
+    """Ask for a confirmation of all rows of the filter, and make the job that does them: those of that moment."""
+    count = rows.order_by().count()
+    counted = request.POST.get("counted", "")
+    is_known = counted.isdecimal() and count <= int(counted[:18])
+    key = request.POST.get("key", "")
+    if "confirmed" not in request.POST or not form.is_valid() or not is_known or not _KEY.fullmatch(key):
+        if counted and not is_known:
+            messages.warning(request, f"They are {count:,} by now, not {counted}: look again.")
+        first = rows.order_by("pk").values_list("pk", flat=True)[:1]
+        hidden = [
+            ("action", action),
+            ("confirmed", "yes"),
+            ("counted", count),
+            ("select_across", "1"),
+            ("index", "0"),
+        ]
+        hidden += [(helpers.ACTION_CHECKBOX_NAME, pk) for pk in first]
+        shown = f"The first {SHOWN_OF_MANY} of them:"
+        return page(
+            admin, request, title=title, form=form, back=request.get_full_path(), submit=submit, hidden=hidden,
+            listed=listed, says=[*says({"rows": f"{count:,}"}),
+                                 "It is done in pieces, by a worker, for the rows that the filter finds at the moment of your yes.", shown],
+        )  # fmt: skip
+    kind, given, targets = many(form.cleaned_data)
+    job = mass.start(kind, title, request.user, targets, client_key=key, given=given)
+    return HttpResponseRedirect(reverse("admin:manager_mass_job", args=[job.pk]))
 
 
 def _act(request: HttpRequest, rows: Sequence[Any], given: dict[str, Any], run: RunEach, title: str) -> None:

@@ -190,4 +190,5 @@ class OrderAdmin(TradingAdmin):
             ),
             says=lambda given: [f"{given['rows']} pending orders are cancelled."],
             none="None of the chosen orders is pending.",
+            many=lambda given: ("cancel_orders", given, rows.filter(status="pending")),
         )  # fmt: skip

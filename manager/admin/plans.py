@@ -217,6 +217,7 @@ class SmartOrderAdmin(TradingAdmin):
                 "unless you choose to close them."
             ],
             none="None of the chosen smart orders is live.",
+            many=lambda given: ("cancel_plans", given, rows.filter(state__in=LIVE_STATES)),
         )  # fmt: skip
 
 

@@ -240,6 +240,7 @@ class PositionAdmin(TradingAdmin):
             submit="Close them", listed=self._listed,
             says=lambda given: [f"{given['rows']} positions are closed whole, at the market."],
             none="None of the chosen positions is open.",
+            many=lambda given: ("close_positions", given, rows.filter(status="open")),
         )  # fmt: skip
 
     def _listed(self, rows: Sequence[Any]) -> Any:

@@ -64,3 +64,71 @@ def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_
     page.goto(f"{boss.stack.url}/admin/")
     boss.stack.tick("EURUSD", "1.10210", "1.10220")
     page.locator("[data-live=overview]").get_by_text("1.10220").wait_for()
+
+
+def opened(made: Any, group: str) -> Any:
+    """Return the settings page of a group, filled in by what is saved."""
+    made.page.goto(f"{made.stack.url}/admin/accounts/group/{group}/change/")
+    return made.page
+
+
+def test_manager_when_two_save_the_same_group_then_the_second_loses_nothing_and_the_same_field_is_told(
+    open_page: Callable[..., Any],
+) -> None:
+    ann, bob = manager(open_page), manager(open_page)
+    (group,) = ann.stack.rows("SELECT group_id FROM accounts_account WHERE login = 1001")[0]
+    first, second = opened(ann, group), opened(bob, group)
+
+    first.locator("#id_max_orders").fill("77")
+    first.locator("#id_timeout").fill("99")
+    first.keyboard.press("Enter")
+    first.get_by_text("goes by the new settings").wait_for()
+    second.locator("#id_ttl").fill("33")
+    second.keyboard.press("Enter")
+    second.get_by_text("goes by the new settings").wait_for()
+
+    def now() -> Any:
+        return ann.stack.rows(f"SELECT max_orders, timeout, ttl FROM accounts_group WHERE name = '{group}'")
+
+    assert now() == [(77, 99, 33)]
+
+    second.go_back()
+    second.wait_for_load_state()
+    opened(bob, group)
+    opened(ann, group)
+    first.locator("#id_timeout").fill("50")
+    first.keyboard.press("Enter")
+    first.get_by_text("goes by the new settings").wait_for()
+    second.locator("#id_timeout").fill("60")
+    second.keyboard.press("Enter")
+    second.get_by_text("Nothing was saved").wait_for()
+    for value in ("60", "50", "99"):
+        assert second.locator(".td-table td", has_text=value).count() >= 1
+    assert now() == [(77, 50, 33)]
+
+
+def test_manager_when_a_stop_out_of_far_too_much_is_typed_then_told_before_and_enter_saves_nothing(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    boss.stack.tick("EURUSD", "1.10000", "1.10010")
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/order/")
+    page.locator("#id_volume").fill("0.10")
+    page.keyboard.press("Enter")
+    page.get_by_text("Buy 0.10 lots of EURUSD").wait_for()
+    page.locator("button.td-button-main").click()
+    page.get_by_text("New order for account 1001: done.").wait_for()
+    (group,) = boss.stack.rows("SELECT group_id FROM accounts_account WHERE login = 1001")[0]
+
+    opened(boss, group)
+    page.locator("#id_stop_out").fill("5000000")
+    page.keyboard.press("Enter")
+    page.get_by_text("accounts would be stopped out").wait_for()
+    page.locator("#td-typed").press("Enter")
+    page.get_by_text("accounts would be stopped out").wait_for()
+
+    held = boss.stack.rows("SELECT count(*) FROM positions_position WHERE login = 1001 AND status = 'open'")
+    saved = boss.stack.rows(f"SELECT stop_out FROM accounts_group WHERE name = '{group}'")
+    assert held[0][0] >= 1
+    assert str(saved[0][0]) != "5000000"
