@@ -6,7 +6,7 @@ import pytest
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import By, EntryType, LedgerKind, OrderType, Side
+from engine.enums import By, EntryType, LedgerKind, OrderType, Side, TradeMode
 from engine.events import CommandDone
 from engine.records import Account
 from engine.settings import Group, Symbol
@@ -199,7 +199,7 @@ def test_smart_order_when_anything_of_it_is_refused_then_the_number_is_its_own()
         "entry": EntryType.MARKET,
     }
     market.ask(c.PlaceSmart(smart=700, ticket=710, take_profits=[["1.20000", "100"]], **plan))
-    market.state.symbols["EURUSD"].sessions = ((),) * 7
+    market.state.symbols["EURUSD"].trade_mode = TradeMode.DISABLED
 
     refused = [
         market.ask(c.PlaceSmart(smart=800, ticket=810, **plan)),
@@ -209,5 +209,5 @@ def test_smart_order_when_anything_of_it_is_refused_then_the_number_is_its_own()
     ]
 
     assert [(done.code, done.ticket) for done in refused] == [
-        ("market_closed", 800), ("conflict", 700), ("smart_not_found", 999), ("market_closed", 700),
+        ("trade_disabled", 800), ("conflict", 700), ("smart_not_found", 999), ("trade_disabled", 700),
     ]  # fmt: skip
