@@ -247,7 +247,20 @@ class CloseForm(forms.Form):
             del self.fields["price"]
 
 
-class StopsForm(forms.Form):
+class SeenForm(forms.Form):
+    """Carries the prices that its page showed: what stands otherwise by now is refused, not overwritten."""
+
+    seen = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def seen_of(self, given: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what was seen of the prices that are given, None where nothing of it was sent."""
+        seen = given.get("seen")
+        if not isinstance(seen, dict):
+            return None
+        return {name: seen[name] for name, value in given.items() if name in seen and value is not None}
+
+
+class StopsForm(SeenForm):
     """Stop loss and take profit of a position."""
 
     sl = NumberField(required=False, label="Stop loss", help_text="Empty keeps it, 0 deletes it.")
@@ -258,10 +271,10 @@ class StopsForm(forms.Form):
         given = super().clean() or {}
         if not self.errors and given.get("sl") is None and given.get("tp") is None:
             raise forms.ValidationError("Give a stop loss, a take profit, or both.")
-        return given
+        return {**given, "seen": self.seen_of(given)}
 
 
-class ModifyForm(forms.Form):
+class ModifyForm(SeenForm):
     """Price and stops of a pending order."""
 
     price = NumberField(required=False, help_text="Empty keeps it.")
@@ -278,9 +291,9 @@ class ModifyForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Ask for at least one of them."""
         given = super().clean() or {}
-        if not self.errors and not any(given.values()):
+        if not self.errors and not any(value for name, value in given.items() if name != "seen"):
             raise forms.ValidationError("Give at least one new value.")
-        return given
+        return {**given, "seen": self.seen_of(given)}
 
 
 class CancelSmartForm(forms.Form):

@@ -14,7 +14,7 @@ from engine.enums import By
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.filters import CreatedFilter, ErrorFilter, LoginGroupFilter, SymbolFilter
-from manager.admin.positions import TradingAdmin
+from manager.admin.positions import TradingAdmin, seen_prices
 from manager.admin.record import Section, facts
 from manager.forms import CommentForm, ModifyForm
 from orders.models import Order
@@ -146,7 +146,10 @@ class OrderAdmin(TradingAdmin):
         return act(
             self, request,
             title=f"Modify order {order.ticket}",
-            form=ModifyForm(request.POST or None, has_limit=order.limit_price is not None),
+            form=ModifyForm(
+                request.POST or None, has_limit=order.limit_price is not None,
+                initial={"seen": seen_prices(order, "price", "limit_price", "sl", "tp")},
+            ),
             run=lambda given, key: services.modify_order(
                 order.login, order.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **given
             ),

@@ -27,6 +27,12 @@ from orders.models import Order
 from positions.models import Deal, Position
 
 
+def seen_prices(row: Any, *names: str) -> dict[str, str | None]:
+    """Return prices of a row as they stand, as text, for a form to carry."""
+    values = {name: getattr(row, name) for name in names}
+    return {name: None if value is None else f"{value:f}" for name, value in values.items()}
+
+
 class TradingAdmin(ScopedAdmin):
     """Columns that positions, deals, orders, plans and requests share."""
 
@@ -214,7 +220,7 @@ class PositionAdmin(TradingAdmin):
         return act(
             self, request,
             title=f"Stops of position {position.ticket}",
-            form=StopsForm(request.POST or None),
+            form=StopsForm(request.POST or None, initial={"seen": seen_prices(position, "sl", "tp")}),
             run=lambda given, key: services.modify_position(
                 position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
                 **given,

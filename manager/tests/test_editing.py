@@ -197,6 +197,24 @@ def test_book_when_it_is_large_then_a_job_computes_and_the_page_waits_for_it(
     assert told.context["acting"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "given"), [("positions_position_stops", 10, "sl"), ("orders_order_modify", 20, "price")]
+)
+def test_prices_when_modified_then_what_the_page_showed_of_them_goes_along(
+    boss: Client, name: str, key: int, given: str
+) -> None:
+    where = reverse(f"admin:{name}", args=[key])
+    page = boss.get(where)
+    form = page.context["form"]
+    seen = form["seen"].value()
+
+    boss.post(where, {"key": "c" * 32, given: "1.05", "seen": seen})
+
+    row = Command.objects.latest("id")
+    assert list(row.payload["seen"]) == [given]
+    assert "Seen" not in page.content.decode()
+
+
 # Rows that the desk does not go by
 
 
