@@ -49,6 +49,11 @@ NAVIGATION = [
         "items": [
             {"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")},
             _item("Accounts", "account_balance_wallet", "accounts_account"),
+            {
+                "title": "Mass actions",
+                "icon": "playlist_play",
+                "link": reverse_lazy("admin:manager_mass_list"),
+            },
             _item("Dealers' queue", "support_agent", "orders_dealerrequest", query="?is_open__exact=1"),
         ]
     },

@@ -185,6 +185,11 @@ def upload(browser: Client, text: str, **given: Any) -> Any:
     )
 
 
+def test_pages_when_looked_for_then_the_side_bar_leads_to_jobs_and_those_to_the_file(boss: Client) -> None:
+    assert reverse("admin:manager_mass_list") in boss.get(reverse("admin:index")).content.decode()
+    assert reverse("admin:manager_mass_file") in boss.get(reverse("admin:manager_mass_list")).content.decode()
+
+
 def test_file_when_rows_are_wrong_then_each_says_why_and_nothing_is_booked(boss: Client) -> None:
     page = upload(
         boss, 'login,amount,comment\n1001,50.25,Gift\n1002,"1,000",\n9999,5,\nx,5,\n1001,-3,\n1001,1e3,\n'
