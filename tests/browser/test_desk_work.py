@@ -181,7 +181,7 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
     at_market: Trader, stack: Stack
 ) -> None:
     trader, page = at_market, at_market.page
-    trader.expected = ("503",)
+    trader.expected = ("503", "404")
     page.get_by_role("button", name="Limit", exact=True).click()
     page.get_by_label("Price", exact=True).first.fill("1.05000")
     trader.choose("buy")
@@ -198,7 +198,7 @@ def test_request_when_its_answer_came_too_late_then_its_outcome_is_told(
     trader.choose("buy")
     trader.armed().click()
     page.locator(".ticket .form-error:visible").wait_for()
-    assert "Whether it was done is not known" in trader.text(".ticket .form-error:visible")
+    assert "It never reached the desk: nothing was done." in trader.text(".ticket .form-error:visible")
     page.evaluate(
         "async t => (await import('/static/portal/js/lib/api.js')).get(`/orders/${t}/`)"  # the session is well
         ".then(() => fetch(`/api/v1/orders/${t}/`, {method: 'DELETE', headers: {'X-CSRFToken':"

@@ -113,10 +113,23 @@ export async function submit(method, path, body, query) {
     } catch (error) {
       const unknown = error instanceof ApiError && (error.status === 0 || error.status === 503);
       if (error.ticket) (unknown ? openTickets : answeredTickets).add(error.ticket);
-      if (unknown && attempt >= RETRIES) error.message = "Whether it was done is not known: look at positions and orders before you repeat it.";
+      if (unknown && attempt >= RETRIES) error.message = await becameOf(key, body?.account ?? query?.account);
       if (!unknown || attempt >= RETRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS * attempt));
     }
+  }
+}
+
+/** Return in words what the journal knows of a request whose answer did not come. */
+async function becameOf(key, account) {
+  try {
+    const { state, code } = await get(`/requests/by-client-id/${key}/`, { account });
+    if (state === "done") return "It was done all the same: look at positions and orders.";
+    if (state === "refused") return `It was refused: ${code}. Nothing was done.`;
+    return "The desk has it and has not answered yet: do not repeat it; its outcome will be told.";
+  } catch (error) {
+    if (error.status === 404) return "It never reached the desk: nothing was done.";
+    return "Whether it was done is not known: look at positions and orders before you repeat it.";
   }
 }
 
