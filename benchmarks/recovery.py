@@ -60,7 +60,8 @@ def open_positions(stack: "object", asked: argparse.Namespace) -> None:
     from benchmarks.stacked import submit, wait_until_read  # noqa: PLC0415
     from dealing import bus  # noqa: PLC0415
     from engine import commands as cmd  # noqa: PLC0415
-    from engine.enums import By, LedgerKind, OrderType  # noqa: PLC0415
+    from engine.enums import By, LedgerKind  # noqa: PLC0415
+    from engine.order_types import OrderType  # noqa: PLC0415
     from markets.setup import put_symbols  # noqa: PLC0415
 
     stack.empty()  # type: ignore[attr-defined]

@@ -22,7 +22,8 @@ from benchmarks.instruments import Seen, is_good, look_at
 from benchmarks.instruments import quotes as all_quotes
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import EntryType, OrderType, Side
+from engine.enums import EntryType, Side
+from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State

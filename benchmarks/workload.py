@@ -11,10 +11,11 @@ from typing import Any
 
 from benchmarks.instruments import Day, Seen, look_at
 from engine import commands as cmd
-from engine.enums import By, EntryType, LedgerKind, OrderType, Side
+from engine.enums import By, EntryType, LedgerKind, Side
+from engine.order_types import MARKET_OF, OrderType
 
 MINUTE_MS = 60_000
-PENDING = [t for t in OrderType if t not in (OrderType.BUY, OrderType.SELL)]
+PENDING = [row for row in OrderType if not row.is_market]
 GROUPS: dict[str, dict[str, Any]] = {
     "retail": {"name": "retail", "leverage": 100},
     "net": {
@@ -80,9 +81,7 @@ class Maker:
         """Return a market order with stop loss and take profit, its symbol, side and distances by number."""
         symbol, side, price = self._side_of(number)
         sl, tp = self._levels(symbol, side, price, 3 + number * 7 % 40, 3 + number * 11 % 40)
-        return cmd.PlaceOrder(
-            login=login, symbol=symbol, type=OrderType(side.value), volume=volume, sl=sl, tp=tp
-        )
+        return cmd.PlaceOrder(login=login, symbol=symbol, type=MARKET_OF[side], volume=volume, sl=sl, tp=tp)
 
     def near_order(self, login: int, number: int) -> cmd.PlaceOrder:
         """Return a market order whose levels are near and almost nobody else's, so that they go one by one."""
@@ -91,7 +90,7 @@ class Maker:
         point, step = self.point[symbol], self.step[symbol]
         away = 2 * step + number // 6 % 200 * max(point, (step / 10).quantize(point))
         return cmd.PlaceOrder(
-            login=login, symbol=symbol, type=OrderType(side.value), volume="0.10",
+            login=login, symbol=symbol, type=MARKET_OF[side], volume="0.10",
             sl=plain(price - sign * away), tp=plain(price + sign * away),
         )  # fmt: skip
 
@@ -106,13 +105,12 @@ class Maker:
         """Return a pending order of the kind that its number says."""
         symbol = self.names[number % len(self.names)]
         kind = PENDING[number // 3 % len(PENDING)]
-        buy = kind.value.startswith("buy")
+        buy = kind.side is Side.BUY
         bid, ask = self.market[symbol]
         away = self.step[symbol] * (3 + number * 5 % 30)
-        rises = ("stop" in kind.value) == buy
-        price = (ask if buy else bid) + (away if rises else -away)
+        price = (ask if buy else bid) + (away if kind.rises else -away)
         limit = None
-        if "stop_limit" in kind.value:
+        if kind.has_limit:
             limit = plain(price - self.step[symbol] if buy else price + self.step[symbol])
         base = Decimal(limit) if limit else price
         sl, tp = self._levels(symbol, Side.BUY if buy else Side.SELL, base, 10 + number % 20, 4 + number % 9)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from dealing.failpoints import seam
 from dealing.ticks import Tick
 from engine import commands as cmd
-from engine.enums import MARKET_TYPES, EntryType
+from engine.enums import EntryType
 from engine.state import State
 
 
@@ -66,7 +66,7 @@ def command_of(asked: Asked, state: State, *, asked_ms: int | None) -> cmd.Comma
     command = cmd.from_json(asked.name, payload)
     if asked.ticket:
         command = replace(command, ticket=asked.ticket)
-    opens = (isinstance(command, cmd.PlaceOrder) and command.type in MARKET_TYPES) or (
+    opens = (isinstance(command, cmd.PlaceOrder) and command.type.is_market) or (
         isinstance(command, cmd.PlaceSmart) and command.entry is EntryType.MARKET
     )
     if opens and asked_ms is not None and isinstance(command, (cmd.PlaceOrder, cmd.PlaceSmart)):

@@ -34,7 +34,8 @@ from dealing.submission import (
     write_rows,
 )
 from engine import commands as cmd
-from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, OrderType, Side
+from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, Side
+from engine.order_types import OrderType
 
 __all__ = ["ACCEPTED", "DONE", "REFUSED", "Number", "Outcome", "change_settings", "submit", "submit_to_all"]
 

@@ -11,20 +11,10 @@ from typing import Any
 from engine.codes import Code
 from engine.commands import NO_LEVEL
 from engine.core import Core
-from engine.enums import (
-    BUY_TYPES,
-    LIMIT_TYPES,
-    MARKET_TYPES,
-    STOP_LIMIT_TYPES,
-    By,
-    HaltLevel,
-    OrderType,
-    Side,
-    TradeMode,
-    side_of,
-)
+from engine.enums import By, HaltLevel, Side, TradeMode
 from engine.execution import has_rates, netting_position
 from engine.margin import Leg, account_margin, new_lot_margin, order_leverage, position_leg, reservation
+from engine.order_types import OrderType
 from engine.rates import close_price, group_quote, margin_conversion, open_price
 from engine.records import VOLUME_SCALE, Account, Order, Position
 from engine.rounding import on_grid, parse_decimal, round_half_up
@@ -169,13 +159,10 @@ def pending_price_check(
     """On its proper side of the market, at least stops_level points away; the limit on the better side."""
     if price is None:
         return Code.INVALID_PRICE
-    buy = order_type in BUY_TYPES
-    market = view[1] if buy else view[0]
-    below = (order_type in LIMIT_TYPES) is buy  # buy limits and sell stops stand below the market
-    distance = market - price if below else price - market
+    distance = order_type.ahead(price, market_price(view, order_type.side, opening=True))
     if distance <= 0 or (by is By.CLIENT and distance < symbol.stops_level):
         return Code.INVALID_PRICE
-    if order_type in STOP_LIMIT_TYPES and (limit is None or (limit >= price if buy else limit <= price)):
+    if order_type.has_limit and (limit is None or not order_type.is_limit_better(limit, price)):
         return Code.INVALID_PRICE
     return None
 
@@ -207,7 +194,7 @@ def deviation_check(order: Order, price: int) -> Code | None:
     """The price at execution is no worse than expected by more than the deviation (§4.9)."""
     if order.expected_price is None:
         return None
-    worse = is_worse(side_of(order.type), price, order.expected_price, order.deviation)
+    worse = is_worse(order.type.side, price, order.expected_price, order.deviation)
     return Code.REQUOTE if worse else None
 
 
@@ -290,7 +277,7 @@ def limit_check(core: Core, login: int, *, adds: bool) -> Code | None:
     """
     limit = core.state.group_of(login).max_orders if adds else 0
     book = core.state.book(login)
-    pending = sum(1 for order in book.orders.values() if order.type not in MARKET_TYPES)
+    pending = sum(1 for order in book.orders.values() if not order.type.is_market)
     if limit and len(book.positions) + pending + 1 > limit:
         return Code.LIMIT_REACHED
     return None
@@ -337,7 +324,7 @@ def legs_after(core: Core, order: Order, price: int) -> list[Leg] | None:
     account = state.accounts[order.login]
     group: Group = state.groups[account.group]
     symbol = state.symbols[order.symbol]
-    side = side_of(order.type)
+    side = order.type.side
     volume = order.volume
     positions = [p for p in state.book(order.login).positions.values() if p.symbol == order.symbol]
     legs = [position_leg(symbol, position) for position in positions]

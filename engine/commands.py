@@ -9,16 +9,8 @@ Tickets are reserved by whoever writes the journal, before the engine sees the c
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from engine.enums import (
-    By,
-    DealerAnswer,
-    EntryType,
-    HaltLevel,
-    HaltScope,
-    LedgerKind,
-    OrderType,
-    Side,
-)
+from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, Side
+from engine.order_types import OrderType
 
 #: The text of a level (SL, TP, a plan's stop loss) that takes it away, whatever prices its symbol has.
 NO_LEVEL = "none"

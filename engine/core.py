@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappush
 
 from engine.asking import Hooks
-from engine.enums import BUY_TYPES, LIMIT_TYPES, OrderStatus, PositionStatus, Side
+from engine.enums import OrderStatus, PositionStatus, Side
 from engine.events import DealMade, Event, ExtremesChanged, OrderChanged, PositionChanged, SmartChanged
 from engine.hooks import Plugin, Registration
 from engine.lifecycle import LIVE_SMART
@@ -186,15 +186,10 @@ class Core:
             self.watch.touch(order.login)  # what it reserves lowers the margin level
         below, above = self.offsets(order.login, order.symbol)
         ladder = self._ladder(self.pendings, order.symbol)
-        limit = order.type in LIMIT_TYPES
-        if order.type in BUY_TYPES:
-            ladder.arm(
-                Cross.ASK_DOWN if limit else Cross.ASK_UP, order.price - above, order.ticket, order.gen
-            )
-        else:
-            ladder.arm(
-                Cross.BID_UP if limit else Cross.BID_DOWN, order.price + below, order.ticket, order.gen
-            )
+        kind = order.type
+        assert kind.reached is not None  # a market order has no price
+        shift = -above if kind.side is Side.BUY else below
+        ladder.arm(kind.reached, order.price + shift, order.ticket, order.gen)
         if order.expires_ms:
             heappush(self.expiries, (order.expires_ms, 0, order.ticket))
 

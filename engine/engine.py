@@ -19,7 +19,7 @@ from engine.calendar import next_day_end
 from engine.codes import Code
 from engine.core import Core
 from engine.day import end_day, next_swap
-from engine.enums import OrderReason, Refusal, RequestKind, side_of
+from engine.enums import OrderReason, Refusal, RequestKind
 from engine.events import CommandDone, Event, StopOutUnanswered, TickAccepted, TickRefused
 from engine.handlers import back_office, closing, dealers, gate, orders, presence, smart
 from engine.hooks import Plugin, Registration
@@ -328,7 +328,7 @@ class Engine:
         order = self.state.orders[ticket]
         symbol = self.state.symbols.get(order.symbol)
         view = symbol and group_quote(self.state, self.state.group_of(order.login), symbol)
-        return None if not view else to_text(open_price(view, side_of(order.type)), order.digits)
+        return None if not view else to_text(open_price(view, order.type.side), order.digits)
 
     def smart_view(self, number: int) -> dict[str, Any]:
         """Return what moves of a live smart order: effective stop, what makes it, mark, open profit."""

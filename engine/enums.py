@@ -19,32 +19,6 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class OrderType(StrEnum):
-    """What an order asks for; rules section 3."""
-
-    BUY = "buy"
-    SELL = "sell"
-    BUY_LIMIT = "buy_limit"
-    SELL_LIMIT = "sell_limit"
-    BUY_STOP = "buy_stop"
-    SELL_STOP = "sell_stop"
-    BUY_STOP_LIMIT = "buy_stop_limit"
-    SELL_STOP_LIMIT = "sell_stop_limit"
-
-
-MARKET_TYPES = frozenset({OrderType.BUY, OrderType.SELL})
-LIMIT_TYPES = frozenset({OrderType.BUY_LIMIT, OrderType.SELL_LIMIT})
-STOP_LIMIT_TYPES = frozenset({OrderType.BUY_STOP_LIMIT, OrderType.SELL_STOP_LIMIT})
-BUY_TYPES = frozenset(
-    {OrderType.BUY, OrderType.BUY_LIMIT, OrderType.BUY_STOP, OrderType.BUY_STOP_LIMIT},
-)
-
-
-def side_of(order_type: OrderType) -> Side:
-    """Return the side of the position that an order of this type opens."""
-    return Side.BUY if order_type in BUY_TYPES else Side.SELL
-
-
 class OrderStatus(StrEnum):
     """Life of an order; lifecycle.py has the table."""
 

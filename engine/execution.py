@@ -18,14 +18,13 @@ from engine.enums import (
     LedgerKind,
     OrderReason,
     OrderStatus,
-    OrderType,
     PositionStatus,
     Side,
-    side_of,
 )
 from engine.events import AccountChanged, AgentCommissionDue, LedgerBooked
 from engine.lifecycle import advance
 from engine.margin import margin_factor, order_leverage, position_factor
+from engine.order_types import MARKET_OF
 from engine.profit import commission_of, position_profit
 from engine.rates import group_quote, margin_conversion, profit_rate
 from engine.records import Account, Deal, LedgerEntry, Order, Position
@@ -34,7 +33,6 @@ from engine.settings import Group, Symbol
 from engine.waiting import leave_queue
 
 _EXACT_LIMIT = 10**60
-MARKET_OF = {Side.BUY: OrderType.BUY, Side.SELL: OrderType.SELL}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +85,7 @@ def open_deal(core: Core, order: Order, fill: Fill) -> Position:
     The order ends COMPLETED. Returns the position that holds the order's side, or the one it closed.
     """
     state = core.state
-    side = side_of(order.type)
+    side = order.type.side
     if not state.is_netting(order.login):
         position = _new_position(core, order, fill, order.volume)
     else:
@@ -139,7 +137,7 @@ def _opening_deal(
 ) -> None:
     deal = Deal(
         ticket=core.new_deal_ticket(), order=order.ticket, position=position.ticket, login=order.login,
-        symbol=order.symbol, side=side_of(order.type), direction=Direction.IN, volume=volume, price=fill.price,
+        symbol=order.symbol, side=order.type.side, direction=Direction.IN, volume=volume, price=fill.price,
         requested_price=fill.requested_price, time_ms=core.state.now_ms, reason=fill.reason,
         digits=position.digits, comment=order.comment, trigger_key=key, evidence=fill.evidence,
     )  # fmt: skip
@@ -153,7 +151,7 @@ def _opening_terms(core: Core, order: Order, fill: Fill, volume: int) -> tuple[F
     symbol = state.symbols[order.symbol]
     account = state.accounts[order.login]
     group = state.groups[account.group]
-    side = side_of(order.type)
+    side = order.type.side
     rate = margin_conversion(state, group, symbol, side, account.currency)
     if rate is None:
         raise AssertionError(f"order {order.ticket} opens without a margin rate")
@@ -168,7 +166,7 @@ def _new_position(core: Core, order: Order, fill: Fill, volume: int, key: bool =
     leverage, rate, fee = _opening_terms(core, order, fill, volume)
     now = core.state.now_ms
     position = Position(
-        ticket=order.ticket, login=order.login, symbol=order.symbol, side=side_of(order.type), volume=volume,
+        ticket=order.ticket, login=order.login, symbol=order.symbol, side=order.type.side, volume=volume,
         open_price=Fraction(fill.price), leverage=leverage, margin_rate=rate, opened_ms=now, modified_ms=now,
         sl=order.sl, tp=order.tp, volume_opened=volume, fees=-fee, comment=order.comment,
         digits=order.digits,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.enums import STOP_LIMIT_TYPES, CalcMode, Side, side_of
+from engine.enums import CalcMode, Side
 from engine.rates import margin_conversion
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import round_half_up
@@ -136,11 +136,11 @@ def reservation(state: State, order: Order, rate: Fraction | None = None) -> int
     A stop-limit's price is its limit price. The conversion is that of the moment unless `rate` is given. Nothing is reserved while there is no rate.
     """
     symbol = state.symbols.get(order.symbol)
-    price = order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
+    price = order.type.opening_price(order.price, order.limit_price)
     if symbol is None or not symbol.pending_margin_rate or price is None:
         return 0
     account = state.accounts[order.login]
-    side = side_of(order.type)
+    side = order.type.side
     if rate is None:
         rate = margin_conversion(state, state.groups[account.group], symbol, side, account.currency)
         if rate is None:

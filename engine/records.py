@@ -18,12 +18,12 @@ from engine.enums import (
     LevelStatus,
     OrderReason,
     OrderStatus,
-    OrderType,
     PositionStatus,
     RequestKind,
     Side,
     SmartState,
 )
+from engine.order_types import OrderType
 
 VOLUME_SCALE = 10**8
 

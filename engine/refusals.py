@@ -13,18 +13,10 @@ from typing import Any
 from engine import checks
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import (
-    BUY_TYPES,
-    LIMIT_TYPES,
-    MARKET_TYPES,
-    STOP_LIMIT_TYPES,
-    By,
-    OrderType,
-    Side,
-    TradeMode,
-)
+from engine.enums import By, Side, TradeMode
 from engine.execution import netting_position
 from engine.margin import order_leverage
+from engine.order_types import OrderType
 from engine.plans import HUNDRED, MAX_LEVELS
 from engine.records import LAST_TICKS
 from engine.rounding import fraction_text, parse_decimal, to_text
@@ -125,7 +117,7 @@ def _halted(core: Core, asked: Asked) -> str:
 
 def _limit(core: Core, asked: Asked) -> str:
     book, most = core.state.book(asked.login), core.state.group_of(asked.login).max_orders
-    pending = sum(1 for order in book.orders.values() if order.type not in MARKET_TYPES)
+    pending = sum(1 for order in book.orders.values() if not order.type.is_market)
     return f"{len(book.positions)} positions and {pending} pending orders are there, the group allows {most} in all"
 
 
@@ -191,29 +183,29 @@ def _leverage(core: Core, asked: Asked) -> str:
 
 def _price(core: Core, asked: Asked) -> str:
     symbol = _symbol(core, asked)
-    if symbol is None or asked.type is None or asked.type in MARKET_TYPES:
+    if symbol is None or asked.type is None or asked.type.is_market:
         return f"price {asked.price} is no price of {asked.name}"
     if asked.price is None:
-        return f"a {asked.type.value.replace('_', ' ')} needs a price"
+        return f"a {asked.type.words} needs a price"
     for given in (asked.price, asked.limit_price):
         if given is not None and checks.read_price(symbol, given) is None:
             return _off_grid("price", given, symbol)
-    buy = asked.type in BUY_TYPES
     view = checks.view_of(core, asked.login, symbol)
     if view is None:
         return f"there is no quote of {asked.name}"
-    market, below = view[1] if buy else view[0], (asked.type in LIMIT_TYPES) is buy
+    buy = asked.type.side is Side.BUY
+    market, below = checks.market_price(view, asked.type.side, opening=True), not asked.type.rises
     distance = max(1, symbol.stops_level if asked.by is By.CLIENT else 0)
     price = checks.read_price(symbol, asked.price)
     assert price is not None
-    if not asked.price_stands and (market - price if below else price - market) < distance:
+    if not asked.price_stands and asked.type.ahead(price, market) < distance:
         fits = _bound(market, distance, symbol, below=below)
-        name = f"price {asked.price} of a {asked.type.value.replace('_', ' ')}"
+        name = f"price {asked.price} of a {asked.type.words}"
         return f"{name} must be {fits} ({'ask' if buy else 'bid'} {to_text(market, symbol.digits)})"
-    if asked.type not in STOP_LIMIT_TYPES:
-        return f"a {asked.type.value.replace('_', ' ')} has no limit price"
+    if not asked.type.has_limit:
+        return f"a {asked.type.words} has no limit price"
     if asked.limit_price is None:
-        return f"a {asked.type.value.replace('_', ' ')} needs a limit price"
+        return f"a {asked.type.words} needs a limit price"
     return f"limit price {asked.limit_price} must be {_bound(price, 1, symbol, below=buy)}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.changes import Settings
-from engine.enums import BUY_TYPES, LIMIT_TYPES, Execution, Side
+from engine.enums import Execution, Side
 from engine.plans import effective_stop, next_level
 from engine.rates import group_quote
 from engine.records import Account, Order, Position
@@ -230,7 +230,5 @@ def _is_order_reached(state: State, order: Order) -> bool:
     view = None if symbol is None else group_quote(state, state.group_of(order.login), symbol)
     if view is None or order.price is None or not _trades(state, order.symbol):
         return False
-    is_limit = order.type in LIMIT_TYPES
-    if order.type in BUY_TYPES:
-        return view[1] <= order.price if is_limit else view[1] >= order.price
-    return view[0] >= order.price if is_limit else view[0] <= order.price
+    market = view[1] if order.type.side is Side.BUY else view[0]
+    return order.type.is_reached_by(market, order.price)

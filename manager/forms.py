@@ -11,7 +11,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from engine.enums import HaltLevel, HaltScope, LedgerKind, OrderType
+from engine.enums import HaltLevel, HaltScope, LedgerKind
+from engine.order_types import OrderType
 from engine.settings import LAST_MS
 from manager.numbers import cleaned
 

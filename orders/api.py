@@ -21,7 +21,8 @@ from doors.lists import page
 from doors.scope import account_of, number_of
 from doors.symbols import symbol_name, symbol_param
 from engine.codes import Code
-from engine.enums import MARKET_TYPES, STOP_LIMIT_TYPES, OrderStatus, OrderType
+from engine.enums import OrderStatus
+from engine.order_types import OrderType
 from engine.rounding import parse_decimal
 from orders.models import Order
 from orders.selectors import order_history
@@ -182,14 +183,17 @@ def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
     kind = OrderType(body["type"])
     given = {name: body.get(name) for name in ("price", "limit_price")}
     given = {name: text for name, text in given.items() if text is not None and parse_decimal(text) != 0}
-    if kind in MARKET_TYPES and given:
+    if kind.is_market and given:
         name, text = next(iter(given.items()))
+        pending = [
+            row for row in OrderType if row.side is kind.side and not row.is_market and not row.has_limit
+        ]
         raise Refused(
             Code.INVALID_PRICE,
             f"{name} {text}: a {kind} order is filled at the market and takes no price; "
-            f"{kind}_limit and {kind}_stop wait for one",
+            f"{' and '.join(pending)} wait for one",
         )
-    if "limit_price" in given and kind not in STOP_LIMIT_TYPES:
+    if "limit_price" in given and not kind.has_limit:
         raise Refused(Code.INVALID_PRICE, f"limit_price {given['limit_price']}: a {kind} order has none")
     return given
 

@@ -9,6 +9,7 @@ from django.db import models
 
 from dealing.columns import NumericField, one_of
 from engine import enums
+from engine.order_types import OrderType
 from orders import choices
 
 
@@ -64,7 +65,7 @@ class Order(models.Model):
             ),
         ]
         constraints = [
-            one_of("type", enums.OrderType, name="order_type"),
+            one_of("type", OrderType, name="order_type"),
             one_of("status", enums.OrderStatus, name="order_status"),
             one_of("reason", enums.OrderReason, name="order_reason"),
             models.CheckConstraint(condition=models.Q(digits__lte=10), name="order_digits"),

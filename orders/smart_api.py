@@ -25,6 +25,7 @@ from doors.scope import account_of, number_of
 from doors.symbols import symbol_name, symbol_param
 from engine.codes import Code
 from engine.enums import EntryType, LevelStatus, Side, SmartState
+from engine.order_types import PRICED_ENTRIES
 from engine.rounding import parse_decimal
 from orders.api import ACCOUNT
 from orders.models import SmartEvent, SmartLevel, SmartOrder
@@ -145,10 +146,10 @@ def smart_values(body: dict[str, Any]) -> dict[str, Any]:
 def _judge_entry(entry: dict[str, Any]) -> None:
     """Refuse what an entry of this type has no use for: left unsaid, its sender would believe in it."""
     kind, price = EntryType(entry["type"]), entry.get("price")
-    if price is not None and parse_decimal(price) != 0 and kind in (EntryType.MARKET, EntryType.POSITION):
+    if price is not None and parse_decimal(price) != 0 and kind not in PRICED_ENTRIES:
         raise Refused(
             Code.INVALID_PRICE,
-            f"entry.price {price}: a {kind} entry takes no price; limit and stop wait for one",
+            f"entry.price {price}: a {kind} entry takes no price; {' and '.join(PRICED_ENTRIES)} wait for one",
         )
     if entry.get("position") is not None and kind is not EntryType.POSITION:
         raise invalid(f'entry.position: a {kind} entry opens its own; "type": "position" takes one over')

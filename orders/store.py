@@ -27,16 +27,8 @@ from dealing.columns import (
     volume_text,
 )
 from dealing.loading import load_each
-from engine.enums import (
-    EntryType,
-    LevelStatus,
-    OrderReason,
-    OrderStatus,
-    OrderType,
-    RequestKind,
-    Side,
-    SmartState,
-)
+from engine.enums import EntryType, LevelStatus, OrderReason, OrderStatus, RequestKind, Side, SmartState
+from engine.order_types import OrderType
 from engine.records import Level, Offer, Order, Request, SmartOrder
 
 ORDERS = Table(

@@ -6,7 +6,10 @@ A hook's context names its trigger precisely ("level 2", "sell_stop"); options n
 from collections.abc import Iterable
 from typing import Any
 
+from engine.order_types import OrderType
+
 FAMILIES = ("limits", "stops", "take_profits", "stop_losses", "stop_outs")
+OWN_PRICE = frozenset(row.value for row in OrderType if row.own_price)
 
 
 def family_of(trigger: str) -> str:
@@ -17,7 +20,7 @@ def family_of(trigger: str) -> str:
         return "stop_losses"
     if trigger == "stop_out":
         return "stop_outs"
-    return "limits" if trigger.endswith("_limit") else "stops"
+    return "limits" if trigger in OWN_PRICE else "stops"
 
 
 def read_families(value: Any, default: Iterable[str]) -> frozenset[str]:

@@ -15,9 +15,10 @@ from engine.checks import legs_after
 from engine.codes import CODES, Code
 from engine.commands import PlaceOrder, PlaceSmart
 from engine.core import Core
-from engine.enums import EntryType, OrderReason, OrderStatus, OrderType, Side
+from engine.enums import EntryType, OrderReason, OrderStatus, Side
 from engine.events import CommandDone
 from engine.margin import account_margin
+from engine.order_types import MARKET_OF
 from engine.plans import level_volumes, tighter
 from engine.profit import commission_of, position_profit
 from engine.rates import group_quote, open_price
@@ -83,7 +84,7 @@ class Preview:
             ticket=_TRIAL,
             login=self.book.login,
             symbol=trade.symbol.name,
-            type=OrderType(trade.side.value),
+            type=MARKET_OF[trade.side],
             volume=trade.volume,
             status=OrderStatus.PENDING,
             reason=OrderReason.CLIENT,
@@ -154,7 +155,7 @@ def preview_margin(book: Book, body: dict[str, Any]) -> dict[str, Any]:
     command = PlaceOrder(
         login=book.login,
         symbol=body["symbol"],
-        type=OrderType(side.value),
+        type=MARKET_OF[side],
         volume=body["volume"],
         leverage=body.get("leverage"),
         ticket=_TRIAL,

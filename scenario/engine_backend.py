@@ -10,8 +10,9 @@ from typing import Any
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import By, DealerAnswer, EntryType, LedgerKind, OrderType, Side
+from engine.enums import By, DealerAnswer, EntryType, LedgerKind, Side
 from engine.events import CommandDone, TickRefused
+from engine.order_types import OrderType
 from engine.plans import current_mark, effective_stop
 from engine.records import VOLUME_SCALE, Deal, Order, Position, Request, SmartOrder
 from engine.rounding import fraction_text, to_text

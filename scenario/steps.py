@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.codes import Code
 from engine.commands import NO_LEVEL
+from engine.order_types import OrderType
 from scenario import expectations, tables
 from scenario.fields import (
     Check,
@@ -34,7 +35,6 @@ from scenario.fields import (
 from scenario.names import Names
 
 SIDES = ("buy", "sell")
-PENDING_TYPES = tuple(f"{side}_{kind}" for kind in ("limit", "stop", "stop_limit") for side in SIDES)
 BALANCE_KINDS = ("deposit", "withdrawal", "credit_in", "credit_out", "correction", "bonus", "charge")
 HOOKS = (
     "pendings_filter",
@@ -120,7 +120,7 @@ DEVIATION = {
 PLACE = {
     "login": _LOGIN,
     "symbol": Field(text),
-    "type": Field(choice(*SIDES, *PENDING_TYPES)),
+    "type": Field(choice(*(row.value for row in OrderType))),
     "volume": Field(decimal),
     "price": OPTIONAL,
     "limit_price": OPTIONAL,
@@ -288,13 +288,14 @@ def _check(action: str, value: Any, names: Names) -> None:
 
 def _check_place(value: Mapping[str, Any], names: Names) -> None:
     del names
-    takes = {"price": value["type"] in PENDING_TYPES, "limit_price": value["type"].endswith("stop_limit")}
+    kind = OrderType(value["type"])
+    takes = {"price": not kind.is_market, "limit_price": kind.has_limit}
     for key, is_taken in takes.items():  # one that is missing is for the engine to refuse
         if not is_taken and value[key] is not None:
             raise FormatError(key, f"does not belong to {value['type']}")
     if value["open_price"] is not None and (value["by"] != "manager" or value["price"] is not None):
         raise FormatError("open_price", "belongs to a manager's market order")
-    if value["expires"] != "gtc" and value["type"] in SIDES:
+    if value["expires"] != "gtc" and kind.is_market:
         raise FormatError("expires", "belongs to a pending order")
 
 

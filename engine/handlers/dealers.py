@@ -8,7 +8,7 @@ from engine import checks, refusals
 from engine.codes import Code
 from engine.commands import AcceptRequote, AnswerRequest, ClosePosition, PlaceOrder, TakeRequest, from_json
 from engine.core import Core
-from engine.enums import By, DealBy, DealerAnswer, HookPoint, OrderReason, RequestKind, side_of
+from engine.enums import By, DealBy, DealerAnswer, HookPoint, OrderReason, RequestKind
 from engine.events import CommandDone, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers import closing, orders
@@ -183,7 +183,7 @@ def _confirm_market(
     core: Core, order: Order, price: int | None, view: tuple[int, int], cause: Cause
 ) -> Code | None:
     symbol = core.state.symbols[order.symbol]
-    side = side_of(order.type)
+    side = order.type.side
     at = checks.market_price(view, side, opening=True) if price is None else price
     code = checks.first_failure(
         lambda: checks.rates_check(core, order.login, symbol, side),

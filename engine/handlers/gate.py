@@ -19,7 +19,7 @@ from engine.commands import (
     PlaceSmart,
 )
 from engine.core import Core
-from engine.enums import MARKET_TYPES, By, EntryType, side_of
+from engine.enums import By, EntryType
 from engine.events import CommandDone
 from engine.handlers import closing, orders
 from engine.queue import fail_order
@@ -57,16 +57,16 @@ def _opens(core: Core, command: Command) -> bool:
         return command.entry is not EntryType.POSITION
     if not isinstance(command, PlaceOrder):
         return False
-    if command.type not in MARKET_TYPES:
+    if not command.type.is_market:
         return True
     units = checks.read_volume(command.volume)
-    return checks.counts_as_close(core, command.login, command.symbol, side_of(command.type), units) is None
+    return checks.counts_as_close(core, command.login, command.symbol, command.type.side, units) is None
 
 
 def _is_market(command: Command) -> bool:
     if isinstance(command, PlaceSmart):
         return command.entry is EntryType.MARKET
-    return isinstance(command, PlaceOrder) and command.type in MARKET_TYPES
+    return isinstance(command, PlaceOrder) and command.type.is_market
 
 
 def _refuse(core: Core, command: Command, code: Code, said: str) -> CommandDone:

@@ -9,17 +9,7 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CancelOrder, Command, ModifyOrder, PlaceOrder
 from engine.core import Core
-from engine.enums import (
-    MARKET_TYPES,
-    STOP_LIMIT_TYPES,
-    By,
-    DealBy,
-    OrderReason,
-    OrderStatus,
-    OrderType,
-    RequestKind,
-    side_of,
-)
+from engine.enums import By, DealBy, OrderReason, OrderStatus, RequestKind
 from engine.events import CommandDone
 from engine.execution import Fill, netting_position, open_deal
 from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
@@ -59,7 +49,7 @@ def place(core: Core, command: PlaceOrder, *, offered: int | None = None) -> Com
     queues = _queues(core, command, order, offered=offered)
     code = placing_failure(core, command, order)
     core.save_order(order)
-    if code is None and order.type in MARKET_TYPES and not queues:
+    if code is None and order.type.is_market and not queues:
         at = _requoted_at(core, order, offered)
         if at is not None:
             requote(core, order, at, command)
@@ -69,10 +59,10 @@ def place(core: Core, command: PlaceOrder, *, offered: int | None = None) -> Com
         said = refusals.text(core, code, _asked(core, command, order))
         return CommandDone(code, said, order.ticket, command.login)
     assert symbol is not None
-    if order.type not in MARKET_TYPES:
+    if not order.type.is_market:
         core.arm_order(order)
     elif queues:
-        queue_order(core, order, RequestKind.MARKET, side=side_of(order.type))
+        queue_order(core, order, RequestKind.MARKET, side=order.type.side)
     else:
         assert order.requested_price is not None
         position = open_deal(core, order, fill_of(command, order, order.requested_price))
@@ -100,7 +90,7 @@ def _requoted_at(core: Core, order: Order, offered: int | None) -> int | None:
         return order.requested_price if failed else None
     view = checks.view_of(core, order.login, core.state.symbols[order.symbol])
     assert view is not None
-    side = side_of(order.type)
+    side = order.type.side
     market = checks.market_price(view, side, opening=True)
     most = order.deviation if order.deviation is not None else core.state.group_of(order.login).deviation
     return market if checks.is_worse(side, market, offered, most) else None
@@ -114,9 +104,9 @@ def _requoted(core: Core, command: PlaceOrder, order: Order) -> tuple[str, int, 
 
 def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
     """Return what a placement asked for, for its refusal."""
-    symbol, side, base = core.state.symbols.get(command.symbol), side_of(command.type), None
+    symbol, side, base = core.state.symbols.get(command.symbol), command.type.side, None
     if symbol is not None:
-        market = command.type in MARKET_TYPES
+        market = command.type.is_market
         base = refusals.exit_base(core, command.login, symbol, side) if market else _base_of(order)
     return Asked(
         login=command.login, name=command.symbol, by=command.by, side=side, type=command.type,
@@ -145,14 +135,14 @@ def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
     order.sl, order.deletes_sl = checks.read_level(symbol, command.sl), checks.deletes(symbol, command.sl)
     order.tp, order.deletes_tp = checks.read_level(symbol, command.tp), checks.deletes(symbol, command.tp)
     view = checks.view_of(core, command.login, symbol)
-    if command.type not in MARKET_TYPES:
+    if not command.type.is_market:
         order.price = checks.read_price(symbol, command.price)
         order.limit_price = checks.read_price(symbol, command.limit_price)
         order.requested_price = order.price
     elif command.open_price is not None and command.by is not By.CLIENT:
         order.requested_price = _price_by_hand(core, command, symbol, view)
     elif view is not None:
-        order.requested_price = checks.market_price(view, side_of(command.type), opening=True)
+        order.requested_price = checks.market_price(view, command.type.side, opening=True)
     return order
 
 
@@ -163,7 +153,7 @@ def _price_by_hand(
     price = checks.read_price(symbol, command.open_price)
     if price is None or view is None:
         return price
-    market = checks.market_price(view, side_of(command.type), opening=True)
+    market = checks.market_price(view, command.type.side, opening=True)
     return price if checks.is_within_bound(core, command.login, price, market) else None
 
 
@@ -171,9 +161,9 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
     """Return the first rule of section 4 that the order breaks, None where it may be placed."""
     state = core.state
     account, symbol = state.accounts[command.login], state.symbols.get(command.symbol)
-    side = side_of(command.type)
+    side = command.type.side
     units = checks.read_volume(command.volume)
-    market = command.type in MARKET_TYPES
+    market = command.type.is_market
     reduces = checks.counts_as_close(core, command.login, command.symbol, side, units) if market else None
     opening = reduces is None
     early = first_failure(
@@ -208,13 +198,13 @@ def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | Non
 
 def _adds(core: Core, command: PlaceOrder) -> bool:
     """Return whether the order adds a position or a pending order: a netting account's own position takes others in."""
-    if command.type not in MARKET_TYPES or not core.state.is_netting(command.login):
+    if not command.type.is_market or not core.state.is_netting(command.login):
         return True
     return netting_position(core, command.login, command.symbol) is None
 
 
 def _price_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
-    if command.type in MARKET_TYPES:
+    if command.type.is_market:
         if order.requested_price is None:
             return Code.INVALID_PRICE
         return checks.expectation_check(symbol, command.expected_price, command.deviation)
@@ -226,12 +216,8 @@ def _price_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol
 def _stops_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
     view = checks.view_of(core, command.login, symbol)
     assert view is not None
-    side = side_of(command.type)
-    base = (
-        stops_base(order)
-        if command.type not in MARKET_TYPES
-        else checks.market_price(view, side, opening=False)
-    )
+    side = command.type.side
+    base = stops_base(order) if not command.type.is_market else checks.market_price(view, side, opening=False)
     return checks.stops_check(symbol, side, base, command.by, sl=command.sl, tp=command.tp)
 
 
@@ -243,7 +229,7 @@ def stops_base(order: Order) -> int:
 
 
 def _base_of(order: Order) -> int | None:
-    return order.limit_price if order.type in STOP_LIMIT_TYPES else order.price
+    return order.type.opening_price(order.price, order.limit_price)
 
 
 def _expiry_failure(core: Core, command: PlaceOrder) -> Code | None:
@@ -254,7 +240,7 @@ def _expiry_failure(core: Core, command: PlaceOrder) -> Code | None:
 def _room_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
     if command.by is not By.CLIENT and not command.check_margin:
         return None
-    if command.type not in MARKET_TYPES:
+    if not command.type.is_market:
         return checks.reservation_check(core, order)
     assert order.requested_price is not None
     return checks.margin_check(core, order, order.requested_price)
@@ -262,7 +248,7 @@ def _room_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
 
 def _pending(core: Core, login: int, ticket: int) -> Order | None:
     order = core.state.book(login).orders.get(ticket)
-    return order if order is not None and order.type not in MARKET_TYPES else None
+    return order if order is not None and not order.type.is_market else None
 
 
 def modify(core: Core, command: ModifyOrder) -> CommandDone:
@@ -328,7 +314,7 @@ def _asked_about(core: Core, command: ModifyOrder | CancelOrder) -> Asked:
     account = core.state.accounts.get(command.login)
     order = None if account is None else _pending(core, command.login, command.order)
     if order is not None:
-        asked.name, asked.type, asked.side = order.symbol, order.type, side_of(order.type)
+        asked.name, asked.type, asked.side = order.symbol, order.type, order.type.side
         asked.guarded = _guarded(core, order, core.state.symbols[order.symbol])
     return asked
 
@@ -343,7 +329,7 @@ def _asked_change(core: Core, command: ModifyOrder) -> Asked:
     asked.price_stands, asked.expires = command.price is None, command.expires
     asked.price = command.price or points_text(order.price, symbol)
     asked.limit_price = command.limit_price or points_text(order.limit_price, symbol)
-    base = asked.limit_price if order.type in STOP_LIMIT_TYPES else asked.price
+    base = order.type.opening_price(asked.price, asked.limit_price)
     asked.base = checks.read_price(symbol, base)
     moved = command.price is not None or command.limit_price is not None
     sl, tp = (points_text(order.sl, symbol), points_text(order.tp, symbol)) if moved else (None, None)
@@ -358,7 +344,7 @@ def _guarded(core: Core, order: Order, symbol: Symbol) -> list[tuple[str, int | 
     view = checks.view_of(core, order.login, symbol)
     if view is None:
         return []
-    return [("price", order.price, checks.market_price(view, side_of(order.type), opening=True))]
+    return [("price", order.price, checks.market_price(view, order.type.side, opening=True))]
 
 
 def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
@@ -376,11 +362,9 @@ def _modified_price_failure(core: Core, command: ModifyOrder, order: Order, symb
     if command.limit_price is not None:
         limit = checks.read_price(symbol, command.limit_price)
     if command.price is None:  # only the limit price is given: only it is judged
-        fits = price is not None and limit is not None and order.type in STOP_LIMIT_TYPES
-        buy = order.type is OrderType.BUY_STOP_LIMIT
-        if not fits or (limit >= price if buy else limit <= price):  # type: ignore[operator]
+        if price is None or limit is None or not order.type.has_limit:
             return Code.INVALID_PRICE
-        return None
+        return None if order.type.is_limit_better(limit, price) else Code.INVALID_PRICE
     return checks.pending_price_check(symbol, order.type, price, limit, view, command.by)
 
 
@@ -390,13 +374,13 @@ def _modified_stops_failure(command: ModifyOrder, order: Order, symbol: Symbol) 
     limit = (
         order.limit_price if command.limit_price is None else checks.read_price(symbol, command.limit_price)
     )
-    base = limit if order.type in STOP_LIMIT_TYPES else price
+    base = order.type.opening_price(price, limit)
     assert base is not None
     sl, tp = command.sl, command.tp
     if moved:
         sl = sl if sl is not None else points_text(order.sl, symbol)
         tp = tp if tp is not None else points_text(order.tp, symbol)
-    return checks.stops_check(symbol, side_of(order.type), base, command.by, sl=sl, tp=tp)
+    return checks.stops_check(symbol, order.type.side, base, command.by, sl=sl, tp=tp)
 
 
 def points_text(points: int | None, symbol: Symbol) -> str | None:

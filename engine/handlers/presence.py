@@ -10,7 +10,7 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import SetDealers
 from engine.core import Core
-from engine.enums import By, Execution, HaltLevel, RequestKind, side_of
+from engine.enums import By, Execution, HaltLevel, RequestKind
 from engine.events import CommandDone, DealersChanged
 from engine.handlers import dealers
 from engine.queue import ORDER_KINDS, fail_order
@@ -74,7 +74,7 @@ def _execute(core: Core, request: Request, symbol: Symbol) -> None:
     """Execute a client's request as a confirmation does, at the market, in session and at a fresh quote."""
     order = core.state.orders[request.order]
     closing = request.kind is not RequestKind.MARKET or (
-        checks.counts_as_close(core, order.login, order.symbol, side_of(order.type), order.volume) is not None
+        checks.counts_as_close(core, order.login, order.symbol, order.type.side, order.volume) is not None
     )
     code = first_failure(
         lambda: checks.halt_check(core, order.login, symbol, By.CLIENT, opening=not closing, closing=closing),

@@ -15,7 +15,6 @@ from engine.enums import (
     LevelStatus,
     OrderReason,
     OrderStatus,
-    OrderType,
     RequestKind,
     Side,
     SmartState,
@@ -26,20 +25,13 @@ from engine.execution import netting_position, open_deal
 from engine.handlers import closing
 from engine.handlers.orders import fill_of
 from engine.lifecycle import OPEN_LEVEL
+from engine.order_types import ENTRY_TYPES, PRICED_ENTRIES
 from engine.queue import cancel_order, executes_by_itself, queue_order
 from engine.records import Level, Order, Position, SmartOrder
 from engine.refusals import Asked
 from engine.rounding import parse_decimal
 from engine.settings import Symbol
 
-_ENTRY_TYPES = {
-    (EntryType.MARKET, Side.BUY): OrderType.BUY,
-    (EntryType.MARKET, Side.SELL): OrderType.SELL,
-    (EntryType.LIMIT, Side.BUY): OrderType.BUY_LIMIT,
-    (EntryType.LIMIT, Side.SELL): OrderType.SELL_LIMIT,
-    (EntryType.STOP, Side.BUY): OrderType.BUY_STOP,
-    (EntryType.STOP, Side.SELL): OrderType.SELL_STOP,
-}
 _TIERS = {tier: rank for rank, tier in enumerate(Tier)}
 
 
@@ -108,12 +100,12 @@ def _asked(core: Core, command: PlaceSmart, level: int) -> Asked:
     symbol, takes_over = core.state.symbols.get(command.symbol), command.entry is EntryType.POSITION
     asked = Asked(
         login=command.login, name=command.symbol, by=command.by, side=command.side, volume=command.volume,
-        type=_ENTRY_TYPES.get((command.entry, command.side)), price=command.price, callback=command.callback,
+        type=ENTRY_TYPES.get((command.entry, command.side)), price=command.price, callback=command.callback,
         offset=command.offset, levels=[(price, percent) for price, percent in command.take_profits],
         level=level, position=command.position if takes_over else None, takes_over=takes_over,
     )  # fmt: skip
     if symbol is not None and command.login in core.state.accounts:
-        if command.entry in (EntryType.LIMIT, EntryType.STOP):
+        if command.entry in PRICED_ENTRIES:
             asked.base = checks.read_price(symbol, command.price)
         else:
             asked.base = refusals.exit_base(core, command.login, symbol, command.side)
@@ -152,7 +144,7 @@ def _new_smart(core: Core, command: PlaceSmart, draft: Draft) -> SmartOrder:
 
 
 def _entry_order(core: Core, command: PlaceSmart, smart: SmartOrder, draft: Draft) -> Order:
-    order_type = _ENTRY_TYPES[command.entry, command.side]
+    order_type = ENTRY_TYPES[command.entry, command.side]
     now = core.state.now_ms
     order = Order(
         ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
@@ -224,17 +216,17 @@ def _volume_failure(draft: Draft, position: Position | None) -> Code | None:
 
 
 def _entry_price_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
-    if command.entry in (EntryType.MARKET, EntryType.POSITION):
+    if command.entry not in PRICED_ENTRIES:
         return None
     view = checks.view_of(core, command.login, draft.symbol)
     assert view is not None
-    order_type = _ENTRY_TYPES[command.entry, command.side]
+    order_type = ENTRY_TYPES[command.entry, command.side]
     return checks.pending_price_check(draft.symbol, order_type, draft.price, None, view, command.by)
 
 
 def _exits_failure(core: Core, command: PlaceSmart, draft: Draft) -> Code | None:
     """Stop loss, levels and activation on their sides of the market or of the entry price."""
-    if command.entry in (EntryType.LIMIT, EntryType.STOP):
+    if command.entry in PRICED_ENTRIES:
         base = draft.price
     else:
         view = checks.view_of(core, command.login, draft.symbol)

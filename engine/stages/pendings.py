@@ -8,27 +8,14 @@ from typing import Any
 from engine import checks
 from engine.codes import Code
 from engine.core import Core
-from engine.enums import (
-    LIMIT_TYPES,
-    STOP_LIMIT_TYPES,
-    Answer,
-    DealBy,
-    HaltLevel,
-    HookPoint,
-    OrderStatus,
-    OrderType,
-    Side,
-    TradeMode,
-    side_of,
-)
+from engine.enums import Answer, DealBy, HaltLevel, HookPoint, OrderStatus, TradeMode
 from engine.execution import Fill, has_rates, open_deal
 from engine.hooks import Context
+from engine.order_types import OrderType
 from engine.queue import cancel_order, executes_by_itself, is_manual, queue_pending
 from engine.records import Order
 from engine.stages.triggered import Tick, context, evidence, price_applied
 from engine.waiting import leave_queue
-
-_LIMIT_OF = {OrderType.BUY_STOP_LIMIT: OrderType.BUY_LIMIT, OrderType.SELL_STOP_LIMIT: OrderType.SELL_LIMIT}
 
 Collected = tuple[Order, dict[str, str]]  # the order and its hooks' answers so far
 
@@ -46,7 +33,7 @@ def collect(core: Core, tick: Tick) -> list[Collected]:
     reached.sort(key=lambda order: (order.login, order.ticket))
     collected: list[Collected] = []
     for order in reached:
-        if order.type in STOP_LIMIT_TYPES:
+        if order.type.has_limit:
             _become_limit(core, order)
             continue
         core.arm_order(order)  # it stays armed until it has executed
@@ -85,12 +72,8 @@ def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
 def is_reached(core: Core, tick: Tick, order: Order) -> bool:
     """Return whether the quote is at or beyond a pending order's price."""
     assert order.price is not None
-    side = side_of(order.type)
-    market = checks.market_price(tick.view(core, order.login), side, opening=True)
-    rises = (side is Side.BUY) is not (
-        order.type in LIMIT_TYPES
-    )  # a buy stop waits for the rise, a buy limit not
-    return market >= order.price if rises else market <= order.price
+    market = checks.market_price(tick.view(core, order.login), order.type.side, opening=True)
+    return order.type.is_reached_by(market, order.price)
 
 
 def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, dealer: str) -> Code | None:
@@ -105,7 +88,7 @@ def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, deal
     view = checks.view_of(core, order.login, symbol)
     assert view is not None
     told = context(
-        core, symbol, view, login=order.login, ticket=order.ticket, side=side_of(order.type),
+        core, symbol, view, login=order.login, ticket=order.ticket, side=order.type.side,
         volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price, price=price,
     )  # fmt: skip
     at = price_applied(core, HookPoint.PENDINGS_APPLY, told, found, price)
@@ -116,22 +99,22 @@ def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, deal
 
 def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
     """Return the price in points: a limit's own (the tick's under positive_slippage), a stop's the tick's."""
-    market = checks.market_price(view, side_of(order.type), opening=True)
+    market = checks.market_price(view, order.type.side, opening=True)
     assert order.price is not None
-    if order.type in LIMIT_TYPES and not core.state.group_of(order.login).positive_slippage:
+    if order.type.own_price and not core.state.group_of(order.login).positive_slippage:
         return order.price
     return market
 
 
 def own_or_market(order: Order, view: tuple[int, int]) -> int:
     """Return the price of a dealer's confirmation that names none: a limit's own, else the market (section 11)."""
-    if order.type in LIMIT_TYPES and order.price is not None:
+    if order.type.own_price and order.price is not None:
         return order.price
-    return checks.market_price(view, side_of(order.type), opening=True)
+    return checks.market_price(view, order.type.side, opening=True)
 
 
 def _become_limit(core: Core, order: Order) -> None:
-    order.type = _LIMIT_OF[order.type]
+    order.type = OrderType(order.type.limit_word)
     order.price = order.requested_price = order.limit_price
     core.save_order(order)
     core.arm_order(order)
@@ -147,7 +130,7 @@ def _is_held(core: Core, order: Order) -> bool:
 def _context(core: Core, tick: Tick, order: Order) -> Context:
     view = tick.view(core, order.login)
     return context(
-        core, tick.symbol, view, login=order.login, ticket=order.ticket, side=side_of(order.type),
+        core, tick.symbol, view, login=order.login, ticket=order.ticket, side=order.type.side,
         volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price,
         price=fill_price(core, order, view),
     )  # fmt: skip
@@ -161,7 +144,7 @@ def _evidence(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> di
 
 
 def _queue(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> None:
-    queue_pending(core, order, side_of(order.type), _evidence(core, tick, order, hooks))
+    queue_pending(core, order, order.type.side, _evidence(core, tick, order, hooks))
 
 
 def _hindrance(core: Core, order: Order, price: int) -> Code | None:
@@ -170,7 +153,7 @@ def _hindrance(core: Core, order: Order, price: int) -> Code | None:
     An order whose profit or margin cannot be converted yet stays, and waits for a rate.
     """
     symbol = core.state.symbols[order.symbol]
-    side = side_of(order.type)
+    side = order.type.side
     reduces = checks.counts_as_close(core, order.login, order.symbol, side, order.volume) is not None
     closed = symbol.trade_mode is not TradeMode.DISABLED and reduces
     code = None if closed else checks.trade_mode_check(symbol, side, opening=True)

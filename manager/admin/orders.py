@@ -11,6 +11,7 @@ from unfold.decorators import action
 
 from dealing import services
 from engine.enums import By
+from engine.order_types import OrderType
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.filters import CreatedFilter, ErrorFilter, LoginGroupFilter, SymbolFilter
@@ -47,7 +48,7 @@ class OrderAdmin(TradingAdmin):
         """Return what may be done with it: with one that has ended, nothing."""
         if obj.status != "pending":
             return ()
-        return ("modify", "cancel") if obj.type not in ("buy", "sell") and not obj.smart else ("cancel",)
+        return ("modify", "cancel") if not OrderType(obj.type).is_market and not obj.smart else ("cancel",)
 
     def sections(self, request: HttpRequest, obj: Order) -> list[Section]:
         """Return the order with its deals and what the desk saw."""

@@ -10,6 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from engine.enums import Side
+from engine.order_types import OrderType
+
 EMPTY = "-"
 #: The same in a column of figures.
 NO_FIGURE = mark_safe('<span class="td-num">-</span>')
@@ -73,13 +76,14 @@ def signed(value: Any) -> SafeString | str:
 
 
 def side(word: str) -> SafeString:
-    """Return buy or sell with an arrow."""
-    is_buy = word.startswith("buy")
+    """Return a side or an order's type with the side's arrow."""
+    row = OrderType(word)  # a side's own word is that of its market order
+    is_buy = row.side is Side.BUY
     return format_html(
         '<span class="td-{}"><span aria-hidden="true">{}</span> {}</span>',
         "buy" if is_buy else "sell",
         "↑" if is_buy else "↓",
-        word.replace("_", " "),
+        row.words,
     )
 
 

@@ -15,6 +15,7 @@ from dealing.registry import STORES
 from engine import enums as e
 from engine import records as r
 from engine.events import SmartChanged
+from engine.order_types import OrderType
 from engine.state import State
 from markets.setup import put_symbols
 
@@ -37,7 +38,7 @@ def write_book() -> None:
 
 
 def _order(
-    ticket: int, login: int, type_: e.OrderType, volume: int, reason: e.OrderReason, position: int
+    ticket: int, login: int, type_: OrderType, volume: int, reason: e.OrderReason, position: int
 ) -> r.Order:
     return r.Order(
         ticket, login, "EURUSD", type_, volume, e.OrderStatus.COMPLETED, reason, AT, AT, position=position
@@ -69,7 +70,7 @@ def _position(
 
 
 def _hedging(changes: Changes) -> None:
-    buy, sell = e.OrderType.BUY, e.OrderType.SELL
+    buy, sell = OrderType.BUY, OrderType.SELL
     client, one = e.OrderReason.CLIENT, Fraction(1)
     smart_reason, stop_reason = e.OrderReason.SMART_ORDER, e.OrderReason.STOP_LOSS
     changes.orders |= {
@@ -136,8 +137,8 @@ def _hedging(changes: Changes) -> None:
 def _netting(changes: Changes) -> None:
     average = Fraction(110000 * 2 + 110100, 3)
     changes.orders |= {
-        70: _order(70, 1002, e.OrderType.BUY, 2 * LOT, e.OrderReason.CLIENT, 70),
-        80: _order(80, 1002, e.OrderType.BUY, LOT, e.OrderReason.CLIENT, 70),
+        70: _order(70, 1002, OrderType.BUY, 2 * LOT, e.OrderReason.CLIENT, 70),
+        80: _order(80, 1002, OrderType.BUY, LOT, e.OrderReason.CLIENT, 70),
     }
     changes.deals += [
         _deal(7, 70, 70, e.Side.BUY, 2 * LOT, 110000, login=1002),

@@ -9,17 +9,9 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.enums import (
-    EntryType,
-    LevelStatus,
-    OrderReason,
-    OrderStatus,
-    OrderType,
-    RequestKind,
-    Side,
-    SmartState,
-)
+from engine.enums import EntryType, LevelStatus, OrderReason, OrderStatus, RequestKind, Side, SmartState
 from engine.events import RequestChanged, SmartChanged
+from engine.order_types import OrderType
 from engine.records import Level, Order, Request, SmartOrder
 from engine.state import State
 from orders import models, store

@@ -7,9 +7,10 @@ import pytest
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import Answer, By, OrderStatus, OrderType
+from engine.enums import Answer, By, OrderStatus
 from engine.events import CommandDone, DealMade, Event, HookFailed, OrderChanged, PluginChanged
 from engine.hooks import OK, Context, Plugin, Registration, Reject, Verdict
+from engine.order_types import OrderType
 from engine.records import Account, Deal
 from engine.settings import Group, Symbol
 from engine.state import State

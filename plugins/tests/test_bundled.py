@@ -4,9 +4,10 @@ import pytest
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import By, OrderReason, OrderType, Side
+from engine.enums import By, OrderReason, Side
 from engine.events import CommandDone, DealMade, HookFailed
 from engine.hooks import Context, Plugin, Verdict
+from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State

@@ -11,7 +11,8 @@ from django.db.models import F
 from dealing import clock, services
 from dealing.models import EngineShard
 from engine import commands as cmd
-from engine.enums import OrderType, Refusal
+from engine.enums import Refusal
+from engine.order_types import OrderType
 from markets.models import Quote, Symbol
 from positions.models import Position
 from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until

@@ -13,7 +13,8 @@ from dealing import bus, clock, rehearsal, services
 from dealing.models import EngineShard, Gap
 from dealing.ticks import Tick
 from engine import commands as c
-from engine.enums import EntryType, OrderType, Side
+from engine.enums import EntryType, Side
+from engine.order_types import OrderType
 from markets.candles import INTERVALS
 from markets.models import Candle, Quote, Symbol
 from positions.models import Deal, Position

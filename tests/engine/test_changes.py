@@ -6,8 +6,9 @@ import pytest
 
 from engine import commands as c
 from engine.codes import Code
-from engine.enums import HaltLevel, HaltScope, OrderType
+from engine.enums import HaltLevel, HaltScope
 from engine.events import SettingsChanged
+from engine.order_types import OrderType
 from tests.engine.market import CLIENT, OTHER, Market
 
 #: Everything that a settings page has of the group.

@@ -6,8 +6,9 @@ import pytest
 
 from engine import commands as c
 from engine.codes import Code
-from engine.enums import By, DealerAnswer, EntryType, LevelStatus, OrderType, Side
+from engine.enums import By, DealerAnswer, EntryType, LevelStatus, Side
 from engine.events import AgentCommissionDue, DealMade, LedgerBooked, MarginCallChanged, SettingsChanged
+from engine.order_types import OrderType
 from engine.settings import Group
 from engine.valuation import is_margin_called
 from tests.engine.market import CLIENT, NETTING, OTHER, Market

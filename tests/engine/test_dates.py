@@ -5,8 +5,9 @@ import pytest
 from engine import commands as c
 from engine.codes import Code
 from engine.engine import Engine
-from engine.enums import By, OrderType
+from engine.enums import By
 from engine.events import CommandDone, Event
+from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import LAST_MS, Group, Symbol
 from engine.state import State

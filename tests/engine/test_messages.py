@@ -6,8 +6,9 @@ import pytest
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import By, EntryType, LedgerKind, OrderType, Side, TradeMode
+from engine.enums import By, EntryType, LedgerKind, Side, TradeMode
 from engine.events import CommandDone
+from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State

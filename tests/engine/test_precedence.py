@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from engine import commands as c
 from engine.codes import CODES, PRECEDENCE, Code
-from engine.enums import Answer, EntryType, HaltLevel, HaltScope, OrderType, Side, TradeMode
+from engine.enums import Answer, EntryType, HaltLevel, HaltScope, Side, TradeMode
 from engine.hooks import Plugin, Registration
+from engine.order_types import OrderType
 from engine.settings import Symbol
 from tests.engine.market import CLIENT, Market
 

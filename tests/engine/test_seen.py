@@ -6,7 +6,7 @@ import pytest
 
 from engine import commands as c
 from engine.codes import Code
-from engine.enums import OrderType
+from engine.order_types import OrderType
 from tests.engine.market import CLIENT, Market
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from engine import commands as c
 from engine.engine import Engine
-from engine.enums import OrderType
 from engine.events import MarginCallChanged
+from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol
 from engine.state import State
