@@ -296,6 +296,9 @@ class AccountDay(models.Model):
 
     class Meta:
         ordering = ("login", "-time")
+        verbose_name = "day end"
+        verbose_name_plural = "day ends"
+        indexes = [models.Index(fields=("time",), name="account_day_time")]
         constraints = [models.UniqueConstraint(fields=("login", "time"), name="account_day_once")]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the day numbers of local dates count from here
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
+_LONGEST_NAME = 64
 _MINUTE = timedelta(minutes=1)
 _CACHED_DAYS = 16
 _LOOK_AHEAD_DAYS = 370  # a session after a year of holidays is none
@@ -33,10 +34,11 @@ def zone_of(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC
-    found = _ZONE_NAME.fullmatch(name)
+    found = _ZONE_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
     place = resources.files("tzdata").joinpath("zoneinfo", *name.split("/")) if found else None
     if place is None or not place.is_file() or "." in name:
-        raise ValueError(f"{name!r} is no time zone, such as Europe/Berlin or America/New_York")
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+        raise ValueError(f"{shown!r} is no time zone, such as Europe/Berlin or America/New_York")
     with place.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 

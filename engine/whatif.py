@@ -90,8 +90,12 @@ class _Look:
 
 def concerned(state: State, old: Settings | None, new: Settings) -> list[int]:
     """Return the accounts whose figures may differ, those that hold nothing included, by their book."""
-    if old is None or isinstance(new, Server):
+    if old is None:
         return []
+    if isinstance(new, Server):
+        return (
+            _by_the_servers_clock(state) if isinstance(old, Server) and old.time_zone != new.time_zone else []
+        )
     if isinstance(new, Account):
         return [new.login]
     if isinstance(new, Group):
@@ -101,6 +105,12 @@ def concerned(state: State, old: Settings | None, new: Settings) -> list[int]:
     if converts != (new.digits, new.base_currency, new.profit_currency, new.security):
         return list(state.books)  # others may convert through it
     return [login for login, book in state.books.items() if _touches(book, new.name)]
+
+
+def _by_the_servers_clock(state: State) -> list[int]:
+    """Return the accounts with something on a symbol whose sessions or holidays follow the server's zone."""
+    following = [s.name for s in state.symbols.values() if not s.session_zone and (s.sessions or s.holidays)]
+    return [login for login, book in state.books.items() if any(_touches(book, name) for name in following)]
 
 
 def _touches(book: Book, symbol: str) -> bool:
@@ -158,6 +168,9 @@ def _shadow(state: State, logins: list[int], new: Settings | None = None) -> Sta
     )  # fmt: skip
     if isinstance(new, Symbol):
         shadow.symbols[new.name] = new
+    elif isinstance(new, Server):
+        # Symbols hold the calendar that follows from the server's zone: what is keeps its own.
+        shadow.server, shadow.symbols = new, {name: replace(symbol) for name, symbol in state.symbols.items()}
     elif isinstance(new, Group):
         shadow.groups[new.name] = new
     elif isinstance(new, Account):

@@ -13,6 +13,7 @@ from django.contrib.auth.models import Permission
 LOOK_AT_TRADING = (
     "accounts.view_account", "accounts.view_group", "orders.view_order", "orders.view_smartorder",
     "orders.view_dealerrequest", "positions.view_position", "positions.view_deal", "markets.view_symbol",
+    "markets.view_server",
 )  # fmt: skip
 LOOK_AT_DESK = (
     "dealing.view_halt", "dealing.view_gap", "dealing.view_pluginstate", "dealing.view_hookfailure",
@@ -22,8 +23,9 @@ DEAL = (
     "orders.change_order", "orders.change_smartorder", "orders.change_dealerrequest", "positions.change_position",
     "manager.place_orders",
 )  # fmt: skip
+LOOK_AT_MONEY = ("accounts.view_ledgerentry", "accounts.view_accountday")
 LOOK_AT_ALL = (
-    *LOOK_AT_TRADING, *LOOK_AT_DESK, "accounts.view_ledgerentry", "dealing.view_command", "markets.view_security",
+    *LOOK_AT_TRADING, *LOOK_AT_DESK, *LOOK_AT_MONEY, "dealing.view_command", "markets.view_security",
     "auth.view_user", "auth.view_group",
 )  # fmt: skip
 
@@ -31,11 +33,11 @@ LOOK_AT_ALL = (
 ROLES: dict[str, tuple[str, ...]] = {
     "dealer": (*LOOK_AT_TRADING, *DEAL),
     "head dealer": (
-        *LOOK_AT_TRADING, *LOOK_AT_DESK, *DEAL, "accounts.view_ledgerentry", "dealing.view_command",
+        *LOOK_AT_TRADING, *LOOK_AT_DESK, *DEAL, *LOOK_AT_MONEY, "dealing.view_command",
         "dealing.change_gap", "manager.override_terms", "manager.turn_switches",
     ),
     "risk": (
-        *LOOK_AT_TRADING, *LOOK_AT_DESK, "accounts.view_ledgerentry", "dealing.view_command", "accounts.change_account",
+        *LOOK_AT_TRADING, *LOOK_AT_DESK, *LOOK_AT_MONEY, "dealing.view_command", "accounts.change_account",
         "accounts.change_group", "positions.change_position", "orders.change_order", "orders.change_smartorder",
         "dealing.change_gap", "dealing.change_halt", "manager.turn_switches", "manager.set_group",
         "manager.set_leverage",
@@ -44,14 +46,14 @@ ROLES: dict[str, tuple[str, ...]] = {
         "accounts.view_account", "accounts.add_account", "accounts.change_account", "accounts.view_group",
         "auth.view_user", "auth.add_user", "auth.change_user", "manager.set_owner",
     ),
-    "cashier": ("accounts.view_account", "accounts.view_ledgerentry", "manager.move_money"),
+    "cashier": ("accounts.view_account", *LOOK_AT_MONEY, "manager.move_money"),
     "compliance": (*LOOK_AT_ALL, "accounts.change_account", "manager.turn_switches"),
     "auditor": LOOK_AT_ALL,
-    "support": (*LOOK_AT_TRADING, "accounts.view_ledgerentry", "auth.view_user", "auth.change_user"),
+    "support": (*LOOK_AT_TRADING, *LOOK_AT_MONEY, "auth.view_user", "auth.change_user"),
     "settings": (
         *LOOK_AT_DESK, "accounts.view_group", "accounts.add_group", "accounts.change_group", "markets.view_symbol",
         "markets.add_symbol", "markets.change_symbol", "markets.view_security", "markets.add_security",
-        "markets.change_security", "dealing.change_pluginstate",
+        "markets.change_security", "markets.view_server", "markets.change_server", "dealing.change_pluginstate",
     ),
 }  # fmt: skip
 

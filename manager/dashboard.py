@@ -6,6 +6,7 @@ show comes from Redis in one read. Figures are of the accounts that may be seen.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +17,9 @@ from django.utils import timezone
 
 from accounts.models import Account
 from dealing.models import Command, EngineShard, Gap, Halt, PoisonItem, TickCount
+from engine.calendar import zone_of
 from live import rights
-from manager import live
+from manager import clocks, live
 from manager.admin import evidence, show, tables
 from markets.models import Symbol
 from orders.models import DealerRequest, Order, SmartOrder
@@ -46,6 +48,7 @@ def figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         *(_deal_cards(logins) if may["positions.deal"] else ()),
         *(_queue_cards(logins) if may["orders.dealerrequest"] else ()),
         *_desk_cards(shards, request),
+        _day_end_card(request),
     ]
     context["shards"] = shards
     context["ticks"] = _ticks()
@@ -170,6 +173,27 @@ def _desk_cards(shards: list[dict[str, Any]], request: HttpRequest) -> list[Card
             )
         )  # fmt: skip
     return cards
+
+
+def _day_end_card(request: HttpRequest) -> Card:
+    """Return when the trading day ends next, by the server's clock, UTC, and the viewer's."""
+    held, now = clocks.server(), clocks.now_ms()
+    at = clocks.day_end_ms(held)
+    is_late = at <= now
+    others: list[tuple[str, tzinfo]] = [("UTC", UTC)] if held.time_zone != "UTC" else []
+    own = clocks.viewer_zone(request)
+    if own and own not in ("UTC", held.time_zone):
+        others.append((own, zone_of(own)))
+    told = "; ".join(f"{clocks.local(at, zone, is_far=False)} {name}" for name, zone in others)
+    note = "overdue: the desk makes up for it" if is_late else clocks.in_words(at, of=now)
+    may = tables.may_see(request, "markets.server")
+    return {
+        "title": "Next day end",
+        "lines": [f"{clocks.local(at, held.zone, is_far=False)} {held.time_zone}"],
+        "note": f"{note}; {told}" if told else note,
+        "link": reverse("admin:markets_server_change", args=[1]) if may else "#",
+        "is_bad": is_late,
+    }
 
 
 def _shards() -> list[dict[str, Any]]:

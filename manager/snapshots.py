@@ -13,10 +13,12 @@ from django.db.models import Model
 
 from accounts.models import Account, Group, ManagerScope
 from engine.changes import TERMS, flat
-from markets.models import SYMBOL_DECIMALS, Symbol
+from markets.models import SYMBOL_DECIMALS, Server, Symbol
 
 #: Columns of a record that mean nothing to the desk.
-LABELS = {"symbol": ("description", "position"), "group": ("description",), "account": ("name", "user")}
+LABELS: dict[str, tuple[str, ...]] = {
+    "symbol": ("description", "position"), "group": ("description",), "account": ("name", "user"), "server": (),
+}  # fmt: skip
 #: Columns that stand together under one key.
 PAIRS = {
     "commission": ("commission_kind", "commission_amount"),
@@ -33,6 +35,8 @@ def snapshot(row: Any, terms: Any = None) -> dict[str, Any]:
     elif isinstance(row, Symbol):
         values = {**dict.fromkeys(SYMBOL_DECIMALS), **flat(row.values())}
         values |= {"description": row.description, "position": row.position}
+    elif isinstance(row, Server):
+        values = row.values()
     elif isinstance(row, Account):
         values = {key: value for key, value in row.values().items() if key != "halt"}
         values |= {"name": row.name, "user": row.user_id}

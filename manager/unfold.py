@@ -68,12 +68,14 @@ NAVIGATION = [
             _item("Positions", "history", "positions_position"),
             _item("Deals", "handshake", "positions_deal"),
             _item("Ledger", "menu_book", "accounts_ledgerentry"),
+            _item("Day ends", "event_available", "accounts_accountday"),
         ],
     },
     {
         "title": "Settings",
         "separator": True,
         "items": [
+            _item("Server", "dns", "markets_server", query="1/change/"),
             _item("Symbols", "candlestick_chart", "markets_symbol"),
             _item("Groups", "groups", "accounts_group"),
             _item("Securities", "category", "markets_security"),

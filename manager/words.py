@@ -44,6 +44,15 @@ GROUP: Words = {
     "execution": ("Execution", "Who executes: the desk at once, or a dealer."),
     "timeout": ("Dealer's time", "Seconds that a dealer has to answer."),
     "ttl": ("Late openings", "Seconds that an order delayed by the server may still open."),
+    "requote_ttl": ("Requote may be accepted for", "Seconds; at exactly that moment it still may."),
+    "deviation": (
+        "Drift at an acceptance",
+        "Points by which the market may have moved against the broker where the client named no deviation. 0: none.",
+    ),
+    "price_bound_points": (
+        "Bound of prices by hand",
+        "Points from the market's price that dealers and managers may name. Empty: 1 % of the price. 0: the market's only.",
+    ),
     "spread_diff": ("Wider spread", "Points added to the spread of this group's quotes."),
     "close_fifo": (
         "Oldest first (FIFO)",
@@ -82,12 +91,13 @@ SYMBOL: Words = {
     "filter_points": ("Price filter", "Points by which a quote may jump. 0: any."),
     "filter_ticks": ("Confirmed after", "Quotes in a row that make a jump a move."),
     "quotes_timeout": ("Quote is old after", "Seconds. 0: never."),
-    "allow_negative": ("Prices may be negative", ""),
+    "allow_negative": ("Prices may be negative", "Then 0 is a price like any other."),
     "sessions": (
         "Sessions",
-        'Empty: always open. UTC: {"mon": [["00:00", "22:00"]], "fri": [["00:00", "21:00"]]}',
+        'Local times of the zone beside. Empty: always open. {"mon": [["00:00", "22:00"]], "fri": [["00:00", "21:00"]]}',
     ),
-    "holidays": ("Holidays", 'Days on which it is closed: ["2026-12-25", "2027-01-01"]'),
+    "session_zone": ("Sessions by the clock of", "Such as America/New_York. Empty: the server's zone."),
+    "holidays": ("Holidays", 'Local dates on which it is closed: ["2026-12-25", "2027-01-01"]'),
     "margin_initial": ("Initial margin", "Of a lot. Empty: by the formula."),
     "margin_maintenance": ("Maintenance margin", "Of a lot once it is open; futures."),
     "margin_hedged": ("Hedged margin", "Contract size or sum that a hedged lot counts with."),
@@ -97,9 +107,17 @@ SYMBOL: Words = {
     "tick_size": ("Tick size", "Futures."),
     "tick_value": ("Tick value", "Futures."),
     "swap_mode": ("Swap", "How the overnight swap is computed."),
-    "swap_long": ("Swap, long", "A lot and night, in the unit chosen."),
-    "swap_short": ("Swap, short", "A lot and night, in the unit chosen."),
-    "swap_multipliers": ("Swap by weekday", "Seven factors, Monday first."),
+    "swap_long": ("Swap, long", "A lot and day end, in the unit chosen; positive is paid to the client."),
+    "swap_short": ("Swap, short", "A lot and day end, in the unit chosen; positive is paid to the client."),
+    "swap_multipliers": ("Swap by weekday", "Seven factors, Monday first: of the day that ends."),
+}
+SERVER: Words = {
+    "day_end": ("Trading day ends at", "HH:MM by the clock of the zone below. 00:00 is midnight."),
+    "time_zone": (
+        "Time zone",
+        "An IANA name such as America/New_York or UTC. Day ends, swaps, day orders, sessions without a zone of their "
+        "own, holidays and daily candles follow its wall clock, in summer and winter.",
+    ),
 }
 SECURITY: Words = {"name": ("Name", ""), "description": ("Description", "")}
 TERMS: Words = {
@@ -146,7 +164,14 @@ CHOICES: dict[str, dict[str, str]] = {
         "short_only": "short only",
     },
     "swap_mode": {
-        "none": "none", "points": "points", "money": "money", "percent": "percent a year",
+        "none": "none",
+        "points": "points, in the profit currency",
+        "money_deposit": "money a lot, in the account's currency",
+        "money_profit": "money a lot, in the profit currency",
+        "money_base": "money a lot, in the base currency",
+        "money_margin": "money a lot, in the margin currency",
+        "percent": "percent a year of the closing price",
+        "percent_open": "percent a year of the open price",
     },
     "commission_kind": {"per_lot": "a lot", "per_deal": "a deal", "percent": "percent of the value"},
     "agent_commission_kind": {"per_lot": "a lot", "per_deal": "a deal", "percent": "percent of the value"},

@@ -5,8 +5,22 @@ click in the admin is a command in the journal like any other. Settings of symbo
 edited as rows and handed to the desk by a reload command. Staff see the groups of their masks.
 """
 
-from manager.admin import accounts, desk, groups, ledger, markets, orders, people, plans, positions, queue
+from manager.admin import (
+    account_days,
+    accounts,
+    desk,
+    groups,
+    ledger,
+    markets,
+    orders,
+    people,
+    plans,
+    positions,
+    queue,
+    server,
+)
 
 __all__ = [
-    "accounts", "desk", "groups", "ledger", "markets", "orders", "people", "plans", "positions", "queue",
+    "account_days", "accounts", "desk", "groups", "ledger", "markets", "orders", "people", "plans", "positions", "queue",
+    "server",
 ]  # fmt: skip

@@ -7,8 +7,8 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models import LedgerEntry
-from manager.admin import show, tables
+from accounts.models import AccountDay, LedgerEntry
+from manager.admin import account_days, show, tables
 from manager.admin.record import Section
 from orders.models import Order, SmartOrder
 from orders.selectors import LIVE_STATES
@@ -68,6 +68,9 @@ def sections(request: HttpRequest, obj: Any) -> list[Section]:
                 booked, title="Latest bookings", more=_all(obj, "accounts_ledgerentry", "the ledger")
             )
         )
+    if tables.may_see(request, "accounts.accountday"):
+        days = AccountDay.objects.filter(login=obj.login).order_by("-time")[:LATEST]
+        found.append(account_days.section(list(days), more=_all(obj, "accounts_accountday", "all day ends")))
     return found
 
 

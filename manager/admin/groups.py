@@ -142,6 +142,7 @@ class GroupAdmin(ReloadingAdmin):
             {
                 "fields": (
                     ("execution", "timeout", "ttl", "spread_diff"),
+                    ("requote_ttl", "deviation", "price_bound_points"),
                     ("close_fifo", "hedge_prohibited", "positive_slippage", "swap_free"),
                     (
                         "commission_kind",

@@ -11,17 +11,21 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from dealing import services
+from engine.calendar import zone_of
 from engine.enums import FOREX_MODES, HaltScope
 from live import rights
 from live.rights import Right
-from manager import live, words
+from manager import clocks, live, words
 from manager.admin import show
 from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
 from manager.admin.editing import GuardedAdmin
+from manager.admin.record import Section
 from manager.admin.reloading import ReloadingAdmin, SettingsAdmin
+from manager.admin.server import session_flag
 from manager.forms import HALT_WORDS, HaltForm
 from markets.models import SYMBOL_FIXED, Security, Symbol
 from orders.models import Order
@@ -32,6 +36,7 @@ def _is_span(span: Any) -> bool:
     return isinstance(span, list) and len(span) == 2 and all(isinstance(part, str) for part in span)
 
 
+WEEK_MS = 7 * 86_400_000
 #: A name that says its currencies: two codes of three letters.
 _PAIR = re.compile(r"[A-Z]{6}")
 
@@ -39,17 +44,39 @@ _PAIR = re.compile(r"[A-Z]{6}")
 class SymbolForm(forms.ModelForm):
     """Settings of a symbol; the engine judges them, and what would falsify its deals is refused."""
 
+    session_zone = forms.CharField(required=False, max_length=64, widget=UnfoldAdminTextInputWidget)
+
     class Meta:
         model = Symbol
         exclude = ("halt",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let the currencies follow from a name that is two three-letter codes, where they are left empty."""
+        """Let the currencies follow from a name that is two three-letter codes, where they are left empty.
+
+        The zone of the sessions, which is kept with them, has a field of its own.
+        """
         super().__init__(*args, **kwargs)
+        held = self.initial.get("sessions")
+        if isinstance(held, dict) and "time_zone" in held:
+            self.initial["session_zone"] = held["time_zone"] or ""
+            self.initial["sessions"] = {key: value for key, value in held.items() if key != "time_zone"}
+        if "session_zone" in self.fields:
+            self.fields["session_zone"].label, self.fields["session_zone"].help_text = words.SYMBOL[
+                "session_zone"
+            ]
         for field in ("base_currency", "profit_currency", "margin_currency"):
             if field in self.fields:
                 self.fields[field].required = False
                 self.fields[field].help_text = "Empty: from a name such as EURUSD."
+
+    def clean_session_zone(self) -> str:
+        """Refuse what is no zone, in a sentence."""
+        name: str = self.cleaned_data["session_zone"].strip()
+        try:
+            zone_of(name or "UTC")
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        return name
 
     def clean_sessions(self) -> Any:
         """Refuse sessions of a day that overlap: the engine would take them, a typing error it is."""
@@ -70,6 +97,7 @@ class SymbolForm(forms.ModelForm):
         contract with other units is another symbol.
         """
         given = super().clean() or {}
+        self._join_zone(given)
         name = given.get("name") or self.instance.name or ""
         for field, letters in (("base_currency", name[:3]), ("profit_currency", name[3:])):
             if not given.get(field) and _PAIR.fullmatch(name):
@@ -95,6 +123,21 @@ class SymbolForm(forms.ModelForm):
                 self.add_error(field, f"cannot change while the symbol has {held}")
         return given
 
+    def _join_zone(self, given: dict[str, Any]) -> None:
+        """Keep the zone of the sessions with them."""
+        zone, sessions = given.get("session_zone"), given.get("sessions")
+        if not zone or "sessions" in self.errors:
+            return
+        if not isinstance(sessions, dict) or not sessions:
+            self.add_error(
+                "session_zone",
+                "there are no sessions that it could be the clock of: name sessions, or leave it empty",
+            )
+        elif sessions.get("time_zone") not in (None, zone):
+            self.add_error("session_zone", f"the sessions beside name another zone: {sessions['time_zone']}")
+        else:
+            given["sessions"] = {**sessions, "time_zone": zone}
+
     def _held(self) -> str:
         name = self.instance.name
         if Position.objects.filter(symbol=name, status="open").exists():
@@ -116,7 +159,7 @@ class SymbolAdmin(ReloadingAdmin):
     form = SymbolForm
     list_display = (
         "name", "description", "security", "shown_bid", "shown_ask", "shown_spread", "shown_age", "shown_contract",
-        "shown_mode", "shown_trading", "shown_halt",
+        "shown_session", "shown_mode", "shown_trading", "shown_halt",
     )  # fmt: skip
     list_filter = ("security", "calc_mode", "trade_mode")
     search_words = ("name__icontains", "description__icontains")
@@ -145,7 +188,8 @@ class SymbolAdmin(ReloadingAdmin):
             "Quotes and sessions",
             {
                 "fields": (
-                    ("filter_points", "filter_ticks", "quotes_timeout", "allow_negative"), ("sessions", "holidays"),
+                    ("filter_points", "filter_ticks", "quotes_timeout", "allow_negative"), ("sessions", "session_zone"),
+                    "holidays",
                 )
             },
         ),
@@ -168,13 +212,48 @@ class SymbolAdmin(ReloadingAdmin):
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each symbol its last quote and its kill switch."""
         quotes, switches = live.quotes(), live.levels("symbol")
+        zone, now = clocks.server().time_zone, clocks.now_ms()
         for row in rows:
             row.quote = quotes.get(row.name)
+            row.session = clocks.change_of(row, zone, now)
             row.switch = switches.get(row.name, "normal")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Symbol | None = None) -> Sequence[str]:
         """Return what cannot be edited: the name once it is given."""
         return ("name",) if obj else ()
+
+    def sections(self, request: HttpRequest, obj: Symbol) -> list[Section]:
+        """Return when the market opens or closes next, by every clock."""
+        zone, now = clocks.server().time_zone, clocks.now_ms()
+        change = clocks.change_of(obj, zone, now)
+        if change is None:
+            return [Section("Sessions", [("State", show.flag("its settings cannot be read", "bad"))])]
+        pairs: list[tuple[str, Any]] = [("Now", session_flag(change))]
+        if change.at_ms is not None:
+            own = self.session_zone(obj)
+            if own not in (show.EMPTY, "UTC", zone):
+                pairs.append((f"Its sessions' time ({own})", clocks.local(change.at_ms, zone_of(own))))
+            pairs += clocks.clocks_of(request, change.at_ms, zone)
+            pairs.append(("In", clocks.in_words(change.at_ms, of=now).removeprefix("in ")))
+        return [Section("Next change of session", pairs)]
+
+    @admin.display(description="Session, UTC")
+    def shown_session(self, obj: Any) -> Any:
+        """Return until when the market is open, or closed."""
+        if obj.session is None:
+            return show.flag("cannot be read", "bad")
+        is_open, at_ms = obj.session
+        if at_ms is None:
+            return "always open" if is_open else show.flag("closed", "warn")
+        text = f"{'open' if is_open else 'closed'} until {clocks.local(at_ms, clocks.UTC, is_far=at_ms - clocks.now_ms() >= WEEK_MS)}"
+        return text if is_open else show.flag(text, "warn")
+
+    @admin.display(description="Sessions by the clock of")
+    def session_zone(self, obj: Symbol | None) -> str:
+        """Return the zone of the sessions, for those who may look and not change."""
+        return str(
+            (obj.sessions if obj and isinstance(obj.sessions, dict) else {}).get("time_zone") or show.EMPTY
+        )
 
     @admin.display(description="Bid")
     def shown_bid(self, obj: Any) -> Any:

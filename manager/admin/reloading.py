@@ -232,9 +232,13 @@ class ReloadingAdmin(SettingsAdmin):
             return HttpResponseRedirect(self._back(proposal.key))
         else:
             proposal.figures = job.result
-        if not forecasts.follows(proposal.figures or {}):
+        if not forecasts.follows(proposal.figures or {}) and not self.tells(row, proposal):
             return self._save(request, row, proposal)
         return self._preview(request, row, proposal)
+
+    def tells(self, row: Any, proposal: Proposal) -> list[str]:
+        """Return what a change means besides the figures, a line each; where there is any it is shown before it is saved."""
+        return []
 
     def _job(self, request: HttpRequest, proposal: Proposal) -> MassJob | None:
         """Return the job that computes what would follow, None where the book is small enough to wait for."""
@@ -345,7 +349,7 @@ class ReloadingAdmin(SettingsAdmin):
         figures = proposal.figures or {}
         return self._page(
             request, row, proposal, "manager/proposal.html", changes=self._changes(proposal), wrong=wrong,
-            acting=figures["acting"], says=says_of(figures), at=show.moment(figures["at_ms"]),
+            acting=figures["acting"], says=[*self.tells(row, proposal), *says_of(figures)], at=show.moment(figures["at_ms"]),
         )  # fmt: skip
 
     def _conflict(

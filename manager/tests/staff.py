@@ -12,12 +12,12 @@ from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import User
 from django.test import Client
 
-from accounts.models import Account, Group, LedgerEntry, ManagerScope
+from accounts.models import Account, AccountDay, Group, LedgerEntry, ManagerScope
 from accounts.setup import put_accounts, put_groups
 from dealing import bus
 from dealing.models import Command, EngineShard, Gap, Halt, HookFailure, PluginState, PoisonItem
 from live.roles import put_roles
-from markets.models import Security, Symbol
+from markets.models import Security, Server, Symbol
 from markets.setup import put_symbols
 from orders.models import DealerRequest, Order, SmartLevel, SmartOrder
 from positions.models import Deal, Position
@@ -72,6 +72,9 @@ def _corner(login: int, group: str, base: int) -> Corner:
         id=base + 6, login=login, seq=1, kind="deposit", amount="5", balance_after="5", credit_after="0", time=AT,
         deal=base + 3, comment=f"{group} note",
     )  # fmt: skip
+    day = AccountDay.objects.create(
+        id=base + 10, login=login, time=AT, balance="5", credit="0", equity="6", margin="1", floating="1"
+    )
     command = Command.objects.create(
         id=base + 7,
         shard=0,
@@ -86,7 +89,8 @@ def _corner(login: int, group: str, base: int) -> Corner:
         id=base + 9, shard=0, kind="command", reference=str(command.pk), raw=f"{group} raw", error="x"
     )
     keys = {
-        "accounts_account": login, "accounts_group": group, "accounts_ledgerentry": entry.pk, "orders_order": base + 1,
+        "accounts_account": login, "accounts_group": group, "accounts_ledgerentry": entry.pk,
+        "accounts_accountday": day.pk, "orders_order": base + 1,
         "orders_smartorder": base + 4, "orders_dealerrequest": base + 5, "positions_position": base + 2,
         "positions_deal": base + 3, "dealing_command": command.pk, "dealing_halt": halt.pk,
         "dealing_poisonitem": item.pk, "auth_user": user.pk,
@@ -116,7 +120,7 @@ def two_corners(redis_client: Any) -> tuple[Corner, Corner]:
     EngineShard.objects.create(shard=0)
     mine.keys.update(
         {
-            "markets_symbol": Symbol.objects.get().pk, "markets_security": Security.objects.first().pk,
+            "markets_server": Server.objects.create(pk=1).pk, "markets_symbol": Symbol.objects.get().pk, "markets_security": Security.objects.first().pk,
             "dealing_gap": gap.pk, "dealing_pluginstate": state.pk, "dealing_hookfailure": failure.pk,
             "auth_group": Role.objects.order_by("pk").first().pk,
         }

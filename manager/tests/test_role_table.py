@@ -31,6 +31,7 @@ KINDS = {
     "accounts_account": ("dhrckoau", "c", "rco"),
     "accounts_group": ("dhrcoaus", "s", "rs"),
     "accounts_ledgerentry": ("hrkoau", NOBODY, NOBODY),
+    "accounts_accountday": ("hrkoau", NOBODY, NOBODY),
     "orders_order": ("dhroau", NOBODY, NOBODY),
     "orders_smartorder": ("dhroau", NOBODY, NOBODY),
     "orders_dealerrequest": ("dhroau", NOBODY, NOBODY),
@@ -42,6 +43,7 @@ KINDS = {
     "dealing_poisonitem": ("hroas", NOBODY, NOBODY),
     "dealing_hookfailure": ("hroas", NOBODY, NOBODY),
     "dealing_pluginstate": ("hroas", NOBODY, NOBODY),
+    "markets_server": ("dhroaus", NOBODY, "s"),
     "markets_symbol": ("dhroaus", "s", "s"),
     "markets_security": ("oas", "s", "s"),
     "auth_user": ("coau", "c", "cu"),
@@ -49,8 +51,11 @@ KINDS = {
 }
 #: What of these belongs to the house: the right to look is enough.
 HOUSE = {
-    "dealing_gap", "dealing_hookfailure", "dealing_pluginstate", "markets_symbol", "markets_security", "auth_group",
+    "dealing_gap", "dealing_hookfailure", "dealing_pluginstate", "markets_server", "markets_symbol", "markets_security",
+    "auth_group",
 }  # fmt: skip
+#: What there is one of: not even a superuser makes another.
+ONE_ROW = {"markets_server"}
 #: Pages of actions: who may, and what is sent by those who do.
 ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "accounts_account_money": ("k", {"kind": "deposit", "amount": "1"}),
@@ -71,7 +76,7 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "auth_user_password_change": ("cu", {}),
 }
 #: Pages on which a proposed change is looked at and saved: who may change the kind, by its form.
-PROPOSALS = {f"{kind}_{page}": kind for kind in ("accounts_account", "accounts_group", "markets_symbol")
+PROPOSALS = {f"{kind}_{page}": kind for kind in ("accounts_account", "accounts_group", "markets_symbol", "markets_server")
              for page in ("proposal", "put_back")}  # fmt: skip
 #: Pages of actions that are about no row.
 LOOSE: dict[str, str] = {
@@ -184,7 +189,7 @@ def test_page_when_asked_for_then_as_the_table_says(role: str, corners: tuple[Co
     for kind, (look, add, change) in KINDS.items():
         may_look, may_add, may_change = (opens(letters, role) for letters in (look, add, change))
         is_form = "change" in change_words(kind)
-        may_add, may_change = may_add and is_form, may_change and is_form
+        may_add, may_change = may_add and is_form and kind not in ONE_ROW, may_change and is_form
         key, none = mine.keys[kind], absent_of(mine.keys[kind])
         wanted = {
             (f"{kind}_changelist", None, None): 200 if may_look else 403,

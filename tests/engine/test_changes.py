@@ -231,3 +231,37 @@ def test_change_when_the_engine_cannot_take_it_then_invalid_setting_and_nothing_
 
     assert market.ask(change("group", "retail", bad, {})).code == Code.INVALID_SETTING
     assert market.state.groups["retail"] is before
+
+
+# The server's clock
+
+
+@pytest.mark.parametrize(
+    ("sessions", "asleep"),
+    [
+        ({"thu": [["00:00", "06:00"]]}, 1),  # by the server's clock: New York has Wednesday evening still
+        ({"thu": [["00:00", "06:00"]], "time_zone": "UTC"}, 0),
+        (None, 0),
+    ],
+)
+def test_server_when_its_zone_changes_then_told_who_falls_out_of_the_session(
+    sessions: Any, asleep: int
+) -> None:
+    market = Market(symbol={"sessions": sessions}, group=WHOLE)
+    market.ask(c.PlaceOrder(login=CLIENT, symbol="EURUSD", type=OrderType.BUY, volume="1"))
+
+    told = trial(market, "server", "1", {"time_zone": "America/New_York"}, {"time_zone": "UTC"})
+
+    assert (told["asleep"], told["acting"]) == (asleep, 0)
+    assert market.state.symbols["EURUSD"].in_session(market.time_ms)  # asking has moved no clock
+    assert trial(market, "server", "1", {"day_end": "17:00"}, {"day_end": "00:00"})["accounts"] == 0
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "Europe/" + "x" * 300, "", "UTC/", "../UTC", "Europe"])
+def test_server_when_the_zone_is_none_then_refused_and_nothing_changes(name: str) -> None:
+    market = Market()
+
+    done = market.ask(change("server", "1", {"time_zone": name}, {"time_zone": "UTC"}))
+
+    assert (done.code, market.state.server.time_zone) == (Code.INVALID_SETTING, "UTC")
+    assert len(done.message) < 200
