@@ -178,10 +178,8 @@ class Changes:
         match event:
             case ev.OfferChanged(offer=offer):
                 self.offers[offer.order] = event
-                if event.open:
-                    self._publish(
-                        "requote", offer.login, self.time_ms, {"requote": payloads.offer_json(offer)}
-                    )
+                offered = {"requote": payloads.offer_json(offer, is_open=event.open)}
+                self._publish("requote", offer.login, self.time_ms, offered)
             case ev.AccountDayEnded():
                 self.account_days.append(event)
             case ev.AgentCommissionDue():

@@ -5,6 +5,7 @@ two decimals, money the account currency's; the mappings are made at the moment 
 go on changing. It decides nothing.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -60,7 +61,7 @@ def order_json(order: Order) -> dict[str, Any]:
         "client_id": order.client_id, "request": order.request, "leverage": order.leverage,
         "modified_price": scaled(order.modified_price, digits), "digits": digits,
         "expected_price": scaled(order.expected_price, digits), "deviation": order.deviation,
-        "requote_price": scaled(order.requote_price, digits),
+        "requote_price": scaled(order.requote_price, digits), "requote_expires_ms": order.requote_expires_ms,
     }  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def position_json(position: Position, money: int) -> dict[str, Any]:
         "profit": scaled(position.profit, money), "opened_ms": position.opened_ms,
         "modified_ms": position.modified_ms, "smart": position.smart, "comment": position.comment,
         "volume_opened": lots(position.volume_opened),
-        "leverage": int(position.leverage), "digits": digits,
+        "leverage": str(int(position.leverage)), "digits": digits,
         "fees_booked": scaled(position.fees_booked, money),
         "swap_booked": scaled(position.swap_booked, money),
     }  # fmt: skip
@@ -148,12 +149,18 @@ def smart_json(smart: SmartOrder) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def offer_json(offer: Offer) -> dict[str, Any]:
+def offer_json(offer: Offer, *, is_open: bool) -> dict[str, Any]:
     """Return a requote's offer as events show it."""
     return {
-        "order": offer.order, "login": offer.login, "symbol": offer.symbol,
+        "order": offer.order, "login": offer.login, "symbol": offer.symbol, **offer_terms(offer.terms),
         "price": scaled(offer.price, offer.digits), "expires_ms": offer.expires_ms, "digits": offer.digits,
+        "open": is_open,
     }  # fmt: skip
+
+
+def offer_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an offer's order would do: `type` of an opening, `position` of a close, lots or None for all."""
+    return {"type": terms.get("type"), "volume": terms["volume"], "position": terms.get("position") or 0}
 
 
 def request_json(event: RequestChanged) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from dealing.columns import moment
 from dealing.services import Outcome
 from doors.errors import Refused
+from doors.jsonio import iso
 from engine.codes import Code
 
 
@@ -26,9 +28,19 @@ def done(outcome: Outcome, *, current: Callable[[], Any] | None = None) -> Outco
             ticket=ticket,
             level=int(data.get("level") or 0),
             current=stands,
+            requote=_offer(data) if outcome.code == Code.REQUOTE else None,
         )
     raise Refused(
         Code.UNAVAILABLE,
         "The desk has the request and has not answered yet; ask again with the same client id.",
         ticket=ticket,
     )
+
+
+def _offer(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the price that was offered instead and until when it may be accepted, null where it may not."""
+    until = data.get("requote_expires_ms")
+    return {
+        "requote_price": data.get("requote_price"),
+        "requote_expires_at": iso(moment(until)) if until else None,
+    }

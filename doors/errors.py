@@ -1,4 +1,4 @@
-"""One form of error for every door: `{"code", "message", "ticket", "level"}` with the status of its code.
+"""One form of error for every door: `{"code", "message", "ticket"}` with the status of its code, and what it brings besides.
 
 `Refused` is raised by doors for what a caller caused; `handle` turns it, and whatever Django and the REST
 framework raise for bad requests, into that form. Views under the old trade addresses set `plain_errors` and
@@ -45,7 +45,14 @@ class Refused(Exception):
     """A request that is answered with a code: what was asked cannot be done."""
 
     def __init__(
-        self, code: Code | str, message: str, *, ticket: int = 0, level: int = 0, current: Any = None
+        self,
+        code: Code | str,
+        message: str,
+        *,
+        ticket: int = 0,
+        level: int = 0,
+        current: Any = None,
+        requote: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = str(code)
@@ -53,6 +60,7 @@ class Refused(Exception):
         self.ticket = ticket
         self.level = level
         self.current = current
+        self.requote = requote
 
     @property
     def http_status(self) -> int:
@@ -66,6 +74,7 @@ class Refused(Exception):
             body["level"] = self.level
         if self.current is not None:
             body["current"] = self.current
+        body |= self.requote or {}
         return body
 
 

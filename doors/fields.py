@@ -20,6 +20,7 @@ from doors.errors import Refused, invalid
 from doors.jsonio import MAX_NUMBER_CHARS, storable
 from doors.scope import MAX_NUMBER, number_of
 from engine.codes import Code
+from engine.commands import NO_LEVEL
 from engine.settings import LAST_MS
 
 MAX_TEXT_CHARS = 64
@@ -67,6 +68,8 @@ class DecimalText(serializers.Field[Any, Any, Any, Any]):
         text = f"{data:f}" if isinstance(data, Decimal) else str(data).strip()
         if not text or len(text) > MAX_NUMBER_CHARS * 2 or not storable(text):
             raise serializers.ValidationError("a decimal number is needed")
+        if text == NO_LEVEL:  # the engine's own word for a deletion: null says it here
+            raise serializers.ValidationError("a decimal number is needed, or null for none")
         if _PLAIN.fullmatch(text):
             return text
         return _without_exponent(text)
@@ -231,6 +234,11 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
     found = serializer(data=data)
     found.is_valid(raise_exception=True)
     return dict(found.validated_data)
+
+
+def levels_of(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return those of these levels that a body names, as the engine takes them; null takes one away (§3.13)."""
+    return {name: NO_LEVEL if body[name] is None else str(body[name]) for name in names if name in body}
 
 
 def client_id_of(request: Request, body: Mapping[str, Any]) -> str:

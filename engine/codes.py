@@ -93,7 +93,9 @@ CODES: dict[Code, CodeInfo] = {
     Code.POSITION_NOT_FOUND: CodeInfo(404, "The account has no such open position."),
     Code.ORDER_NOT_FOUND: CodeInfo(404, "The account has no such pending order."),
     Code.SMART_NOT_FOUND: CodeInfo(404, "The account has no such live smart order."),
-    Code.REQUEST_NOT_FOUND: CodeInfo(404, "The dealers' queue has no such request."),
+    Code.REQUEST_NOT_FOUND: CodeInfo(
+        404, "The dealers' queue has no such request, or no such requote is there to be accepted."
+    ),
     Code.MANAGED_BY_SMART_ORDER: CodeInfo(409, "A smart order owns the position's exits."),
     Code.CONFLICT: CodeInfo(409, "It was changed by somebody else meanwhile."),
     Code.FROZEN: CodeInfo(409, "The market is too near to change it."),
@@ -102,7 +104,9 @@ CODES: dict[Code, CodeInfo] = {
     Code.INVALID_AMOUNT: CodeInfo(400, "The amount is not one that this operation takes."),
     Code.INVALID_SETTING: CodeInfo(400, "The setting is not one that the engine can take."),
     Code.REJECTED: CodeInfo(409, "A plugin or a dealer rejected it."),
-    Code.REQUOTE: CodeInfo(409, "A dealer offered another price."),
+    Code.REQUOTE: CodeInfo(
+        409, "Another price is offered: by a dealer, or because the market is worse than was seen."
+    ),
     Code.INTERNAL_ERROR: CodeInfo(500, "The engine could not process it; it is kept for inspection."),
     Code.UNAVAILABLE: CodeInfo(503, "The desk does not answer; repeat with the same client id."),
 }
@@ -120,7 +124,7 @@ PRECEDENCE: dict[str, tuple[Code, ...]] = {
     "place an order": (
         *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SYMBOL_NOT_FOUND, *_AFTER_SYMBOL, Code.INVALID_LEVERAGE,
         Code.INVALID_PRICE, Code.INVALID_STOPS, Code.INVALID_EXPIRATION, Code.LIMIT_REACHED, Code.HEDGE_PROHIBITED,
-        Code.NO_MONEY,
+        Code.NO_MONEY, Code.REQUOTE,
     ),
     "place a smart order": (
         *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SUBSCRIPTION_REQUIRED, Code.SYMBOL_NOT_FOUND,
@@ -129,7 +133,7 @@ PRECEDENCE: dict[str, tuple[Code, ...]] = {
     ),
     "close a position": (
         *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.OFF_QUOTES,
-        Code.INVALID_VOLUME, Code.FIFO,
+        Code.INVALID_VOLUME, Code.FIFO, Code.INVALID_PRICE, Code.REQUOTE,
     ),
     "close by": (
         *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.FIFO,
@@ -150,6 +154,7 @@ PRECEDENCE: dict[str, tuple[Code, ...]] = {
     "cancel a smart order": (*_FIRST, *_ACCOUNT, Code.SMART_NOT_FOUND, Code.CONFLICT),
     "move money": (Code.ACCOUNT_DISABLED, Code.INVALID_AMOUNT, Code.NO_MONEY),
     "answer a request": (Code.REQUEST_NOT_FOUND, Code.CONFLICT, Code.INVALID_PRICE, Code.OFF_QUOTES),
+    "accept a requote": (Code.REQUEST_NOT_FOUND, Code.TIMEOUT),
 }  # fmt: skip
 
 

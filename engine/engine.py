@@ -310,6 +310,7 @@ class Engine:
             "swap": to_text(position.swap, digits),
             "sl": to_text(stop, position.digits) if stop is not None else None,
             "tp": to_text(position.tp, position.digits) if position.tp is not None else None,
+            "next_swap": self.next_swap(ticket),
         }
 
     def next_day_end_ms(self) -> int:

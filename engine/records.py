@@ -109,6 +109,7 @@ class Order:
     expected_price: int | None = None  # what whoever asked saw
     deviation: int | None = None  # points that it may be worse by; None: no limit
     requote_price: int | None = None  # what was offered instead
+    requote_expires_ms: int = 0  # until when it may be accepted; 0: it may not
     gen: int = 0  # rises whenever what is armed for it changes; triggers of an older one are dead
 
 

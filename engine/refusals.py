@@ -38,6 +38,8 @@ class Asked:
     leverage: int | None = None
     price: str | None = None
     limit_price: str | None = None
+    expected: str | None = None  # the price that was seen
+    deviation: int | None = None
     price_stands: bool = False  # the price is not asked for, it is what the order has
     stops: list[tuple[str, str | None, bool]] = field(default_factory=list)  # (name, text, is ahead: a TP)
     base: int | None = None  # points that stops are measured from
@@ -183,6 +185,8 @@ def _leverage(core: Core, asked: Asked) -> str:
 
 def _price(core: Core, asked: Asked) -> str:
     symbol = _symbol(core, asked)
+    if symbol is not None and asked.price is None and (asked.expected, asked.deviation) != (None, None):
+        return _expectation(asked, symbol)
     if symbol is None or asked.type is None or asked.type.is_market:
         return f"price {asked.price} is no price of {asked.name}"
     if asked.price is None:
@@ -213,6 +217,14 @@ def _bound(base: int, distance: int, symbol: Symbol, *, below: bool) -> str:
     """Return the nearest price that is at least so many points from `base`, and to which side it may go."""
     nearest = base - distance if below else base + distance
     return f"{to_text(nearest, symbol.digits)} or {'lower' if below else 'higher'}"
+
+
+def _expectation(asked: Asked, symbol: Symbol) -> str:
+    if asked.expected is None:
+        return f"deviation {asked.deviation} needs an expected price that it is measured from"
+    if asked.deviation is not None and asked.deviation < 0:
+        return f"deviation {asked.deviation} is below 0; points that the price may be worse by are needed"
+    return _off_grid("expected price", asked.expected, symbol)
 
 
 def _off_grid(name: str, given: str, symbol: Symbol) -> str:

@@ -22,13 +22,15 @@ OFFER_EXPIRY = 2  # kind of an entry of `Core.expiries`
 def requote(core: Core, order: Order, price: int, terms: Command | None) -> None:
     """Let an order fail with a price in points; with its terms it becomes an offer."""
     order.requote_price = price
+    offered = None if order.smart else terms
+    if offered is not None:
+        order.requote_expires_ms = core.state.now_ms + core.state.group_of(order.login).requote_ttl_ms
     fail_order(core, order, Code.REQUOTE)
-    if terms is None or order.smart:
+    if offered is None:
         return
-    group = core.state.group_of(order.login)
     offer = Offer(
         order=order.ticket, login=order.login, symbol=order.symbol, price=price, digits=order.digits,
-        expires_ms=core.state.now_ms + group.requote_ttl_ms, name=type(terms).__name__, terms=to_json(terms),
+        expires_ms=order.requote_expires_ms, name=type(offered).__name__, terms=to_json(offered),
     )  # fmt: skip
     core.state.offers[offer.order] = offer
     heappush(core.expiries, (offer.expires_ms + OFFER_REMEMBERED_MS, OFFER_EXPIRY, offer.order))
@@ -68,4 +70,7 @@ def _level(order: Order, level: int | None, *, deletes: bool) -> str | None:
 def offer_data(order: Order) -> dict[str, object]:
     """Return what the answer to a requoted request tells besides its code."""
     price = order.requote_price
-    return {"requote_price": None if price is None else to_text(price, order.digits)}
+    return {
+        "requote_price": None if price is None else to_text(price, order.digits),
+        "requote_expires_ms": order.requote_expires_ms,
+    }

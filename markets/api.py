@@ -4,7 +4,6 @@ Quotes are those that the account's group sees: its spread is in them. Candles a
 """
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -20,10 +19,12 @@ from doors.jsonio import iso
 from doors.scope import account_of, short_name
 from doors.symbols import symbol_named
 from engine.codes import Code
+from engine.rates import widen
+from engine.rounding import to_text
 from engine.settings import Group
 from markets.choices import Interval
 from markets.models import Candle, Quote, Symbol
-from markets.selectors import candles, quotes, symbols
+from markets.selectors import candles, quotes, server, symbols
 
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 USUAL_CANDLES = 500
@@ -36,7 +37,7 @@ SYMBOL = thing(
     volume_min="decimal", volume_max="decimal", volume_step="decimal", base_currency="text",
     profit_currency="text", margin_currency="text", calc_mode="text", tick_size="decimal?", tick_value="decimal?",
     stops_level="int", quotes_timeout="int", freeze_level="int", trade_mode="text", execution="text", spread_diff="int",
-    swap_mode="text", swap_long="decimal", swap_short="decimal", session_open="flag", quote=nullable(QUOTE),
+    swap_mode="text", swap_long="decimal", swap_short="decimal", session_open="flag", allow_negative="flag", quote=nullable(QUOTE),
 )  # fmt: skip
 ASSET = thing(symbol="text", name="text", description="text", digits="int", base="text", quote="text")
 CANDLE = thing(
@@ -44,22 +45,25 @@ CANDLE = thing(
 )
 
 
-def show_quote(quote: Quote, *, spread_points: int, digits: int) -> dict[str, Any]:
-    """Return a quote widened by the group's spread: half of it, rounded down, below the bid."""
-    point = Decimal(1).scaleb(-digits)
-    lower = spread_points // 2
+def show_quote(quote: Quote, *, spread_points: int, digits: int, positive: bool) -> dict[str, Any]:
+    """Return a quote widened by the group's spread, as the engine does (§2.3)."""
+    bid, ask = (int(price.scaleb(digits)) for price in (quote.bid, quote.ask))
+    bid, ask = widen(bid, ask, spread_points, positive=positive)
     return {
-        "bid": f"{quote.bid - lower * point:.{digits}f}",
-        "ask": f"{quote.ask + (spread_points - lower) * point:.{digits}f}",
+        "bid": to_text(bid, digits),
+        "ask": to_text(ask, digits),
         "time": iso(quote.time),
         "time_ms": ms_of(quote.time),
     }
 
 
-def show_symbol(row: Symbol, group: Group, quote: Quote | None, now_ms: int) -> dict[str, Any]:
+def show_symbol(
+    row: Symbol, group: Group, quote: Quote | None, now_ms: int, *, server_zone: str
+) -> dict[str, Any]:
     """Return a symbol as a group's account sees it at this time."""
     terms = group.terms(row.security_id)
     settings = row.to_engine(index=row.position)
+    settings.follow(server_zone)
     return {
         "symbol": row.name,
         "description": row.description,
@@ -85,7 +89,11 @@ def show_symbol(row: Symbol, group: Group, quote: Quote | None, now_ms: int) -> 
         "swap_long": plain(row.swap_long),
         "swap_short": plain(row.swap_short),
         "session_open": settings.in_session(now_ms),
-        "quote": quote and show_quote(quote, spread_points=terms.spread_diff, digits=row.digits),
+        "allow_negative": row.allow_negative,
+        "quote": quote
+        and show_quote(
+            quote, spread_points=terms.spread_diff, digits=row.digits, positive=not row.allow_negative
+        ),
     }
 
 
@@ -98,7 +106,8 @@ class Symbols(APIView):
         group = account_of(request).group.to_engine()
         last = quotes()
         now_ms = ms_of(datetime.now(UTC))
-        shown = [show_symbol(row, group, last.get(row.name), now_ms) for row in symbols()]
+        zone = server().time_zone
+        shown = [show_symbol(row, group, last.get(row.name), now_ms, server_zone=zone) for row in symbols()]
         return Response({"results": shown, "next": None})
 
 

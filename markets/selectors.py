@@ -4,7 +4,12 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from markets.models import Candle, Quote, Symbol
+from markets.models import Candle, Quote, Server, Symbol
+
+
+def server() -> Server:
+    """Return the settings of the whole server, the usual ones where none were saved."""
+    return Server.objects.first() or Server()
 
 
 def symbols() -> "QuerySet[Symbol]":
@@ -15,6 +20,12 @@ def symbols() -> "QuerySet[Symbol]":
 def quotes() -> dict[str, Quote]:
     """Return the last committed quote of every symbol that had one, by name."""
     return {quote.symbol: quote for quote in Quote.objects.order_by("symbol")}
+
+
+def quotes_of(names: set[str]) -> dict[str, tuple[Symbol, Quote]]:
+    """Return these symbols with their last committed quotes, by name; those without a quote are left out."""
+    last = {quote.symbol: quote for quote in Quote.objects.filter(symbol__in=names)}
+    return {row.name: (row, last[row.name]) for row in Symbol.objects.filter(name__in=last)}
 
 
 def candles(

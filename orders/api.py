@@ -4,6 +4,7 @@ Views read the account's own rows and submit through `dealing.services`; whether
 engine's word. Smart orders have their own file, smart_api.py.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -17,7 +18,7 @@ from doors.answers import done
 from doors.describe import CURSOR, LIMIT, page_of, thing
 from doors.errors import Refused
 from doors.jsonio import iso
-from doors.lists import page
+from doors.lists import take_page
 from doors.scope import account_of, number_of
 from doors.symbols import symbol_name, symbol_param
 from engine.codes import Code
@@ -43,10 +44,20 @@ class NewOrder(fields.StrictSerializer):
     limit_price = fields.DecimalText(
         required=False, allow_null=True, help_text="Of a stop-limit order; others take none."
     )
-    sl = fields.DecimalText(required=False, allow_null=True)
+    sl = fields.DecimalText(
+        required=False, allow_null=True, help_text="null: none, also where a netting position has one."
+    )
     tp = fields.DecimalText(required=False, allow_null=True)
     expires = fields.Expires(required=False, allow_null=True)
     leverage = fields.Whole(required=False, allow_null=True)
+    expected_price = fields.DecimalText(
+        required=False, allow_null=True, help_text="Of a market order: the price that the caller saw."
+    )
+    deviation = fields.Whole(
+        required=False,
+        allow_null=True,
+        help_text="Points that the price may be worse by than `expected_price`; left out: no limit.",
+    )
     client_id = fields.Text(required=False, allow_null=True)
     comment = fields.Text(required=False, allow_blank=True, max_length=200)
 
@@ -61,13 +72,13 @@ class SeenPrices(fields.StrictSerializer):
 
 
 class OrderChange(fields.StrictSerializer):
-    """What to change of a pending order: left out keeps, "0" deletes a stop."""
+    """What to change of a pending order: left out keeps, null deletes a stop, "0" too where prices are positive."""
 
     account = fields.Number(required=False)
     price = fields.DecimalText(required=False)
     limit_price = fields.DecimalText(required=False)
-    sl = fields.DecimalText(required=False)
-    tp = fields.DecimalText(required=False)
+    sl = fields.DecimalText(required=False, allow_null=True)
+    tp = fields.DecimalText(required=False, allow_null=True)
     expires = fields.Expires(required=False)
     seen = SeenPrices(
         required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
@@ -77,14 +88,15 @@ class OrderChange(fields.StrictSerializer):
 
 ORDER = thing(
     ticket="int", account="int", symbol="text", type="text", volume="decimal", status="text", reason="text",
-    created_at="time", modified_at="time", price="decimal?", limit_price="decimal?", sl="decimal?",
+    created_at="time", modified_at="time", price="decimal?", limit_price="decimal?", market_price="decimal?", sl="decimal?",
     tp="decimal?", expires="text", leverage="int?", requested_price="decimal?", modified_price="decimal?",
+    expected_price="decimal?", deviation="int?", requote_price="decimal?", requote_expires_at="time?",
     position="int?", smart="int?", error="text?", comment="text", client_id="text?", request="int?", digits="int",
 )  # fmt: skip
 
 
-def show_order(row: Order) -> dict[str, Any]:
-    """Return an order as JSON shows it."""
+def show_order(row: Order, market_price: str | None = None) -> dict[str, Any]:
+    """Return an order as JSON shows it; `market_price` is that of a pending one's side (§3.14)."""
     return {
         "ticket": row.ticket,
         "account": row.login,
@@ -97,12 +109,17 @@ def show_order(row: Order) -> dict[str, Any]:
         "modified_at": iso(row.modified_at),
         "price": fields.plain(row.price),
         "limit_price": fields.plain(row.limit_price),
+        "market_price": market_price,
         "sl": fields.plain(row.sl),
         "tp": fields.plain(row.tp),
         "expires": iso(row.expires_at) or ("day" if row.expires_day else "gtc"),
         "leverage": row.leverage,
         "requested_price": fields.plain(row.requested_price),
         "modified_price": fields.plain(row.modified_price),
+        "expected_price": fields.plain(row.expected_price),
+        "deviation": row.deviation,
+        "requote_price": fields.plain(row.requote_price),
+        "requote_expires_at": iso(row.requote_expires_at),
         "position": row.position,
         "smart": row.smart,
         "error": row.error or None,
@@ -126,7 +143,29 @@ def order_of(login: int, ticket: Any) -> Order:
     return row
 
 
-class Orders(APIView):
+class OrderView(APIView):
+    """What the views of orders share. `live` is brought by the composition root."""
+
+    #: The market's price of each pending order's side, as the account's group sees it, by ticket.
+    live: Callable[[Any, list[Order]], dict[int, str]] | None = None
+
+    def shown(self, account: Any, rows: list[Order]) -> list[dict[str, Any]]:
+        """Return these orders of one account as JSON shows them."""
+        live = type(self).live
+        pending = [row for row in rows if row.status == OrderStatus.PENDING]
+        prices = live(account, pending) if live is not None and pending else {}
+        return [show_order(row, prices.get(row.ticket)) for row in rows]
+
+    def one(self, account: Any, ticket: Any) -> dict[str, Any]:
+        """Return the account's order as JSON shows it.
+
+        Raises:
+            Refused: it has none of that ticket.
+        """
+        return self.shown(account, [order_of(account.login, ticket)])[0]
+
+
+class Orders(OrderView):
     """The account's orders, and placing one."""
 
     @extend_schema(
@@ -142,14 +181,16 @@ class Orders(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of orders, newest first."""
-        rows = order_history(account_of(request).login)
+        account = account_of(request)
+        rows = order_history(account.login)
         status = fields.word_param(request, "status", OrderStatus)
         if status:
             rows = rows.filter(status=status)
         symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
-        return Response(page(request, rows, show_order))
+        found, following = take_page(request, rows)
+        return Response({"results": self.shown(account, found), "next": following})
 
     @extend_schema(request=NewOrder, responses={201: ORDER})
     def post(self, request: Request) -> Response:
@@ -162,16 +203,15 @@ class Orders(APIView):
             type=body["type"],
             volume=body["volume"],
             **entry_prices(body),
-            sl=body.get("sl"),
-            tp=body.get("tp"),
+            **fields.levels_of(body, "sl", "tp"),
             expires=body.get("expires"),
             leverage=body.get("leverage"),
+            **expectation(body),
             comment=body.get("comment", ""),
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
         )
-        ticket = done(outcome).ticket
-        return Response(show_order(order_of(account.login, ticket)), status=201)
+        return Response(self.one(account, done(outcome).ticket), status=201)
 
 
 def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
@@ -198,13 +238,30 @@ def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-class OneOrder(APIView):
+def expectation(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new order says of the price that its sender saw.
+
+    Raises:
+        Refused: a pending order says it, which waits for a price of its own.
+    """
+    given = {name: body.get(name) for name in ("expected_price", "deviation")}
+    given = {name: value for name, value in given.items() if value is not None}
+    kind = OrderType(body["type"])
+    if given and not kind.is_market:
+        name, value = next(iter(given.items()))
+        raise Refused(
+            Code.INVALID_PRICE, f"{name} {value}: a {kind} order waits for its own price and takes none"
+        )
+    return given
+
+
+class OneOrder(OrderView):
     """One order: see, change, delete."""
 
     @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
     def get(self, request: Request, ticket: str) -> Response:
         """Return the order."""
-        return Response(show_order(order_of(account_of(request).login, ticket)))
+        return Response(self.one(account_of(request), ticket))
 
     @extend_schema(request=OrderChange, responses={200: ORDER})
     def patch(self, request: Request, ticket: str) -> Response:
@@ -212,7 +269,10 @@ class OneOrder(APIView):
         body = fields.read(OrderChange, request.data)
         account = account_of(request, body.get("account"))
         row = order_of(account.login, ticket)
-        changes = {key: body[key] for key in ("price", "limit_price", "sl", "tp", "expires") if key in body}
+        changes: dict[str, Any] = {
+            key: body[key] for key in ("price", "limit_price", "expires") if key in body
+        }
+        changes |= fields.levels_of(body, "sl", "tp")
         key = fields.client_id_of(request, body)
         outcome = services.modify_order(
             account.login,
@@ -222,8 +282,8 @@ class OneOrder(APIView):
             client_id=key,
             actor=fields.actor(request),
         )
-        done(outcome, current=lambda: show_order(order_of(account.login, row.ticket)))
-        return Response(show_order(order_of(account.login, row.ticket)))
+        done(outcome, current=lambda: self.one(account, row.ticket))
+        return Response(self.one(account, row.ticket))
 
     @extend_schema(parameters=[ACCOUNT], responses={200: ORDER})
     def delete(self, request: Request, ticket: str) -> Response:
@@ -232,4 +292,4 @@ class OneOrder(APIView):
         row = order_of(account.login, ticket)
         key = fields.client_id_of(request, {})
         done(services.cancel_order(account.login, row.ticket, client_id=key, actor=fields.actor(request)))
-        return Response(show_order(order_of(account.login, row.ticket)))
+        return Response(self.one(account, row.ticket))

@@ -50,6 +50,9 @@ class Order(models.Model):
     expected_price = NumericField(null=True, blank=True, help_text="What its sender saw.")
     deviation = models.BigIntegerField(null=True, blank=True, help_text="Points; empty is no limit.")
     requote_price = NumericField(null=True, blank=True, help_text="What was offered instead.")
+    requote_expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Until when it may be accepted."
+    )
 
     class Meta:
         ordering = ("-ticket",)

@@ -28,12 +28,13 @@ KINDS = {
     "ModifyPosition": "modify",
     "ModifyOrder": "modify",
     "CancelOrder": "cancel",
+    "AcceptRequote": "accept",
     "PlaceSmart": "plan",
     "ModifySmart": "plan_modify",
     "CancelSmart": "plan_cancel",
 }
 #: Those whose ticket is an order's: made by them, or changed.
-OF_ORDERS = ("PlaceOrder", "ClosePosition", "CloseBy", "ModifyOrder", "CancelOrder")
+OF_ORDERS = ("PlaceOrder", "ClosePosition", "CloseBy", "ModifyOrder", "CancelOrder", "AcceptRequote")
 STATES = {services.ACCEPTED: "pending", services.DONE: "done", services.REFUSED: "refused"}
 REQUEST = thing(
     kind="text", state="text", code="text?", message="text", ticket="int?", client_id="text?",

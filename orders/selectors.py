@@ -3,9 +3,11 @@
 They take logins; whose logins somebody may name is decided by `accounts.selectors`.
 """
 
+from datetime import datetime
+
 from django.db.models import QuerySet
 
-from orders.models import DealerRequest, Order, SmartOrder
+from orders.models import DealerRequest, Order, RequoteOffer, SmartOrder
 
 LIVE_STATES = ("PENDING", "ACTIVE", "PARTIALLY_CLOSED")
 
@@ -34,6 +36,11 @@ def smart_orders(login: int, *, live: bool | None = None) -> "QuerySet[SmartOrde
 def smart_order(login: int, smart: int) -> SmartOrder | None:
     """Return one smart order of an account with levels and timeline, None where it has no such one."""
     return smart_orders(login).prefetch_related("timeline").filter(id=smart).first()
+
+
+def standing_offers(login: int, *, at: datetime) -> "QuerySet[RequoteOffer]":
+    """Return the prices that an account may accept at this time instead of those that it asked for."""
+    return RequoteOffer.objects.filter(login=login, expires_at__gte=at).order_by("order")
 
 
 def open_requests() -> "QuerySet[DealerRequest]":

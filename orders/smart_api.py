@@ -101,11 +101,11 @@ class NewSmart(fields.StrictSerializer):
 
 
 class SmartChange(fields.StrictSerializer):
-    """What to change: left out keeps, stop_loss "0" deletes, callback "0" ends trailing."""
+    """What to change: left out keeps, stop_loss null deletes ("0" too where prices are positive), callback "0" ends trailing."""
 
     account = fields.Number(required=False)
     version = fields.Whole(required=False)
-    stop_loss = fields.DecimalText(required=False)
+    stop_loss = fields.DecimalText(required=False, allow_null=True)
     callback = fields.DecimalText(required=False)
     break_even = BreakEven(required=False)
     levels = serializers.ListField(
@@ -194,6 +194,11 @@ def show_event(row: SmartEvent) -> dict[str, Any]:
     return {"time": iso(row.time), "what": row.what, "version": row.version, "data": row.data}
 
 
+def _ended(row: SmartOrder) -> dict[str, Any]:
+    """Return the values of a plan that no tick moves: of one that was stopped, the stop that fired (§9.2)."""
+    return {**NO_LIVE, "effective_stop": fields.plain(row.fired_stop)}
+
+
 def show_smart(row: SmartOrder, live: dict[str, Any] | None, realised: Any = None) -> dict[str, Any]:
     """Return a plan as JSON shows it; `live` are its values of the moment, `realised` its booked profit."""
     levels = [show_level(level) for level in row.levels.all()]
@@ -222,7 +227,7 @@ def show_smart(row: SmartOrder, live: dict[str, Any] | None, realised: Any = Non
         "levels": levels,
         "filled": sum(level["status"] == LevelStatus.FILLED for level in levels),
         "realised_profit": fields.plain(realised),
-        **{key: (live or NO_LIVE)[key] for key in NO_LIVE},
+        **{key: (live or _ended(row))[key] for key in NO_LIVE},
         "version": row.version,
         "client_id": row.client_id or None,
         "comment": row.comment,
@@ -333,7 +338,8 @@ class OneSmartOrder(SmartView):
         body = fields.read(SmartChange, request.data)
         account = account_of(request, body.get("account"))
         row = smart_of(account.login, number)
-        changes: dict[str, Any] = {key: body[key] for key in ("stop_loss", "callback") if key in body}
+        changes: dict[str, Any] = {key: body[key] for key in ("callback",) if key in body}
+        changes |= fields.levels_of(body, "stop_loss")
         if "break_even" in body:
             changes.update({k: v for k, v in body["break_even"].items() if v is not None})
         if "levels" in body:

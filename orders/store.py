@@ -43,6 +43,7 @@ ORDERS = Table(
         "error": "text", "comment": "text", "client_id": "text", "actor": "text", "digits": "int",
         "request": "bigint", "gen": "bigint", "deletes_sl": "bool", "deletes_tp": "bool",
         "expected_price": "numeric", "deviation": "bigint", "requote_price": "numeric",
+        "requote_expires_at": "timestamptz",
     },
 )  # fmt: skip
 SMARTS = Table(
@@ -191,6 +192,7 @@ def order_row(o: Order) -> tuple[Any, ...]:
         optional_text(o.modified_price, d), o.position or None, o.smart or None, o.error, o.comment,
         o.client_id, o.actor, d, o.request or None, o.gen, o.deletes_sl, o.deletes_tp,
         optional_text(o.expected_price, d), o.deviation, optional_text(o.requote_price, d),
+        optional_moment(o.requote_expires_ms),
     )  # fmt: skip
 
 
@@ -204,7 +206,7 @@ def order_of(row: Any) -> Order:
         ticket, login, symbol, type_, volume, status, reason, created_at, modified_at, price, limit_price,
         sl, tp, expires_at, expires_day, leverage, requested, modified_price, position, smart, error,
         comment, client_id, actor, digits, request, gen, deletes_sl, deletes_tp,
-        expected_price, deviation, requote_price,
+        expected_price, deviation, requote_price, requote_expires_at,
     ) = row  # fmt: skip
     return Order(
         ticket=ticket,
@@ -239,6 +241,7 @@ def order_of(row: Any) -> Order:
         expected_price=optional_units(expected_price, digits),
         deviation=deviation,
         requote_price=optional_units(requote_price, digits),
+        requote_expires_ms=ms_of(requote_expires_at),
     )
 
 

@@ -37,11 +37,11 @@ class SeenStops(fields.StrictSerializer):
 
 
 class PositionChange(fields.StrictSerializer):
-    """Stops of a position: left out keeps, "0" deletes."""
+    """Stops of a position: left out keeps, null deletes, "0" too where prices are positive."""
 
     account = fields.Number(required=False)
-    sl = fields.DecimalText(required=False)
-    tp = fields.DecimalText(required=False)
+    sl = fields.DecimalText(required=False, allow_null=True)
+    tp = fields.DecimalText(required=False, allow_null=True)
     seen = SeenStops(
         required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
     )
@@ -53,6 +53,14 @@ class CloseRequest(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     volume = fields.DecimalText(required=False, allow_null=True)
+    expected_price = fields.DecimalText(
+        required=False, allow_null=True, help_text="The price that the caller saw."
+    )
+    deviation = fields.Whole(
+        required=False,
+        allow_null=True,
+        help_text="Points that the price may be worse by than `expected_price`; left out: no limit.",
+    )
     client_id = fields.Text(required=False, allow_null=True)
 
 
@@ -67,7 +75,7 @@ class CloseByRequest(fields.StrictSerializer):
 POSITION = thing(
     ticket="int", account="int", symbol="text", side="text", volume="decimal", volume_opened="decimal",
     open_price="decimal", leverage="decimal", opened_at="time", modified_at="time", status="text", sl="decimal?",
-    tp="decimal?", fees="decimal", swap="decimal", profit="decimal?", price="decimal?", realised_profit="decimal",
+    tp="decimal?", fees="decimal", swap="decimal", next_swap="decimal?", profit="decimal?", price="decimal?", realised_profit="decimal",
     fees_booked="decimal", swap_booked="decimal", close_price="decimal?", smart="int?", comment="text",
     digits="int",
 )  # fmt: skip
@@ -75,8 +83,13 @@ DEAL = thing(
     ticket="int", account="int", order="int", position="int", symbol="text", side="text", direction="text",
     volume="decimal", price="decimal", requested_price="decimal", time="time", reason="text", profit="decimal?",
     fees="decimal?", swap="decimal?", open_price="decimal?", comment="text", digits="int", automatic="flag", trigger="text?",
+    by="text?", market_bid="decimal?", market_ask="decimal?", group_bid="decimal?", group_ask="decimal?",
 )  # fmt: skip
-DEAL_WITH_EVIDENCE = extended(DEAL, profit_rate="decimal?", trigger_key="text?", evidence="any")
+DEAL_WITH_EVIDENCE = extended(
+    DEAL, profit_rate="decimal?", trigger_key="text?", evidence="any", settings="any"
+)
+#: The market of that moment, raw and as the account's group saw it.
+MARKET = ("market_bid", "market_ask", "group_bid", "group_ask")
 CLOSED = thing(order="int", position=POSITION, deals=[DEAL])
 
 
@@ -99,6 +112,7 @@ def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str
         "tp": fields.plain(row.tp),
         "fees": fields.plain(row.fees),
         "swap": fields.plain(row.swap),
+        "next_swap": live.get("next_swap"),
         "profit": live.get("profit"),
         "price": live.get("price"),
         "realised_profit": fields.plain(row.profit),
@@ -134,12 +148,15 @@ def show_deal(row: Deal, *, evidence: bool = False) -> dict[str, Any]:
         "digits": row.digits,
         "automatic": row.evidence is not None,
         "trigger": (row.evidence or {}).get("trigger"),
+        "by": row.by,
+        **{name: fields.plain(getattr(row, name)) for name in MARKET},
     }
     if evidence:
         shown |= {
             "profit_rate": fields.plain(row.profit_rate),
             "trigger_key": row.trigger_key,
             "evidence": row.evidence,
+            "settings": row.settings,
         }
     return shown
 
@@ -237,8 +254,7 @@ class OnePosition(PositionView):
         outcome = services.modify_position(
             account.login,
             row.ticket,
-            sl=body.get("sl"),
-            tp=body.get("tp"),
+            **fields.levels_of(body, "sl", "tp"),
             seen=body.get("seen"),
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
@@ -260,6 +276,8 @@ class ClosePosition(PositionView):
             account.login,
             row.ticket,
             volume=body.get("volume"),
+            expected_price=body.get("expected_price"),
+            deviation=body.get("deviation"),
             client_id=fields.client_id_of(request, body),
             actor=fields.actor(request),
         )

@@ -19,6 +19,8 @@ from uuid import UUID
 
 from structlog import get_logger
 
+from engine.rates import widen
+from engine.rounding import to_text
 from realtime.backlog import bound_buffer, pending_bytes
 from realtime.hub import Hub
 from realtime.shapes import client_event, client_live
@@ -32,8 +34,8 @@ PAUSE_BYTES = 256 * 1024
 MAX_QUEUE_BYTES = 1024 * 1024
 MAX_WAITING_EVENTS = 5_000
 
-#: What widens a quote for a group: symbol -> (bid lower by, ask higher by), and the digits to print.
-Spreads = dict[str, tuple[Decimal, Decimal]]
+#: What widens a quote for a group: symbol -> (points, digits of its prices, whether they are positive).
+Spreads = dict[str, tuple[int, int, bool]]
 
 
 @dataclass
@@ -50,12 +52,14 @@ def frame(message_type: str, /, **values: Any) -> str:
     return json.dumps({"type": message_type, **values}, ensure_ascii=False, separators=(",", ":"))
 
 
-def widened(quote: list[Any], spread: tuple[Decimal, Decimal] | None) -> list[Any]:
-    """Return [bid, ask, time_ms] as a group with this spread sees it."""
+def widened(quote: list[Any], spread: tuple[int, int, bool] | None) -> list[Any]:
+    """Return [bid, ask, time_ms] as a group with this spread sees it (§2.3)."""
     if spread is None:
         return quote
-    lower, higher = spread
-    return [f"{Decimal(quote[0]) - lower:f}", f"{Decimal(quote[1]) + higher:f}", quote[2]]
+    points, digits, positive = spread
+    bid, ask = (int(Decimal(text).scaleb(digits)) for text in quote[:2])
+    bid, ask = widen(bid, ask, points, positive=positive)
+    return [to_text(bid, digits), to_text(ask, digits), quote[2]]
 
 
 class Outlet:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from types import SimpleNamespace
@@ -207,20 +206,16 @@ def account_group(user: Any, login: int) -> str | None:
 
 
 def spreads_of(group_name: str) -> Spreads:
-    """Return by how much the quotes of each symbol are widened for a group; symbols without are left out.
-
-    Bid is lowered by half of the points, rounded down, ask raised by the rest (rules section 2).
-    """
+    """Return by how much the quotes of each symbol are widened for a group (§2.3); symbols without are left out."""
     group = apps.get_model("accounts", "Group").objects.filter(name=group_name).first()
     if group is None:
         return {}
     terms = group.to_engine()
     spreads: Spreads = {}
-    for name, security, digits in apps.get_model("markets", "Symbol").objects.values_list(
-        "name", "security_id", "digits"
+    for name, security, digits, allow_negative in apps.get_model("markets", "Symbol").objects.values_list(
+        "name", "security_id", "digits", "allow_negative"
     ):
         points = terms.terms(security).spread_diff
         if points:
-            point = Decimal(1).scaleb(-digits)
-            spreads[name] = (points // 2 * point, (points - points // 2) * point)
+            spreads[name] = (points, digits, not allow_negative)
     return spreads

@@ -15,8 +15,10 @@ _TIMES = {
     "modified_ms": "modified_at",
     "opened_ms": "opened_at",
     "expires_ms": "expires_at",
+    "requote_expires_ms": "requote_expires_at",
     "time_ms": "time",
 }
+ENDED = frozenset(("STOPPED", "CLOSED", "CANCELLED"))
 LIVE_OF_PLAN = frozenset(("effective_stop", "stop_source", "high_water_mark", "open_profit"))
 _NULLS = frozenset(
     ("position", "smart", "order", "deal", "request", "level", "opposite", "error", "client_id", "leverage")
@@ -35,7 +37,7 @@ def client_live(data: dict[str, Any]) -> dict[str, Any]:
         **figures,
         "time_ms": data["time_ms"],
         "positions": {
-            ticket: {key: view[key] for key in ("profit", "price", "sl")}
+            ticket: {key: view.get(key) for key in ("profit", "price", "sl", "next_swap")}
             for ticket, view in data["positions"].items()
         },
         "smart": {
@@ -61,8 +63,16 @@ def _shape(name: str, value: Any) -> Any:
             shaped.pop("leverage", None)
     elif name == "smart" and "levels" in shaped:
         shaped["levels"] = [_thing(level) for level in shaped["levels"]]
+        _show_fired(shaped)
         shaped["filled"] = sum(level["status"] == "FILLED" for level in shaped["levels"])
     return shaped
+
+
+def _show_fired(plan: dict[str, Any]) -> None:
+    """Let the effective stop of a plan that was stopped be the one that fired, of one that ended otherwise none (§9.2)."""
+    fired = plan.pop("fired_stop", None)
+    if plan["state"] in ENDED:
+        plan |= {"effective_stop": fired if plan["state"] == "STOPPED" else None, "stop_source": None}
 
 
 def _thing(values: dict[str, Any]) -> dict[str, Any]:

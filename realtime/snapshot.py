@@ -4,14 +4,15 @@ Promises: the state and `seq` are of the same committed moment, so that state pl
 state. `events_after` gives the events instead, where the outbox still holds all of them.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from accounts.api import show_account
 from dealing.models import Outbox
 from doors.jsonio import iso
 from orders.api import show_order
-from orders.models import DealerRequest
-from orders.selectors import open_requests, pending_orders, smart_orders
+from orders.models import DealerRequest, RequoteOffer
+from orders.selectors import open_requests, pending_orders, smart_orders, standing_offers
 from orders.smart_api import show_smart
 from positions.api import show_position
 from positions.selectors import open_positions
@@ -21,7 +22,7 @@ MAX_EVENTS = 500
 
 
 def snapshot_of(login: int) -> dict[str, Any]:
-    """Return {account, positions, orders, smart_orders, requests, seq}.
+    """Return {account, positions, orders, smart_orders, requests, requotes, seq}.
 
     Raises:
         Account.DoesNotExist: there is no such account.
@@ -35,11 +36,12 @@ def snapshot_of(login: int) -> dict[str, Any]:
         return {
             "account": show_account(book.account, book.account_values()),
             "positions": [show_position(row, positions.get(row.ticket)) for row in open_positions(login)],
-            "orders": [show_order(row) for row in pending_orders(login)],
+            "orders": [show_order(row, book.engine.order_price(row.ticket)) for row in pending_orders(login)],
             "smart_orders": [
                 show_smart(row, live_smarts.get(row.id), realised.get(row.id)) for row in smarts
             ],
             "requests": [show_request(row) for row in open_requests().filter(login=login)],
+            "requotes": [show_requote(row) for row in standing_offers(login, at=datetime.now(UTC))],
             "seq": book.account.event_seq,
         }
 
@@ -58,6 +60,22 @@ def show_request(row: DealerRequest) -> dict[str, Any]:
         "position": row.position,
         "smart": row.smart,
         "created_at": iso(row.created_at),
+    }
+
+
+def show_requote(row: RequoteOffer) -> dict[str, Any]:
+    """Return a price that was offered instead, as its client may accept it."""
+    return {
+        "order": row.order,
+        "account": row.login,
+        "symbol": row.symbol,
+        "type": row.terms.get("type"),
+        "volume": row.terms["volume"],
+        "position": row.terms.get("position"),
+        "price": f"{row.price:f}",
+        "expires_at": iso(row.expires_at),
+        "digits": row.digits,
+        "open": True,
     }
 
 

@@ -12,18 +12,20 @@ from rest_framework.permissions import AllowAny
 from accounts.api import Ledger, Preferences
 from doors.errors import missing_address
 from markets.api import Assets, Candles, Symbols
-from orders.api import OneOrder, Orders
 from orders.requests_api import OrderByClientId, RequestByClientId, RequestByTicket
 from positions.api import Deals, OneDeal
 from tradingdesk.rest import trade
 from tradingdesk.rest.accounts import Accounts, OneAccount, WebSocketTicket
 from tradingdesk.rest.auth import Logout, Refresh, Token
 from tradingdesk.rest.live import (
+    AcceptRequote,
     ClosePosition,
     ClosePositionBy,
     EndSmartOrder,
+    OneOrder,
     OnePosition,
     OneSmartOrder,
+    Orders,
     Positions,
     SmartOrders,
 )
@@ -62,6 +64,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("requests/by-client-id/<str:client_id>/", RequestByClientId.as_view(), name="api-request"),
     path("requests/<str:ticket>/", RequestByTicket.as_view(), name="api-request-by-ticket"),
     path("orders/<str:ticket>/", OneOrder.as_view(), name="api-order"),
+    path("orders/<str:ticket>/accept/", AcceptRequote.as_view(), name="api-order-accept"),
     path("positions/", Positions.as_view(), name="api-positions"),
     path("positions/<str:ticket>/", OnePosition.as_view(), name="api-position"),
     path("positions/<str:ticket>/close/", ClosePosition.as_view(), name="api-position-close"),

@@ -20,6 +20,7 @@ _API = "/api/v1/"
 TRADES = [
     ({"POST"}, re.compile(r"orders")),
     ({"PATCH", "DELETE"}, re.compile(r"orders/[^/]+")),
+    ({"POST"}, re.compile(r"orders/[^/]+/accept")),
     ({"PATCH"}, re.compile(r"positions/[^/]+")),
     ({"POST"}, re.compile(r"positions/[^/]+/(close|close-by)")),
     ({"POST"}, re.compile(r"smart-orders")),

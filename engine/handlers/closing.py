@@ -42,6 +42,7 @@ def close(core: Core, command: ClosePosition, *, offered: int | None = None) -> 
         fail_order(core, order, code)
         asked = _asked_about(command, position)
         asked.volume, asked.price = command.volume, command.price
+        asked.expected, asked.deviation = command.expected_price, command.deviation
         return CommandDone(code, refusals.text(core, code, asked), order.ticket, command.login)
     assert position is not None and units is not None and price is not None
     by_itself = command.by is not By.CLIENT or executes_by_itself(core, order.login, order.symbol)

@@ -11,7 +11,7 @@ from engine.core import Core
 from engine.enums import By, DealBy, DealerAnswer, HookPoint, OrderReason, RequestKind
 from engine.events import CommandDone, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
-from engine.handlers import closing, orders
+from engine.handlers import closing, gate, orders
 from engine.handlers.closing import execute_close_by
 from engine.queue import drop_request, fail_order
 from engine.records import Order, Position, Request
@@ -110,11 +110,13 @@ def accept_requote(core: Core, command: AcceptRequote) -> CommandDone:
     terms = from_json(offer.name, offer.terms)
     # Whoever asked first, what is accepted is the client's.
     terms = replace(terms, by=By.CLIENT, actor="", ticket=command.ticket, valid_until_ms=0)
+    again: ClosePosition | PlaceOrder
     if isinstance(terms, ClosePosition):
-        return closing.close(core, replace(terms, price=None), offered=offer.price)
+        again = replace(terms, price=None)
+        return gate.refused(core, again) or closing.close(core, again, offered=offer.price)
     assert isinstance(terms, PlaceOrder)
     again = replace(terms, open_price=None, open_time_ms=None, check_margin=True, client_id="")
-    return orders.place(core, again, offered=offer.price)
+    return gate.refused(core, again) or orders.place(core, again, offered=offer.price)
 
 
 def _price_by_hand(

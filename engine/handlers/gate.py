@@ -7,6 +7,7 @@ request's handler would leave: an order with status FAILED for an order and a cl
 from engine import checks, refusals
 from engine.codes import Code
 from engine.commands import (
+    AcceptRequote,
     CancelOrder,
     CancelSmart,
     CloseBy,
@@ -32,8 +33,8 @@ _CLOSES = (ClosePosition, CloseBy, CancelOrder, CancelSmart)
 def refused(core: Core, command: Command) -> CommandDone | None:
     """Return the refusal of a request that is not to reach its handler, None where it may."""
     login = getattr(command, "login", 0)
-    if login not in core.state.accounts:
-        return None  # its handler says so
+    if login not in core.state.accounts or isinstance(command, AcceptRequote):
+        return None  # its handler says so, or asks about what is accepted
     place = core.hooks.place_of(command)
     name = place[1] or "" if place is not None else ""
     opening = _opens(core, command)

@@ -112,7 +112,7 @@ def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
         login=command.login, name=command.symbol, by=command.by, side=side, type=command.type,
         volume=command.volume, leverage=command.leverage, price=command.price or command.open_price,
         limit_price=command.limit_price, stops=refusals.exits(command.sl, command.tp), base=base,
-        expires=command.expires,
+        expires=command.expires, expected=command.expected_price, deviation=command.deviation,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from dealing import services  # noqa: E402
 from markets.setup import put_symbols  # noqa: E402
 from tests.api.seed_words import PASSWORD  # noqa: E402
 
-ACCOUNTS = {"hedging": 120, "netting": 10, "wide": 10, "manual": 10}
+ACCOUNTS = {"hedging": 120, "netting": 10, "wide": 10, "manual": 10, "brief": 10, "oil": 10}
 SYMBOLS = [
     {"name": "BTCUSDT", "digits": 2, "contract_size": "1", "base_currency": "BTC", "profit_currency": "USD",
      "calc_mode": "cfd_leverage", "volume_min": "0.001", "volume_step": "0.001", "security": "crypto"},
@@ -27,12 +27,16 @@ SYMBOLS = [
     {"name": "GBPUSD", "trade_mode": "close_only", "security": "forex"},
     {"name": "XAUUSD", "digits": 2, "contract_size": "100", "base_currency": "XAU", "calc_mode": "cfd_leverage",
      "security": "metals"},
+    {"name": "WTI", "digits": 2, "contract_size": "100", "base_currency": "WTI", "profit_currency": "USD", "calc_mode": "cfd_leverage",
+     "allow_negative": True, "security": "metals"},
 ]  # fmt: skip
 GROUPS = [
-    {"name": "hedging", "leverage": 100},
+    {"name": "hedging", "leverage": 100, "requote_ttl": "3600"},
     {"name": "netting", "margin_mode": "netting", "leverage": 100},
     {"name": "wide", "leverage": 100, "securities": {"crypto": {"spread_diff": 5}}},
-    {"name": "manual", "execution": "manual", "leverage": 100},
+    {"name": "manual", "execution": "manual", "leverage": 100, "requote_ttl": "3600", "deviation": 3},
+    {"name": "brief", "leverage": 100, "requote_ttl": "0.05"},
+    {"name": "oil", "leverage": 100, "margin_mode": "netting"},
 ]
 
 

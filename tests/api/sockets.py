@@ -12,7 +12,8 @@ from tests.api.world import Client
 #: What moves with every quote and comes with live values, not with events.
 LIVE_FIELDS = {
     "account": ("equity", "margin", "free_margin", "margin_level", "floating"),
-    "positions": ("profit", "price", "sl"),
+    "orders": ("market_price",),
+    "positions": ("profit", "price", "sl", "next_swap"),
     "smart_orders": ("effective_stop", "stop_source", "high_water_mark", "open_profit", "realised_profit"),
 }
 PLACES = {
@@ -24,6 +25,7 @@ PLACES = {
         lambda thing: thing["state"] in ("PENDING", "ACTIVE", "PARTIALLY_CLOSED"),
     ),
     "request": ("requests", "id", lambda thing: thing["open"]),
+    "requote": ("requotes", "order", lambda thing: thing["open"]),
 }
 
 
@@ -96,7 +98,7 @@ def without_live(state: dict[str, Any]) -> dict[str, Any]:
     plain = json.loads(json.dumps(state))
     for field in LIVE_FIELDS["account"]:
         plain["account"].pop(field, None)
-    for place in ("positions", "smart_orders"):
+    for place in ("positions", "orders", "smart_orders"):
         for thing in plain[place]:
             for field in LIVE_FIELDS[place]:
                 thing.pop(field, None)

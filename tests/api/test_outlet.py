@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,11 +106,16 @@ async def test_quotes_when_symbols_are_named_then_no_others_come(rig):
 
 async def test_quotes_when_the_group_has_a_spread_then_widened_with_the_same_digits(rig):
     rig.outlet.show_quotes(None)
-    rig.outlet.set_spreads("5", {"BTCUSDT": (Decimal("0.02"), Decimal("0.03"))})
+    rig.outlet.set_spreads("5", {"BTCUSDT": (5, 2, True)})
     rig.quotes(BTCUSDT=["43000.00", "43000.00", 1])
 
     assert (await rig.pulse())[0]["quotes"] == {"BTCUSDT": ["42999.98", "43000.03", 1]}
     assert widened(["1.10", "1.20", 1], None) == ["1.10", "1.20", 1]
+
+
+async def test_quotes_when_the_spread_is_wider_than_the_price_then_they_stay_positive_where_prices_do():
+    assert widened(["0.002", "0.002", 1], (9, 3, True)) == ["0.001", "0.007", 1]
+    assert widened(["0.002", "0.002", 1], (9, 3, False)) == ["-0.002", "0.007", 1]
 
 
 async def test_quotes_when_the_last_send_is_unfinished_then_skipped_and_sent_newest_later(rig):
@@ -214,11 +218,18 @@ async def test_live_values_when_several_come_then_the_newest_goes(rig):
     rig.outlet.feeds[7] = AccountFeed(7)
     for equity in ("1", "2"):
         account = {"login": 7, "currency": "USD", "equity": equity}
-        position = {"ticket": 9, "profit": equity, "price": "1.1", "sl": None, "symbol": "EURUSD"}
+        position = {
+            "ticket": 9,
+            "profit": equity,
+            "price": "1.1",
+            "sl": None,
+            "next_swap": "-0.10",
+            "symbol": "EURUSD",
+        }
         rig.outlet.live_changed(
             7, {"account": account, "positions": {"9": position}, "smart": {}, "time_ms": 5}
         )
 
-    shown = {"profit": "2", "price": "1.1", "sl": None}
+    shown = {"profit": "2", "price": "1.1", "sl": None, "next_swap": "-0.10"}
     data = {"equity": "2", "time_ms": 5, "positions": {"9": shown}, "smart": {}}
     assert await rig.pulse() == [{"type": "live", "account": 7, "data": data}]

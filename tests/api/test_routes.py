@@ -56,6 +56,7 @@ TABLE = [
     Row("api-order", "GET", "orders/{order}/", NO, OK, LOST),
     Row("api-order", "PATCH", "orders/{order}/", NO, OK, LOST, {"price": "1.06"}),
     Row("api-order", "DELETE", "orders/{order}/", NO, OK, LOST),
+    Row("api-order-accept", "POST", "orders/{requoted}/accept/", NO, MADE, LOST),
     Row("api-positions", "GET", "positions/" + OF, NO, OK, LOST),
     Row("api-position", "GET", "positions/{position}/", NO, OK, LOST),
     Row("api-position", "PATCH", "positions/{position}/", NO, OK, LOST, {"sl": "40000"}),
@@ -119,6 +120,13 @@ def things(world, owner) -> dict[str, int]:
         assert answer.status == 201, answer
         return answer.body
 
+    def requoted() -> int:
+        seen = {"expected_price": "1.00", "deviation": 0}
+        sent = {"account": owner.login, "symbol": "BTCUSDT", "type": "buy", "volume": "0.1", **seen}
+        answer = owner.post("/api/v1/orders/", sent)
+        assert answer.status == 409, answer
+        return answer.body["ticket"]
+
     def planned() -> int:
         answer = owner.post("/api/v1/smart-orders/", filled(NEW_PLAN, {"login": owner.login}))
         assert answer.status == 201, answer
@@ -131,6 +139,7 @@ def things(world, owner) -> dict[str, int]:
         "position": position,
         "short": placed(type="sell", volume="0.2")["position"],
         "spare": placed(type="buy", volume="0.1")["position"],
+        "requoted": requoted(),
         "order": placed(type="buy_limit", price="42000")["ticket"],
         "deal": deal,
         "smart": planned(),

@@ -88,6 +88,16 @@ def owned(market: Market, fields: Fields) -> None:
         thing.smart = 4711
 
 
+def saw_better(price: str) -> Break:
+    """Return what lets a request say that it saw a better price; a deviation that stands is left."""
+
+    def break_(market: Market, fields: Fields) -> None:
+        fields["expected_price"] = price
+        fields.setdefault("deviation", 0)
+
+    return break_
+
+
 ALWAYS: dict[Code, Break] = {
     Code.HALTED: halted,
     Code.REJECTED: refused_by_a_plugin,
@@ -119,6 +129,7 @@ CASES: dict[str, Case] = {
         {
             **OPENING, **LATE_CODE, Code.INVALID_LEVERAGE: field("leverage", 10**6),
             Code.INVALID_STOPS: field("sl", "2.0"), Code.HEDGE_PROHIBITED: group("hedge_prohibited", True),
+            Code.INVALID_PRICE: field("deviation", -1), Code.REQUOTE: saw_better("0.50000"),
         },
     ),
     "pending": (
@@ -150,7 +161,8 @@ CASES: dict[str, Case] = {
         {
             **ALWAYS, Code.POSITION_NOT_FOUND: field("position", 999), Code.TRADE_DISABLED: traded(TradeMode.DISABLED),
             Code.MARKET_CLOSED: CLOSED, Code.OFF_QUOTES: no_quote, Code.INVALID_VOLUME: field("volume", "7"),
-            Code.FIFO: group("close_fifo", True),
+            Code.FIFO: group("close_fifo", True), Code.INVALID_PRICE: field("deviation", -1),
+            Code.REQUOTE: saw_better("0.50000"),
         },
     ),
     "close by": (

@@ -25,12 +25,17 @@ REQUEST = thing(
     id="int", kind="text", account="int", symbol="text", side="text", volume="decimal", price="decimal?",
     order="int?", position="int?", smart="int?", created_at="time",
 )  # fmt: skip
+REQUOTE = thing(
+    order="int", account="int", symbol="text", type="text?", volume="decimal?", position="int?", price="decimal",
+    expires_at="time", digits="int", open="flag",
+)  # fmt: skip
 SNAPSHOT = thing(
     account=ACCOUNT_SHOWN,
     positions=[POSITION],
     orders=[ORDER],
     smart_orders=[SMART],
     requests=[REQUEST],
+    requotes=[REQUOTE],
     seq="int",
 )
 

@@ -26,6 +26,7 @@ _FAMILIES = """
 
 Of two rules that a request breaks, the one that stands first in its row is the answer. `rejected` is a plugin's here
 (none is asked about a thing that is not there); a dealer's comes later. `close_only` stands where an account's does; a symbol's comes with its other trade modes.
+What is accepted of a requote is then judged like the request that was requoted.
 
 | request | judged in this order |
 | --- | --- |
