@@ -90,8 +90,8 @@ class OrderType(StrEnum):
     def as_facts(self) -> dict[str, Any]:
         """Return the row as the terminal's page has it."""
         return {
-            "type": self.value, "side": self.side.value, "kind": self.kind, "label": self.label,
-            "is_market": self.is_market, "has_limit": self.has_limit,
+            "type": self.value, "side": self.side.value, "kind": self.kind,
+            "kind_label": self.kind.capitalize(), "label": self.label, "is_market": self.is_market, "has_limit": self.has_limit,
             "entry": self.entry.value if self.entry else None,
         }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The words by which bundled plugins let a broker choose triggers.
 
-A hook's context names its trigger precisely ("level 2", "sell_stop"); options name families of them.
+A hook's context names its trigger precisely ("level 2", an order's type); options name families of them.
 """
 
 from collections.abc import Iterable

@@ -19,6 +19,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
 from credentials.forms import TellsAddress
+from engine.order_types import OrderType
 from portal.forms import ClientLoginForm, ClientPasswordForm
 
 SECONDS_A_MINUTE = 60
@@ -31,8 +32,12 @@ class TerminalView(LoginRequiredMixin, TemplateView):
     template_name = "portal/terminal.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Return whose terminal it is; everything else is asked by the page."""
-        return super().get_context_data(user_name=self.request.user.get_username(), **kwargs)
+        """Return whose terminal it is and which types orders have; everything else is asked by the page."""
+        return super().get_context_data(
+            user_name=self.request.user.get_username(),
+            order_types=[row.as_facts() for row in OrderType],
+            **kwargs,
+        )
 
 
 class ClientLoginView(LoginView):

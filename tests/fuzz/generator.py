@@ -13,7 +13,12 @@ from random import Random
 from tests.fuzz.market import MONEY, PROFILES, ZONES, Kind, Market, Profile, Record, commission, sessions
 from tests.oracle.book import Book
 
-PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
+#: Pending types: the side, whether their price belongs above the market, whether they have a limit price.
+PENDING = {
+    "buy_limit": ("buy", False, False), "sell_limit": ("sell", True, False), "buy_stop": ("buy", True, False),
+    "sell_stop": ("sell", False, False), "buy_stop_limit": ("buy", True, True),
+    "sell_stop_limit": ("sell", False, True),
+}  # fmt: skip
 FILTERS = ("pendings_filter", "stops_filter", "stopouts_filter")
 #: When clocks change in 2024 in New York, Berlin and on Lord Howe Island.
 CLOCK_CHANGES = (
@@ -237,11 +242,10 @@ class Generator:
 
     def _pending(self, book: Book) -> Record:
         rng, account, symbol = self.rng, self._account(), self._symbol()
-        kind = rng.choice(PENDING)
-        side = kind.partition("_")[0]
+        kind = rng.choice(tuple(PENDING))
+        side, is_above, has_limit = PENDING[kind]
         unit = self._unit(self.kinds[symbol])
         points = rng.randint(1, unit * 2) + rng.choice([0, 0, 10, 25])
-        is_above = (side == "buy") == ("_stop" in kind)
         if rng.random() < 0.05:
             is_above = not is_above
         price = self.mids[symbol] + (points if is_above else -points) * self._point(symbol)
@@ -250,7 +254,7 @@ class Generator:
             "volume": self._volume(symbol, account), "price": self._text(symbol, price),
         }  # fmt: skip
         reference = price
-        if kind.endswith("stop_limit"):
+        if has_limit:
             away = rng.randint(0, unit) * (-1 if side == "buy" else 1) * (-1 if rng.random() < 0.05 else 1)
             reference = price + away * self._point(symbol)
             value["limit_price"] = self._text(symbol, reference)

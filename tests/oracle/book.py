@@ -19,7 +19,6 @@ SYMBOL_NUMBERS = (
 )
 GROUP_NUMBERS = ("margin_call", "stop_out")
 DELETE = "none"  # what stands in a level's place where it is to be taken away
-PENDING = ("buy_limit", "sell_limit", "buy_stop", "sell_stop", "buy_stop_limit", "sell_stop_limit")
 
 
 class Settings:

@@ -9,6 +9,7 @@ from tests.oracle.book import DELETE, Account, Book, Order, Position, Symbol, is
 from tests.oracle.days import in_session
 from tests.oracle.margin import account_state, has_rates, leverage_of, margin_suffices, reservation
 from tests.oracle.numbers import on_grid
+from tests.oracle.order_types import ORDER_TYPES
 
 LAST_EXPIRY_MS = 253_370_764_799_999  # the end of 31 December 9998
 
@@ -87,25 +88,24 @@ def pending_price_is_valid(
     book: Book, order: Order, price: Fraction | None, limit_price: Fraction | None, points: int
 ) -> bool:
     """Return whether a pending order's price (and limit price) is there, on its proper side, far enough."""
-    if price is None or (order.type.endswith("stop_limit") and limit_price is None):
+    kind = ORDER_TYPES[order.type]
+    if price is None or (kind.then and limit_price is None):
         return False
     symbol = book.symbols[order.symbol]
     market = book.open_price(order.login, symbol, order.side)
-    is_buy = order.side == "buy"
-    is_stop = "_stop" in order.type
-    distance = price - market if is_buy == is_stop else market - price
+    distance = kind.distance(price, market)
     if not is_price(symbol, price) or distance <= 0 or distance < points * symbol.point:
         return False
-    if order.type.endswith("stop_limit"):
+    if kind.then:
         assert limit_price is not None
-        better = price - limit_price if is_buy else limit_price - price
+        better = price - limit_price if kind.side == "buy" else limit_price - price
         return is_price(symbol, limit_price) and better > 0
     return True
 
 
 def stops_reference(order: Order, price: Fraction) -> Fraction:
     """Return what SL and TP of a pending order are measured from, its price being `price`."""
-    if order.type.endswith("stop_limit"):
+    if ORDER_TYPES[order.type].then:
         assert order.limit_price is not None
         return order.limit_price
     return price

@@ -17,6 +17,7 @@ from tests.oracle.checks import (
     volume_is_valid,
 )
 from tests.oracle.margin import has_rates, margin_suffices
+from tests.oracle.order_types import ORDER_TYPES
 
 EXITS = {"tp": "take_profit", "sl": "stop_loss", "level": "smart_order", "stop": "smart_order"}
 
@@ -160,9 +161,9 @@ def confirm_market(book: Book, order: Order, price: Fraction | None) -> str | No
 
 def _confirm_pending(book: Book, order: Order, price: Fraction | None) -> str | None:
     if price is None:
-        is_limit = order.type.endswith("_limit")
+        is_own = ORDER_TYPES[order.type].at_own_price
         price = (
-            order.price if is_limit else book.open_price(order.login, book.symbols[order.symbol], order.side)
+            order.price if is_own else book.open_price(order.login, book.symbols[order.symbol], order.side)
         )
     code = trade_mode_code(book.symbols[order.symbol], order.side, is_close=counts_as_close(book, order))
     if code is not None:

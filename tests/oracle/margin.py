@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from tests.oracle.book import Account, Book, Group, Order, Position, Symbol
 from tests.oracle.numbers import rounded
+from tests.oracle.order_types import ORDER_TYPES
 
 
 def _one_leg(book: Book, group: Group, source: str, target: str, side: str) -> Fraction | None:
@@ -185,7 +186,7 @@ def reservation(book: Book, order: Order) -> Fraction:
     converted = margin_rate_of_conversion(book, account, symbol, order.side)
     if converted is None:
         return Fraction(0)
-    price = order.limit_price if order.type.endswith("stop_limit") else order.price
+    price = order.limit_price if ORDER_TYPES[order.type].then else order.price
     one = per_lot(symbol, price, leverage_of(book, order.login, order.leverage), converted, True)
     amount = order.volume * one * _margin_rate(symbol, order.side) * symbol.pending_margin_rate
     return rounded(amount, book.digits(order.login))

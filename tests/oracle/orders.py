@@ -8,7 +8,6 @@ from typing import Any
 from tests.oracle import checks, dealing, trading
 from tests.oracle.book import (
     DELETE,
-    PENDING,
     Book,
     Order,
     Position,
@@ -18,6 +17,7 @@ from tests.oracle.book import (
     read_level,
 )
 from tests.oracle.numbers import on_grid
+from tests.oracle.order_types import ORDER_TYPES
 
 
 def number(text: str | None) -> Fraction | None:
@@ -33,14 +33,14 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
             book.names[value["as"]] = first
         return answer
     is_manager = value["by"] == "manager"
-    side = value["type"].partition("_")[0]
+    side = ORDER_TYPES[value["type"]].side
     order = Order(book.next_ticket(), login, value["symbol"], value["type"], side, Fraction(value["volume"]))
     order.name, order.leverage, order.expires = value["as"], value["leverage"], value["expires"]
     order.price, order.limit_price = number(value["price"]), number(value["limit_price"])
     symbol = book.symbols.get(value["symbol"])
     order.sl, order.tp = read_level(symbol, value["sl"]), read_level(symbol, value["tp"])
     order.expected, order.deviation = number(value["expected_price"]), value["deviation"]
-    order.reason, order.is_resting = value["by"], value["type"] in PENDING
+    order.reason, order.is_resting = value["by"], ORDER_TYPES[value["type"]].rests
     open_price = number(value["open_price"])
     code = checks.open_code(book, order, is_manager=is_manager, open_price=open_price)
     remember(book, order)

@@ -10,6 +10,7 @@ from typing import Any
 from tests.oracle import checks, orders, smart, trading
 from tests.oracle.book import Book, Level, Order, Position, Smart, Symbol, level_after, read_level
 from tests.oracle.numbers import rounded
+from tests.oracle.order_types import ORDER_TYPES
 
 TIERS = ("FREE", "PRO", "ENTERPRISE")
 
@@ -32,7 +33,11 @@ def create(book: Book, value: dict[str, Any]) -> str | None:
         plan.offset = value["break_even"]["offset"]
     entry_type = value["side"] if kind in ("market", "position") else f"{value['side']}_{kind}"
     order = Order(0, login, symbol_name, entry_type, value["side"], volume, value["as"], price)
-    order.is_resting, order.smart, order.reason = kind in ("limit", "stop"), plan, "smart_order"
+    order.is_resting, order.smart, order.reason = (
+        kind != "position" and ORDER_TYPES[entry_type].rests,
+        plan,
+        "smart_order",
+    )
     position = book.position_named(value["entry"]["position"]) if kind == "position" else None
     if kind == "position":
         code = _takeover_code(book, plan, position, value["take_profits"])

@@ -11,6 +11,7 @@ from tests.oracle.book import Book, Order, Position, Symbol, is_oldest
 from tests.oracle.checks import counts_as_close, in_session, is_hedge, trade_mode_code
 from tests.oracle.margin import has_rates, margin_suffices
 from tests.oracle.numbers import rounded
+from tests.oracle.order_types import ORDER_TYPES
 
 
 def tick(book: Book, value: dict[str, Any]) -> str | None:
@@ -68,10 +69,7 @@ def _of_symbol(book: Book, symbol: Symbol) -> list[Position]:
 def is_reached(book: Book, symbol: Symbol, order: Order) -> bool:
     """Return whether the quote has come to a pending order's price."""
     price = book.open_price(order.login, symbol, order.side)
-    is_stop = "_stop" in order.type
-    if (order.side == "buy") == is_stop:
-        return price >= order.price
-    return price <= order.price
+    return ORDER_TYPES[order.type].distance(order.price, price) <= 0
 
 
 def _collect(book: Book, symbol: Symbol) -> list[Order]:
@@ -81,8 +79,9 @@ def _collect(book: Book, symbol: Symbol) -> list[Order]:
     for order in sorted(mine, key=lambda o: (o.login, o.ticket)):
         if not is_reached(book, symbol, order):
             continue
-        if order.type.endswith("stop_limit"):
-            order.type = f"{order.side}_limit"
+        becomes = ORDER_TYPES[order.type].then
+        if becomes:
+            order.type = becomes
             order.price = order.requested = order.limit_price
             continue
         is_manual = book.setting(book.group(order.login), symbol, "execution") == "manual"
@@ -105,7 +104,7 @@ def activate(book: Book, symbol: Symbol, order: Order) -> None:
     if not has_rates(book, order):
         return
     market = book.open_price(login, symbol, order.side)
-    at_own_price = order.type.endswith("_limit") and not book.group(login).positive_slippage
+    at_own_price = ORDER_TYPES[order.type].at_own_price and not book.group(login).positive_slippage
     price = order.price if at_own_price else market
     if not margin_suffices(book, order, price, without=order):
         trading.cancel(book, order, comment="deleted [no money]")

@@ -10,6 +10,7 @@ import { priceField, reading, say } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 import { Seen } from "../lib/seen.js";
 import { liveTable } from "../lib/table.js";
+import { sideOf } from "../lib/order_types.js";
 import { plainWords, typeWords } from "../lib/words.js";
 
 const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
@@ -17,7 +18,7 @@ const digitsOf = (row) => row.digits ?? store.digits(row.symbol);
 const COLUMNS = [
   { name: "symbol", label: "Symbol", node: (row) => el("button", { type: "button", class: "link", text: row.symbol, on: { click: () => store.select(row.symbol) } }), sort: (row) => row.symbol },
   { name: "ticket", label: "Ticket", number: true, className: "minor", value: (row) => `#${row.ticket}`, sort: (row) => row.ticket },
-  { name: "type", label: "Type", value: (row) => `${row.type.startsWith("buy") ? "▲" : "▼"} ${typeWords(row.type)}`, tone: (row) => (row.type.startsWith("buy") ? "buy" : "sell"), sort: (row) => typeWords(row.type) },
+  { name: "type", label: "Type", value: (row) => `${sideOf(row.type) === "buy" ? "▲" : "▼"} ${typeWords(row.type)}`, tone: (row) => sideOf(row.type), sort: (row) => typeWords(row.type) },
   { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
   { name: "price", label: "Price", number: true, value: (row) => price(row.price, digitsOf(row)), sort: (row) => row.price },
   { name: "limit", label: "Limit", number: true, className: "minor", value: (row) => price(row.limit_price, digitsOf(row)) },
@@ -33,7 +34,7 @@ const COLUMNS = [
 function away(row) {
   const quote = store.quotes.get(row.symbol);
   if (!quote || !row.price) return "–";
-  const market = row.type.startsWith("buy") ? quote.ask : quote.bid;
+  const market = sideOf(row.type) === "buy" ? quote.ask : quote.bid;
   const distance = points(market, row.price, digitsOf(row));
   return distance === null ? "–" : String(distance < 0n ? -distance : distance);
 }
@@ -112,7 +113,7 @@ async function modify(ticket) {
 /** Return what says beside each field of an order how far it lies and what it would bring. */
 function describer(row, fields) {
   const digits = digitsOf(row);
-  const side = row.type.startsWith("buy") ? "buy" : "sell";
+  const side = sideOf(row.type);
   let perPoint = null;
   const describe = () => {
     const quote = store.quotes.get(row.symbol);

@@ -1,5 +1,7 @@
 // What codes, states and reasons mean, in words. The code itself is always shown beside its words.
 
+import { orderType } from "./order_types.js";
+
 const CODES = {
   account_disabled: "The account is disabled.",
   read_only: "This account may look, not trade.",
@@ -44,17 +46,6 @@ const CODES = {
   not_connected: "The connection is gone: nothing was sent.",
 };
 
-const TYPES = {
-  buy: "Buy",
-  sell: "Sell",
-  buy_limit: "Buy limit",
-  sell_limit: "Sell limit",
-  buy_stop: "Buy stop",
-  sell_stop: "Sell stop",
-  buy_stop_limit: "Buy stop-limit",
-  sell_stop_limit: "Sell stop-limit",
-};
-
 const REASONS = {
   client: "You",
   manager: "Manager",
@@ -93,7 +84,7 @@ const LEDGER = {
 
 /** Return why a deal was made: a waiting order that was reached says its own kind, not who once placed it. */
 export function dealWords(deal) {
-  return deal.trigger in TYPES && (deal.reason === "client" || deal.reason === "manager") ? `${TYPES[deal.trigger]} filled` : reasonWords(deal.reason);
+  return orderType(deal.trigger) && (deal.reason === "client" || deal.reason === "manager") ? `${typeWords(deal.trigger)} filled` : reasonWords(deal.reason);
 }
 
 function spaced(value) {
@@ -102,7 +93,7 @@ function spaced(value) {
 }
 
 export const codeWords = (code) => CODES[code] ?? spaced(code);
-export const typeWords = (type) => TYPES[type] ?? spaced(type);
+export const typeWords = (type) => orderType(type)?.label ?? spaced(type);
 export const reasonWords = (reason) => REASONS[reason] ?? spaced(reason);
 export const stateWords = (state) => STATES[state] ?? spaced(state);
 export const stopWords = (source) => STOP_SOURCES[source] ?? spaced(source);

@@ -4,6 +4,7 @@
 import { add, div, mul, sub } from "../lib/decimal.js";
 import { volume } from "../lib/format.js";
 import { isLiveSmart } from "../lib/store.js";
+import { sideOf } from "../lib/order_types.js";
 import { stopWords, typeWords } from "../lib/words.js";
 
 const SINGLE_POSITIONS = 6;
@@ -40,7 +41,7 @@ function pushTogether(rows, side, lines) {
 function orderLines(store, lines) {
   for (const order of store.orders.values()) {
     if (order.symbol !== store.selected || !filled(order.price)) continue;
-    const side = order.type.startsWith("buy") ? "buy" : "sell";
+    const side = sideOf(order.type);
     const base = order.request || order.smart ? null : { order: order.ticket, symbol: order.symbol, side, volume: order.volume, from: filled(order.limit_price) ? order.limit_price : order.price };
     const put = (kind, what, title, tone) => lines.push({ kind, price: order[what], title, tone, dashed: true, move: base && { ...base, what } });
     put("order", "price", `${typeWords(order.type)} ${volume(order.volume)}`, "accent");

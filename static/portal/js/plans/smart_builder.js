@@ -5,6 +5,7 @@ import { ApiError, ask, submit } from "../lib/api.js";
 import { compare, mul, parse, stepped, text, units } from "../lib/decimal.js";
 import { debounced, el, freshId, recall, remember, setAttribute, setText } from "../lib/dom.js";
 import { gain, money, price, tone, volume } from "../lib/format.js";
+import { kindsOf, rowOfEntry } from "../lib/order_types.js";
 import { attempt, failedBy, told } from "../lib/outcome.js";
 import { LevelRows } from "./smart_levels.js";
 import { numberField, priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
@@ -60,7 +61,7 @@ export function startBuilder(panel) {
 
 function makeParts() {
   const sideButton = (name, label) => el("button", { type: "button", class: name, data: { side: name }, text: label, on: { click: () => setSide(name) } });
-  const entries = [["market", "Market"], ["limit", "Limit"], ["stop", "Stop"], ["position", "Open position"]];
+  const entries = [...kindsOf("buy").filter((row) => row.entry).map((row) => [row.entry, row.kind_label]), ["position", "Open position"]];
   const entryPick = el("select", { id: freshId("entry") }, ...entries.map(([value, label]) => el("option", { value, text: label })));
   entryPick.addEventListener("change", () => setEntry(entryPick.value));
   const position = el("select", { id: freshId("position") });
@@ -93,9 +94,12 @@ function market() {
   return quote && (side === "buy" ? quote.ask : quote.bid);
 }
 
+/** Return whether an entry waits for a price of its own. */
+const hasPrice = (name) => rowOfEntry(name)?.is_market === false;
+
 function entryPrice() {
   if (entry === "position") return store.positions.get(Number(parts.position.value))?.open_price;
-  if (entry !== "market") return reading(parts.price.input).value ?? market();
+  if (hasPrice(entry)) return reading(parts.price.input).value ?? market();
   return market();
 }
 
@@ -123,7 +127,7 @@ function setSide(name) {
 function setEntry(name) {
   entry = name;
   parts.entryPick.value = name;
-  parts.price.row.hidden = !(name === "limit" || name === "stop");
+  parts.price.row.hidden = !hasPrice(name);
   parts.positionRow.hidden = name !== "position";
   for (const control of [parts.sell, parts.buy, parts.volume.input]) control.disabled = name === "position";
   if (name === "position") showPositions();
@@ -225,7 +229,7 @@ export function publishDraft() {
   if (!form?.offsetParent) return;
   const draft = levels.values().map((level, index) => ({ kind: "level", price: level.price, title: `TP${index + 1} ${level.percent} %`, tone: "up", put: (to) => levels.put(index, to) }));
   const put = (kind, input, title, colour) => draft.push({ kind, price: valueOf(input), title, tone: colour, put: (to) => (setValue(input, to), changed()) });
-  if (entry === "limit" || entry === "stop") put("entry", parts.price.input, "Entry", "accent");
+  if (hasPrice(entry)) put("entry", parts.price.input, "Entry", "accent");
   put("stop", parts.stop.input, "Stop", "warn");
   put("activation", parts.activation.input, "Trailing starts", "dim");
   store.setDraft(draft.filter((line) => line.price && parse(line.price)));
@@ -240,7 +244,7 @@ function planBody() {
     entry: { type: entry },
     take_profits: levels.values(),
   };
-  if (entry === "limit" || entry === "stop") body.entry.price = valueOf(parts.price.input) ?? "";
+  if (hasPrice(entry)) body.entry.price = valueOf(parts.price.input) ?? "";
   if (entry === "position") body.entry.position = Number(parts.position.value);
   const stop = valueOf(parts.stop.input);
   if (stop !== undefined) body.stop_loss = stop;
@@ -315,7 +319,7 @@ function showPreview(found) {
 function placed(error) {
   if (error.code !== "invalid_stops" || error.level) return [error];
   const quote = store.quote();
-  const base = entry === "limit" || entry === "stop" ? valueOf(parts.price.input) : quote && (side === "buy" ? quote.bid : quote.ask);
+  const base = hasPrice(entry) ? valueOf(parts.price.input) : quote && (side === "buy" ? quote.bid : quote.ask);
   const way = side === "buy" ? 1 : -1;
   const wrong = levels.values().flatMap(({ price: at }, index) => (base && compare(at, base) === -way ? [index + 1] : []));
   return wrong.length ? wrong.map((level) => ({ ...error, level, message: `Lies on the wrong side of ${base}` })) : [error];

@@ -8,6 +8,7 @@ import { compare, trim } from "../lib/decimal.js";
 import { el, freshId, recall, remember, setAttribute, setText } from "../lib/dom.js";
 import { money, momentOf, points, price, volume, zoneWords } from "../lib/format.js";
 import { TWICE_MS } from "../lib/guard.js";
+import { kindsOf, rowOfKind } from "../lib/order_types.js";
 import { attempt, failedBy, told } from "../lib/outcome.js";
 import { prefer, preference } from "../lib/preferences.js";
 import { priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
@@ -16,19 +17,13 @@ import { errorLine, typeWords } from "../lib/words.js";
 import { Exits } from "./exits.js";
 import { Figures } from "./figures.js";
 
-const KINDS = [
-  ["market", "Market"],
-  ["limit", "Limit"],
-  ["stop", "Stop"],
-  ["stop_limit", "Stop-limit"],
-];
 const REFRESH_MS = 15_000;
 const LOOK_MS = 500; // prices grow old without any event
 
 let form;
 let parts;
 let side = null; // nobody has chosen one: Enter has nothing to send
-let kind = "market";
+let kind = kindsOf("buy")[0].kind;
 let exits;
 let figures;
 let sentMs = -Infinity;
@@ -62,12 +57,12 @@ export function startTicket(panel) {
   store.on("connection preferences", showArming);
   setInterval(() => !document.hidden && form.offsetParent && figures.ask(), REFRESH_MS);
   setInterval(() => !document.hidden && form.offsetParent && showArming(), LOOK_MS);
-  showKind("market");
+  showKind(kind);
 }
 
 function makeParts() {
   const kinds = el("div", { class: "segmented wide", role: "group", "aria-label": "Order type" });
-  for (const [name, label] of KINDS) {
+  for (const { kind: name, kind_label: label } of kindsOf("buy")) {
     kinds.append(el("button", { type: "button", data: { kind: name }, text: label, on: { click: () => showKind(name) } }));
   }
   const market = () => {
@@ -125,9 +120,13 @@ function sideButton(name, label) {
   return button;
 }
 
+const shownType = () => rowOfKind(kind, shownSide());
+const isMarket = () => shownType().is_market;
+const hasLimit = () => shownType().has_limit;
+
 // Before a side is chosen figures are those of a buy: something to look at, nothing to send.
 const shownSide = () => side ?? "buy";
-const isOneClick = () => preference("one_click") && kind === "market";
+const isOneClick = () => preference("one_click") && isMarket();
 const orderOf = (which) => ({ account: store.login, symbol: store.selected, side: which, volume: reading(parts.volume.input).value });
 
 /** Return the orders whose figures are needed: of both sides where a price button sends at once. */
@@ -143,8 +142,8 @@ const valuePerPoint = () => figuresOf(shownSide())?.value_per_point ?? null;
 
 function entryPrice() {
   const quote = store.quote();
-  if (kind === "stop_limit") return reading(parts.limit.input).value ?? reading(parts.price.input).value;
-  if (kind !== "market") return reading(parts.price.input).value;
+  if (hasLimit()) return reading(parts.limit.input).value ?? reading(parts.price.input).value;
+  if (!isMarket()) return reading(parts.price.input).value;
   return quote && (side === "sell" ? quote.bid : quote.ask);
 }
 
@@ -164,10 +163,10 @@ export function focusVolume() {
 function showKind(name) {
   kind = name;
   for (const button of parts.kinds.children) button.setAttribute("aria-pressed", String(button.dataset.kind === name));
-  parts.price.row.hidden = name === "market";
-  parts.price.row.querySelector("label").textContent = name === "stop_limit" ? "Trigger price" : "Price";
-  parts.limit.row.hidden = name !== "stop_limit";
-  parts.expiryRow.hidden = name === "market";
+  parts.price.row.hidden = isMarket();
+  parts.price.row.querySelector("label").textContent = hasLimit() ? "Trigger price" : "Price";
+  parts.limit.row.hidden = !hasLimit();
+  parts.expiryRow.hidden = isMarket();
   changed();
 }
 
@@ -196,7 +195,7 @@ function showPrices() {
   setText(parts.buy.figure, quote ? price(quote.ask, symbol?.digits) : "–");
   showDistances();
   showArming();
-  if (kind === "market" && exits.mode !== "price") publishDraft(); // its stops move with the market
+  if (isMarket() && exits.mode !== "price") publishDraft(); // its stops move with the market
 }
 
 function changed() {
@@ -233,9 +232,9 @@ function missingInput() {
   const wrong = unread(form);
   if (wrong) return wrong.short; // the whole sentence stands beside the field
   if (valueOf(parts.volume.input) === undefined) return "Type a volume.";
-  if (kind === "market") return missingExits();
-  if (valueOf(parts.price.input) === undefined) return `Type the ${kind === "stop_limit" ? "trigger " : ""}price.`;
-  if (kind === "stop_limit" && valueOf(parts.limit.input) === undefined) return "Type the limit price.";
+  if (isMarket()) return missingExits();
+  if (valueOf(parts.price.input) === undefined) return `Type the ${hasLimit() ? "trigger " : ""}price.`;
+  if (hasLimit() && valueOf(parts.limit.input) === undefined) return "Type the limit price.";
   if (parts.expiry.value === "date") {
     const until = momentOf(parts.until.value);
     if (until === null) return "Until a time: choose day and time, or another expiry.";
@@ -257,7 +256,7 @@ function missingFigures(which) {
 function showArming() {
   if (!form) return;
   const words = missing();
-  const market = kind === "market" ? " at market" : "";
+  const market = isMarket() ? " at market" : "";
   if (!parts.submit.disabled) setText(parts.submit, side ? `${typeWords(typeOf())} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}${market}` : `Choose a side: ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
   setAttribute(parts.submit, "class", `confirm ${side ?? ""}`);
   setAttribute(parts.submit, "aria-disabled", words ? "true" : null);
@@ -270,7 +269,7 @@ function showArming() {
   }
 }
 
-const typeOf = () => (kind === "market" ? side : `${side}_${kind}`);
+const typeOf = () => rowOfKind(kind, side).type;
 
 function showDistances() {
   const symbol = store.symbol();
@@ -293,8 +292,8 @@ function publishDraft() {
     const put = (to) => (setValue(field.input, to), changed());
     if (value !== undefined) draft.push({ kind: name, price: value, title, tone, put });
   };
-  if (kind !== "market") add("price", parts.price, side ? typeWords(typeOf()) : "Price", "accent");
-  if (kind === "stop_limit") add("limit", parts.limit, "Limit", "accent");
+  if (!isMarket()) add("price", parts.price, side ? typeWords(typeOf()) : "Price", "accent");
+  if (hasLimit()) add("limit", parts.limit, "Limit", "accent");
   if (form?.offsetParent) store.setDraft([...draft, ...exits.lines()]);
 }
 
@@ -326,9 +325,9 @@ function orderBody() {
     const at = exits.priceOf(name);
     if (at !== undefined) body[name] = at;
   }
-  if (kind === "market") return body;
+  if (isMarket()) return body;
   body.price = valueOf(parts.price.input);
-  if (kind === "stop_limit") body.limit_price = valueOf(parts.limit.input);
+  if (hasLimit()) body.limit_price = valueOf(parts.limit.input);
   if (parts.expiry.value === "day") body.expires = "day";
   if (parts.expiry.value === "date") body.expires = momentOf(parts.until.value).toISOString();
   return body;
@@ -368,7 +367,7 @@ async function place() {
   if (form.contains(document.activeElement)) document.activeElement.blur(); // the next key is a shortcut, not a digit
   told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
   side = null;
-  if (kind !== "market") clearPrices();
+  if (!isMarket()) clearPrices();
   changed();
 }
 
