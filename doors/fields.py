@@ -313,7 +313,8 @@ def instant_param(request: Request, name: str) -> datetime | None:
         raise invalid(f"{name}: a time before 31 December 9998 is needed")
     if instant is None or instant.tzinfo is None:
         raise invalid(f"{name}: a time such as 2026-01-31T12:00:00Z, or ms, is needed")
-    return instant
+    # In UTC: a database refuses zones that Python takes. Nothing of ours is older than 1970.
+    return EPOCH + max(instant - EPOCH, timedelta(0))
 
 
 def _require_ms(name: str, text: str) -> None:

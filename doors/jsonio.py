@@ -8,7 +8,7 @@ milliseconds. Neither knows what a field means.
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -65,7 +65,10 @@ def _number(text: str) -> int | Decimal:
         raise ValueError(f"a number of {len(text)} characters")
     if not any(sign in text for sign in ".eE"):
         return int(text)
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:  # an exponent of more digits than any decimal has; it is no ValueError
+        raise ValueError(f"the number {text} is out of range") from None
     if abs(value.adjusted()) > MAX_NUMBER_CHARS:
         raise ValueError(f"the number {text} is out of range")
     return value

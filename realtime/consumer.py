@@ -149,6 +149,11 @@ class ClientConsumer(AsyncWebsocketConsumer):
             outlet.push(
                 frame("error", code="unavailable", message="The server cannot answer just now; try again.")
             )
+        except Exception:
+            log.exception("a message could not be acted on")
+            outlet.push(
+                frame("error", code="internal_error", message="The server failed; the fault is logged.")
+            )
 
     def _within_rate(self) -> bool:
         now_s = time.monotonic()
@@ -251,7 +256,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 self.groups_of[login] = standing.groups[login]
         if self.groups_of:
             last = next(reversed(self.groups_of.values()))
-            outlet.set_spreads(*spreads.get(last, ("", {})))
+            if last in spreads:
+                outlet.set_spreads(*spreads[last])
 
 
 def _stands(caller: rights.Caller, standing: rights.Standing) -> bool:

@@ -2,7 +2,8 @@
 
 Promises: a change of rights or of a group's spread acts within `JUDGE_S`, an end of credentials within a second: it leaves a
 row, and a look for new ones is a query of an index. When the database does not answer, sockets stay as they were judged
-last. What a socket loses is its own business.
+last. Whatever else goes wrong ends nobody's judging but the socket's that it is about, which is closed. What a socket
+loses is its own business.
 """
 
 import asyncio
@@ -63,6 +64,11 @@ class Guard:
             except DatabaseError as error:
                 log.warning("sockets could not be judged again", error=str(error))
                 continue
+            except (
+                Exception
+            ):  # the judge stays: without them ended credentials would hold sockets open for ever
+                log.exception("sockets could not be judged again")
+                continue
             known, due_s = latest, time.monotonic() + JUDGE_S
 
     async def _judge_all(self, sockets: list[Outlet]) -> None:
@@ -72,11 +78,22 @@ class Guard:
             {one.family for one in sockets if one.family is not None},
             {login for one in sockets for login in one.feeds},
         )
-        spreads: dict[str, Any] = {
-            group: await self.spreads(group) for group in set(standing.groups.values())
-        }
+        spreads: dict[str, Any] = {}
+        for group in set(standing.groups.values()):
+            try:
+                spreads[group] = await self.spreads(group)
+            except DatabaseError:
+                raise
+            except (
+                Exception
+            ):  # settings of a group that cannot be read: its sockets keep the spreads they have
+                log.exception("the spreads of a group could not be read", group=group)
         for one in sockets:
-            one.judged(standing, spreads)
+            try:
+                one.judged(standing, spreads)
+            except Exception:
+                log.exception("a socket could not be judged and is closed")
+                one.left_out()
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()

@@ -1,17 +1,19 @@
 """The process's one subscription to what the desks publish, and its fan-out to listeners.
 
 One Redis connection a process receives quotes, live account values and trade events; listeners (sockets)
-register for what they show and are told in memory. Promises: a listener that raises or lags costs the others
-nothing, because it is only handed values and sends by itself; after a broken subscription every listener is
-told to start again from a snapshot; accounts that somebody looks at stand in `td:watched`. It does not know
-WebSockets, rights or rows.
+register for what they show and are told in memory. Promises: a listener that raises, whatever it raises, or lags
+costs the others nothing, because it is only handed values and sends by itself: it is left out and told so; a
+publication that cannot be read is put aside alone, as is a quote that is none; after a broken subscription every
+listener is told to start again from a snapshot; accounts that somebody looks at stand in `td:watched`. It does not
+know WebSockets, rights or rows.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -30,6 +32,7 @@ WATCH_REFRESH_S = 5
 WATCH_TTL_S = 15
 RECONNECT_S = (0.1, 0.3, 1.0, 2.0)
 READ_TIMEOUT_S = 1.0
+QUOTE_FIELDS = 3
 
 Quotes = dict[str, list[Any]]
 
@@ -51,6 +54,19 @@ class Listener(Protocol):
 
     def pulse(self) -> None:
         """Send what waits; called as soon as something changes, at most five times a second."""
+
+    def left_out(self) -> None:
+        """Take that nothing more comes: it has raised."""
+
+
+def is_quote(value: Any) -> bool:
+    """Return whether this is [bid, ask, time in ms] as the desks publish it: prices as decimal text."""
+    if not isinstance(value, list) or len(value) != QUOTE_FIELDS or not isinstance(value[-1], int):
+        return False
+    try:
+        return all(isinstance(price, str) and Decimal(price).is_finite() for price in value[:-1])
+    except ArithmeticError:  # InvalidOperation is one
+        return False
 
 
 class Hub:
@@ -90,7 +106,7 @@ class Hub:
         self._by_login.setdefault(login, set()).add(listener)
         try:
             await self._mark_watched([login])
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             log.warning("an account could not be marked as watched; tried again soon", error=str(error))
 
     def unwatch(self, login: int, listener: Listener) -> None:
@@ -137,9 +153,11 @@ class Hub:
         """Take the last quotes as they stand, so that a new socket shows prices in a quiet market too."""
         reading: Any = self._redis.hgetall(QUOTES)
         found: dict[str, str] = await reading
-        self._take_quotes({name: json.loads(quote) for name, quote in found.items()})
+        for name, text in found.items():
+            self._take(QUOTES, f"{{{json.dumps(name)}:{text}}}")
 
     def _take(self, channel: str, text: str) -> None:
+        """Hand a publication on; one that cannot be read, for whatever reason, is told in the log and passed over."""
         try:
             data = json.loads(text)
             if channel == QUOTES:
@@ -147,27 +165,41 @@ class Hub:
             elif channel == LIVE:
                 self._stirred.set()
                 for login, values in data["accounts"].items():
-                    for listener in self._watchers(int(login)):
-                        listener.live_changed(int(login), values)
+                    self._tell_watchers(int(login), "live_changed", values)
             else:
-                login = int(data["login"])
-                for listener in self._watchers(login):
-                    listener.event_came(login, data)
-        except (ValueError, KeyError, TypeError, AttributeError):
+                self._tell_watchers(int(data["login"]), "event_came", data)
+        except Exception:
             log.exception("a publication could not be read", channel=channel, text=text[:200])
 
-    def _take_quotes(self, quotes: Quotes) -> None:
-        self.quotes.update(quotes)
+    def _take_quotes(self, quotes: Mapping[str, Any]) -> None:
+        good = {name: quote for name, quote in quotes.items() if is_quote(quote)}
+        if len(good) < len(quotes):
+            log.warning("what is no quote is passed over", symbols=sorted(set(quotes).difference(good))[:10])
+        self.quotes.update(good)
         self.frames.clear()
-        self._changed.update(quotes)
+        self._changed.update(good)
         self._stirred.set()
+
+    def _tell_watchers(self, login: int, what: str, values: dict[str, Any]) -> None:
+        for listener in self._watchers(login):
+            self._tell(listener, getattr(listener, what), login, values)
+
+    def _tell(self, listener: Listener, call: Callable[..., None], *values: Any) -> None:
+        """Call a listener; one that raises is left out, and no other notices."""
+        try:
+            call(*values)
+        except Exception:
+            log.exception("a socket failed and is left out")
+            self.leave(listener)
+            with suppress(Exception):
+                listener.left_out()
 
     def _watchers(self, login: int) -> Iterable[Listener]:
         return tuple(self._by_login.get(login, ()))
 
     def _tell_broken(self) -> None:
         for listener in tuple(self.listeners):
-            listener.subscription_broke()
+            self._tell(listener, listener.subscription_broke)
 
     # ---- beating ----
 
@@ -192,21 +224,20 @@ class Hub:
     def _pulse(self) -> None:
         changed, self._changed = self._changed, set()
         for listener in tuple(self.listeners):
-            try:
-                if changed:
-                    listener.quotes_changed(changed)
-                listener.pulse()
-            except Exception:
-                log.exception("a socket failed and is left out")
-                self.leave(listener)
+            if changed:
+                self._tell(listener, listener.quotes_changed, changed)
+            if listener in self.listeners:
+                self._tell(listener, listener.pulse)
 
     async def _keep_watched(self) -> None:
         while True:
             await asyncio.sleep(WATCH_REFRESH_S)
             try:
                 await self._mark_watched(list(self._by_login))
-            except RedisError as error:
+            except (RedisError, OSError) as error:
                 log.warning("watched accounts could not be marked", error=str(error))
+            except Exception:  # the loop goes on whatever it was
+                log.exception("watched accounts could not be marked")
 
     async def _mark_watched(self, logins: list[int]) -> None:
         if logins:

@@ -180,9 +180,19 @@ class Outlet:
         if self._dirty:
             self.push(self._quotes_frame())
             self._dirty = set()
-        for login, data in self._live.items():
-            self.push(frame("live", account=login, data=client_live(data)))
-        self._live.clear()
+        live, self._live = self._live, {}
+        for login, data in live.items():
+            try:
+                text = frame("live", account=login, data=client_live(data))
+            except Exception:  # the next values are a moment away: nothing is lost but these
+                log.exception("live values could not be shown", login=login)
+            else:
+                self.push(text)
+
+    def left_out(self) -> None:
+        """Close the socket: nothing more would come; its client opens another and takes the snapshot."""
+        if not self.closing:
+            self.finish(CLOSE_SLOW)
 
     # ---- accounts ----
 

@@ -6,8 +6,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLPattern, URLResolver, path, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.views import SpectacularSwaggerView
-from rest_framework.permissions import AllowAny
 
 from accounts.api import Ledger, Preferences
 from doors.errors import missing_address
@@ -30,7 +28,7 @@ from tradingdesk.rest.live import (
     SmartOrders,
 )
 from tradingdesk.rest.preview import MarginPreview, SmartPreview
-from tradingdesk.rest.schema import Schema
+from tradingdesk.rest.schema import Docs, Schema
 
 
 @csrf_exempt  # the view that is found judges, as it does with its slash
@@ -80,11 +78,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("preferences/", Preferences.as_view(), name="api-preferences"),
     path("margin-preview/", MarginPreview.as_view(), name="api-margin-preview"),
     path("schema/", Schema.as_view(), name="api-schema"),
-    path(
-        "docs/",
-        SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[AllowAny]),
-        name="api-docs",
-    ),
+    path("docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r".*[^/]$", with_a_slash),
     re_path("", missing_address),
 ]

@@ -22,7 +22,7 @@ def test_numbers_when_read_then_stay_exact():
     [
         "", "{", "nonsense", '{"a": NaN}', '{"a": Infinity}', '{"a": -Infinity}', '{"a": "\\u0000"}',
         '{"a": "\\ud800"}', '{"\\u0000": 1}', '{"a": 1, "a": 2}', '{"a": ' + "9" * 5_000 + "}",
-        '{"a": 1e999999999}', "[" * 100_000, "[" * 30 + "]" * 30,
+        '{"a": 1e999999999}', '{"a": 1e99999999999999999999}', '{"a": -1E-99999999999999999999}', "[" * 100_000, "[" * 30 + "]" * 30,
     ],
 )  # fmt: skip
 def test_text_when_it_is_nothing_we_can_mean_then_parse_error(text):

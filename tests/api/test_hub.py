@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from realtime.hub import PULSE_S, QUOTES, Hub
+from realtime.hub import EVENTS, LIVE, PULSE_S, QUOTES, Hub
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,6 +37,46 @@ class Watch:
     def event_came(self, login: int, event: dict[str, Any]) -> None: ...
 
     def subscription_broke(self) -> None: ...
+
+    def left_out(self) -> None: ...
+
+
+class Odd(Exception): ...
+
+
+class Failing(Watch):
+    """A listener that raises at everything that it is told, with a class that nobody expects."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+        self.is_left_out = False
+
+    def _fail(self, *_: Any) -> None:
+        raise self.error
+
+    quotes_changed = pulse = live_changed = event_came = subscription_broke = _fail  # type: ignore[assignment]
+
+    def left_out(self) -> None:
+        self.is_left_out = True
+        raise self.error
+
+
+class Taking(Watch):
+    """A listener that keeps what came of an account."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.took: list[Any] = []
+
+    def live_changed(self, login: int, data: dict[str, Any]) -> None:
+        self.took.append(data)
+
+    def event_came(self, login: int, event: dict[str, Any]) -> None:
+        self.took.append(event)
+
+    def subscription_broke(self) -> None:
+        self.took.append("broke")
 
 
 @pytest_asyncio.fixture
@@ -73,3 +113,70 @@ async def test_pulse_when_quotes_come_fast_then_five_a_second_carry_the_newest(b
     assert 3 <= len(watch.came) <= 6
     gaps = [after - before for (before, _), (after, _) in zip(watch.came, watch.came[1:], strict=False)]
     assert min(gaps) >= PULSE_S / 2 - 0.01
+
+
+@pytest.mark.parametrize(
+    "error", [Odd("x"), RecursionError(), OverflowError(), AssertionError(), OSError(), MemoryError()]
+)
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda hub: hub._take(LIVE, json.dumps({"accounts": {"7": {"a": 1}}})),
+        lambda hub: hub._take(EVENTS, json.dumps({"login": 7, "seq": 1})),
+        lambda hub: hub._tell_broken(),
+    ],
+    ids=["live", "event", "broken"],
+)
+async def test_listener_when_it_raises_anything_then_it_alone_is_left_out(
+    error: Exception, told: Any
+) -> None:
+    hub, failing, others = Hub("redis://127.0.0.1:1/0"), Failing(error), [Taking(), Taking()]
+    hub.listeners.update([others[0], failing, others[1]])
+    hub._by_login[7] = {others[0], failing, others[1]}
+
+    told(hub)  # raising here is what made the hub subscribe anew, for everybody
+
+    assert [len(one.took) for one in others] == [1, 1]
+    assert failing.is_left_out
+    assert hub.listeners == set(others) == hub._by_login[7]
+
+
+@pytest.mark.parametrize("channel", [QUOTES, LIVE, EVENTS])
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "1", '"x"', "{", "[" * 200_000, '{"accounts": []}', '{"accounts": {"x": {}}}', '{"login": []}',
+     '{"login": "9' + "9" * 5000 + '"}', '{"EURUSD": 1}', "\ud800"],
+)  # fmt: skip
+async def test_publication_when_it_is_nothing_then_it_alone_is_passed_over(channel: str, text: str) -> None:
+    hub = Hub("redis://127.0.0.1:1/0")
+
+    hub._take(channel, text)
+    hub._take(QUOTES, json.dumps({"EURUSD": ["1.1", "1.2", 1]}))
+
+    assert hub.quotes == {"EURUSD": ["1.1", "1.2", 1]}
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [None, 1, "x", [], {}, ["1.1"], ["1.1", "1.2"], ["1.1", "1.2", "1"], ["x", "1.2", 1], ["1.1", None, 1],
+     ["NaN", "1.2", 1], ["1e999999999999999999999", "1.2", 1], [1.1, 1.2, 1], ["1.1", "1.2", 1, 2]],
+)  # fmt: skip
+async def test_quote_when_it_is_none_then_those_beside_it_are_taken(quote: Any) -> None:
+    hub = Hub("redis://127.0.0.1:1/0")
+
+    hub._take(QUOTES, json.dumps({"BAD": quote, "EURUSD": ["1.1", "1.2", 1]}))
+
+    assert hub.quotes == {"EURUSD": ["1.1", "1.2", 1]}
+    assert hub._changed == {"EURUSD"}
+
+
+async def test_kept_quotes_when_one_is_no_json_then_the_subscription_begins_with_the_others() -> None:
+    hub = Hub("redis://127.0.0.1:1/0")
+
+    async def kept(_key: str) -> dict[str, str]:
+        return {"BAD": "{", 'A"B': '["2.1", "2.2", 2]', "EURUSD": '["1.1", "1.2", 1]'}
+
+    hub._redis.hgetall = kept  # type: ignore[method-assign,assignment]
+    await hub._read_quotes()
+
+    assert hub.quotes == {"EURUSD": ["1.1", "1.2", 1], 'A"B': ["2.1", "2.2", 2]}

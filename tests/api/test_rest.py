@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -228,6 +229,23 @@ def test_deals_and_ledger_when_asked_for_a_span_then_only_what_lies_in_it_comes(
         refused = client.get(f"/api/v1/{path}?since=yesterday")
         assert (refused.status, refused.body["code"]) == (400, "invalid_request")
         assert refused.body["message"].startswith("since: a time such as")
+
+
+@pytest.mark.parametrize(
+    "instant",
+    ["2020-01-01T00:00:00+23:59:59.999999", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z",
+     "1969-12-31T23:59:59Z", "2020-01-01T00:00:00-16:00"],
+)  # fmt: skip
+def test_span_when_its_zone_or_year_is_none_of_the_databases_then_it_is_understood(world, instant):
+    client = world.client()
+    place(client, volume="1")
+
+    for path in ("deals/", "ledger/"):
+        everything = client.get(f"/api/v1/{path}").body["results"]
+        assert client.get(f"/api/v1/{path}?since={quote(instant)}").body["results"] == everything != []
+        assert client.get(f"/api/v1/{path}?until={quote(instant)}").body["results"] == []
+    older = client.get(f"/api/v1/candles?symbol=EURUSD&interval=1m&before={quote(instant)}")
+    assert older.status == 200
 
 
 def test_positions_when_closed_by_each_other_then_both_deals_are_shown(world):

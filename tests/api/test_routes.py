@@ -193,9 +193,16 @@ def test_address_when_the_method_is_another_then_405(owner, things, name):
             path = "/api/v1/" + filled(rows[0].path, things)
             answer = owner.request(method, path, {} if method != "GET" else None)
             assert answer.status == 405, (method, answer)
-            if name in ("api-schema", "api-docs"):  # they answer YAML and HTML
-                continue
             assert set(answer.body) in ({"error"}, {"code", "message", "ticket"})
+
+
+@pytest.mark.parametrize("name", sorted({row.name for row in TABLE}))
+def test_address_when_asked_what_it_takes_then_it_answers(owner, things, name):
+    row = next(row for row in TABLE if row.name == name)
+
+    answer = owner.request("OPTIONS", "/api/v1/" + filled(row.path, things))
+
+    assert answer.status in (200, 405), answer
 
 
 def test_address_when_there_is_none_then_404_in_json(owner):

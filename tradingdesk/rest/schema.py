@@ -7,14 +7,17 @@ import gzip
 import hashlib
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+
+from doors.jsonio import ExactRenderer
 
 _lock = threading.Lock()
 _made: dict[str, "Document"] = {}
@@ -30,7 +33,25 @@ class Document:
     tag: str
 
 
-class Schema(SpectacularAPIView):
+class JsonRefusals:
+    """A mixin of views whose answers have another form: what they refuse is JSON as everywhere."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the response; an error leaves the form that was asked for."""
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            request.accepted_renderer = ExactRenderer()
+            request.accepted_media_type = ExactRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+
+class Docs(JsonRefusals, SpectacularSwaggerView):
+    """The page that shows the document, and lets one try it."""
+
+    permission_classes = [AllowAny]
+    http_method_names = ["get", "head"]  # the page has no form for what OPTIONS tells
+
+
+class Schema(JsonRefusals, SpectacularAPIView):
     """The OpenAPI document, as YAML or with `?format=json` as JSON."""
 
     permission_classes = [AllowAny]
