@@ -69,7 +69,7 @@ class OrderType(StrEnum):
     @property
     def label(self) -> str:
         """Return how a page calls it."""
-        return (self.side.value if self.is_market else f"{self.side} {self.kind}").capitalize()
+        return _titled(self.side.value if self.is_market else f"{self.side} {self.kind}")
 
     def is_reached_by(self, market: int, price: int) -> bool:
         """Return whether the market's price of its side is at or beyond its own price."""
@@ -91,9 +91,14 @@ class OrderType(StrEnum):
         """Return the row as the terminal's page has it."""
         return {
             "type": self.value, "side": self.side.value, "kind": self.kind,
-            "kind_label": self.kind.capitalize(), "label": self.label, "is_market": self.is_market, "has_limit": self.has_limit,
+            "kind_label": _titled(self.kind), "label": self.label, "is_market": self.is_market, "has_limit": self.has_limit,
             "entry": self.entry.value if self.entry else None,
         }  # fmt: skip
+
+
+def _titled(words: str) -> str:
+    """Return words with a capital first letter; other capitals stay, as in MIT."""
+    return words[:1].upper() + words[1:]
 
 
 MARKET_OF = {row.side: row for row in OrderType if row.is_market}
