@@ -129,10 +129,11 @@ class Ledger(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of ledger entries, newest first."""
+        since, until = fields.span_params(request)
         rows = ledger_of(
             account_of(request).login,
-            since=fields.instant_param(request, "since"),
-            until=fields.instant_param(request, "until"),
+            since=since,
+            until=until,
         )
         kind = fields.word_param(request, "kind", LedgerKind)
         if kind:

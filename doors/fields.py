@@ -317,6 +317,20 @@ def instant_param(request: Request, name: str) -> datetime | None:
     return EPOCH + max(instant - EPOCH, timedelta(0))
 
 
+def span_params(request: Request) -> tuple[datetime | None, datetime | None]:
+    """Return the times that `since` and `until` name; None where one is left out.
+
+    Raises:
+        Refused: one names no time, or nothing lies between them: the two were mixed up.
+    """
+    since, until = instant_param(request, "since"), instant_param(request, "until")
+    if since is not None and until is not None and until <= since:
+        raise invalid(
+            f"until: {until.isoformat()} is not after since, {since.isoformat()}; nothing lies between"
+        )
+    return since, until
+
+
 def _require_ms(name: str, text: str) -> None:
     """Refuse a whole number that is a time in another unit than ms: it would name a day of 1970, or none at all."""
     if text == "0" or FIRST_TIME_MS <= int(text) <= LAST_MS:

@@ -311,6 +311,7 @@ class Deals(APIView):
             ACCOUNT,
             OpenApiParameter("symbol", str),
             OpenApiParameter("position", int),
+            OpenApiParameter("order", int, description="Of this order."),
             OpenApiParameter("since", str, description="Executed at or after this time, ISO 8601 or ms."),
             OpenApiParameter("until", str, description="Executed before this time."),
             LIMIT,
@@ -321,10 +322,11 @@ class Deals(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of deals, newest first."""
+        since, until = fields.span_params(request)
         rows = deals(
             account_of(request).login,
-            since=fields.instant_param(request, "since"),
-            until=fields.instant_param(request, "until"),
+            since=since,
+            until=until,
         )
         symbol = symbol_param(request)
         if symbol:
@@ -332,6 +334,9 @@ class Deals(APIView):
         position = fields.text_param(request, "position")
         if position:
             rows = rows.filter(position=number_of(position) or 0)
+        order = fields.text_param(request, "order")
+        if order:
+            rows = rows.filter(order=number_of(order) or 0)
         return Response(page(request, rows, show_deal))
 
 

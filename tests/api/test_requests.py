@@ -154,3 +154,31 @@ def test_closed_trades_when_a_position_was_closed_in_parts_then_a_row_a_deal_tha
     ]  # fmt: skip
     assert [float(row["profitLoss"]) for row in rows] == [70.0, -3.0]  # (close - open) x quantity
     assert {row["openPrice"] for row in rows} == {1.1001}
+
+
+def test_lists_when_since_and_until_are_mixed_up_then_they_are_refused(world):
+    client = world.client()
+
+    for path in ("deals", "ledger"):
+        mixed = client.get(f"/api/v1/{path}/?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z")
+        assert (mixed.status, mixed.body["code"]) == (400, "invalid_request")
+        assert mixed.body["message"] == (
+            "until: 2026-01-01T00:00:00+00:00 is not after since, 2026-02-01T00:00:00+00:00; nothing lies between"
+        )
+        same = client.get(f"/api/v1/{path}/?since=1767225600000&until=1767225600000")
+        assert same.status == 400
+        assert client.get(f"/api/v1/{path}/?since=1767225600000&until=1767225600001").status == 200
+
+
+def test_deals_when_asked_of_an_order_then_only_its_own(world):
+    client = world.client()
+    first, second = (
+        client.post("/api/v1/orders/", {"symbol": "EURUSD", "type": "buy", "volume": "0.1"}).body
+        for _ in "ab"
+    )
+
+    found = client.get(f"/api/v1/deals/?order={first['ticket']}").body["results"]
+
+    assert [(deal["order"], deal["position"]) for deal in found] == [(first["ticket"], first["position"])]
+    assert first["ticket"] != second["ticket"]
+    assert client.get("/api/v1/deals/?order=x").body["results"] == []

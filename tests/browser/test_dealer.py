@@ -11,6 +11,7 @@ from tests.browser.words import PASSWORD
 from tests.stack import ROOT, Stack, wait_until
 
 TOLD_S = 20.0
+SILENCE_S = 15  # after which who does not beat is gone
 
 
 def seed(stack: Stack) -> None:
@@ -19,6 +20,10 @@ def seed(stack: Stack) -> None:
         words, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What a browser does to a tab that has been hidden for minutes, at its worst: no timer of its page fires any more.
+SLOWED = "window.setInterval = () => 1; window.setTimeout = () => 1;"
 
 
 def online(stack: Stack) -> Any:
@@ -34,6 +39,14 @@ def waiting(stack: Stack) -> list[Any]:
     return stack.rows("SELECT id, login, kind FROM orders_dealerrequest WHERE is_open")
 
 
+def log_in(page: Any, stack: Stack) -> None:
+    page.goto(f"{stack.url}/admin/login/")
+    page.get_by_label("Username").fill(DEALER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/")
+
+
 def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execute_within_20_s(
     open_page: Callable[..., Any],
 ) -> None:
@@ -41,11 +54,7 @@ def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execu
     page, stack = made.page, made.stack
     stack.tick("EURUSD", "1.10000", "1.10010")
     seed(stack)
-    page.goto(f"{stack.url}/admin/login/")
-    page.get_by_label("Username").fill(DEALER)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/admin/")
+    log_in(page, stack)
     page.goto(f"{stack.url}/admin/orders/dealerrequest/?is_open__exact=1")
     wait_until(lambda: online(stack) == [{"name": DEALER, "groups": ["serv*"]}], "the dealer's presence")
 
@@ -69,3 +78,23 @@ def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execu
     assert online(stack) == []
     reasons = stack.rows("SELECT reason FROM positions_deal WHERE direction = 'out' AND login = %s", SERVED)
     assert reasons == [("forced_close",)]
+
+
+def test_dealer_when_the_browser_slows_the_hidden_tab_then_they_stay_online(
+    open_page: Callable[..., Any],
+) -> None:
+    made = open_page()
+    page, stack = made.page, made.stack
+    log_in(page, stack)  # seeded by the test above
+    page.add_init_script(SLOWED)
+    beats: list[float] = []
+    page.on("request", lambda one: one.url.endswith("/beat/") and beats.append(time.monotonic()))
+    page.goto(f"{stack.url}/admin/orders/dealerrequest/?is_open__exact=1")
+    wait_until(lambda: online(stack) != [], "the dealer's presence")
+
+    page.wait_for_timeout(SILENCE_S * 1000 + 2000)
+
+    assert len(beats) > SILENCE_S / 5
+    assert online(stack) == [{"name": DEALER, "groups": ["serv*"]}]
+    page.close()
+    wait_until(lambda: online(stack) == [], "their going", TOLD_S)

@@ -461,6 +461,7 @@ def test_net_when_a_position_carries_swap_and_fees_then_it_stands_beside_the_gro
 def test_levels_when_a_cross_is_double_clicked_then_one_level_goes(at_market: Trader) -> None:
     trader, page = at_market, at_market.page
     page.keyboard.press("p")
+    page.locator(".smart-builder .buy").click()
     trader.until("document.querySelectorAll('.levels li').length === 3")
 
     twice(trader, page.locator(".levels li").first.get_by_role("button"), 150)

@@ -32,6 +32,7 @@ def build_plan(trader: Trader) -> None:
     page = trader.page
     page.keyboard.press("p")
     form = page.locator(".smart-builder")
+    form.get_by_role("button", name="Buy", exact=True).click()
     form.get_by_label("Volume, lots").fill("1")
     for number, (price, percent) in enumerate(
         [("1.10100", "40"), ("1.10200", "35"), ("1.10300", "25")], start=1
@@ -185,6 +186,7 @@ def test_builder_when_levels_are_wrong_then_the_error_stands_beside_the_level(
     page = trader.page
     page.keyboard.press("p")
     form = page.locator(".smart-builder")
+    form.get_by_role("button", name="Buy", exact=True).click()
     form.get_by_label("Volume, lots").fill("0.1")
     form.get_by_label("Level 2: price").fill("1.10001")
 

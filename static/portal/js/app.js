@@ -11,7 +11,7 @@ import { startOrders } from "./book/orders.js";
 import { failed, failedBy, told, warned } from "./lib/outcome.js";
 import { prefer, preference, readPreferences } from "./lib/preferences.js";
 import { startPositions } from "./book/positions.js";
-import { publishDraft, startBuilder, suggestPlan } from "./plans/smart_builder.js";
+import { pickSide, publishDraft, startBuilder, suggestPlan } from "./plans/smart_builder.js";
 import { refreshPlan, startSmartList } from "./plans/smart_list.js";
 import { socket } from "./lib/socket.js";
 import { soundIsOn, switchSound } from "./lib/sound.js";
@@ -102,7 +102,13 @@ function openBuilder() {
   panelOf("trade").querySelector("select").focus();
 }
 
-function openTicket(side) {
+/** Choose a side: in the builder where that is open, else on the ticket. */
+function chooseSide(side) {
+  if (tradeTabs.current() === "smart") {
+    showView("trade");
+    pickSide(side);
+    return;
+  }
   showView("trade");
   tradeTabs.show("order");
   setSide(side, true);
@@ -111,8 +117,8 @@ function openTicket(side) {
 function shortcuts() {
   const book = (key, name, label) => ({ key, label: `Show ${label}`, act: () => (showView("book"), bookTabs.show(name)) });
   return [
-    { key: "b", label: "Buy: choose the side; Enter sends what is shown", act: () => openTicket("buy") },
-    { key: "s", label: "Sell: choose the side; Enter sends what is shown", act: () => openTicket("sell") },
+    { key: "b", label: "Buy: choose the side; on the ticket Enter sends what is shown", act: () => chooseSide("buy") },
+    { key: "s", label: "Sell: choose the side; on the ticket Enter sends what is shown", act: () => chooseSide("sell") },
     { key: "v", label: "Change the volume", act: () => (showView("trade"), tradeTabs.show("order"), focusVolume()) },
     { key: "p", label: "Build a smart order", act: openBuilder },
     { key: "m", label: "Go to the markets", act: () => (showView("watch"), panelOf("watch").querySelector('[aria-pressed="true"]')?.focus()) },

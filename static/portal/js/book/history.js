@@ -80,7 +80,8 @@ class PagedTab {
 
   async read(cursor) {
     const turn = ++this.turn;
-    const answer = await get(this.path, { account: store.login, limit: PAGE, cursor, ...this.filter?.() });
+    const query = this.filter ? this.filter() : {};
+    const answer = query === null ? { results: [], next: null } : await get(this.path, { account: store.login, limit: PAGE, cursor, ...query });
     if (turn !== this.turn) return;
     this.rows = cursor ? [...this.rows, ...answer.results] : answer.results;
     this.next = answer.next;
@@ -101,7 +102,8 @@ class Span {
       days,
       button: el("button", { type: "button", class: "small chip", text: label, on: { click: () => (this.choose(days), onChange()) } }),
     }));
-    this.box = el("span", { class: "span" }, this.chips.map(({ button }) => button), this.from, el("span", { "aria-hidden": "true", text: "–" }), this.to);
+    this.note = el("span", { class: "field-hint bad", role: "status" });
+    this.box = el("span", { class: "span" }, this.chips.map(({ button }) => button), this.from, el("span", { "aria-hidden": "true", text: "–" }), this.to, this.note);
     this.showChosen();
   }
 
@@ -111,6 +113,8 @@ class Span {
   }
 
   showChosen() {
+    setText(this.note, this.isMixedUp() ? `${this.to.value} lies before ${this.from.value}: no day is between.` : "");
+    setAttribute(this.to, "aria-invalid", this.isMixedUp() ? "true" : null);
     for (const { days, button } of this.chips) setAttribute(button, "aria-pressed", String(!this.to.value && this.from.value === this.first(days)));
   }
 
@@ -121,7 +125,13 @@ class Span {
     this.showChosen();
   }
 
+  isMixedUp() {
+    return this.from.value !== "" && this.to.value !== "" && this.to.value < this.from.value;
+  }
+
+  /** Return what the server is asked, null where the days are in the wrong order. */
   query() {
+    if (this.isMixedUp()) return null;
     const begin = (input, ahead) => momentOf(input.value, ahead)?.toISOString();
     return { since: begin(this.from, 0), until: begin(this.to, 1) };
   }
@@ -152,7 +162,7 @@ export function startHistory(panel) {
     panel,
     path: "/deals/",
     table,
-    filter: () => ({ symbol: symbol.pick.value, ...span.query() }),
+    filter: () => span.query() && { symbol: symbol.pick.value, ...span.query() },
     onRows: (rows, hasMore) => {
       const profit = rows.reduce((so, row) => add(so, row.profit ?? "0") ?? so, "0");
       const net = rows.reduce((so, row) => add(so, store.net(row) ?? "0") ?? so, "0");
@@ -176,8 +186,8 @@ export function startLedger(panel) {
   const toggle = el("button", { type: "button", class: "small chip curve-button", "aria-pressed": "false", text: "Balance curve" });
   panel.append(el("div", { class: "tools" }, kind.pick, span.box, toggle), curve.box);
   const table = liveTable({ caption: "Ledger, newest first", columns: LEDGER, key: (row) => row.seq, empty: "No entries.", className: "cards ledger" });
-  const drawCurve = () => curve.show().catch(failedBy);
-  const tab = new PagedTab({ panel, path: "/ledger/", table, filter: () => ({ kind: kind.pick.value, ...span.query() }), onRows: () => !curve.box.hidden && drawCurve() });
+  const drawCurve = () => span.isMixedUp() || curve.show().catch(failedBy);
+  const tab = new PagedTab({ panel, path: "/ledger/", table, filter: () => span.query() && { kind: kind.pick.value, ...span.query() }, onRows: () => !curve.box.hidden && drawCurve() });
   toggle.addEventListener("click", () => {
     const isOn = curve.box.hidden;
     curve.box.hidden = !isOn;

@@ -203,12 +203,13 @@ async function closeBy(ticket) {
   const row = store.positions.get(ticket);
   const others = opposites(row);
   const options = others.map((other) => el("option", { value: String(other.ticket), text: `#${other.ticket} ${other.side} ${volume(other.volume)} from ${price(other.open_price, digitsOf(other))}` }));
-  const pick = el("select", { "aria-label": "Opposite position", autofocus: true }, options);
+  const pick = el("select", { "aria-label": "Opposite position", autofocus: true }, el("option", { value: "", text: "Choose a position" }), options);
   const smaller = (other) => (compare(row.volume, other.volume) <= 0 ? row.volume : other.volume);
   const note = el("p", { class: "hint" });
   const describe = () => {
     const other = others.find((one) => String(one.ticket) === pick.value);
-    setText(note, `${volume(smaller(other))} lots of both close against each other at the other's open price, without the spread. ${leftWords(row, other)}`);
+    if (!other) setText(note, "Both close against each other at the other's open price, without the spread.");
+    else setText(note, `${volume(smaller(other))} lots of both close against each other at the other's open price, without the spread. ${leftWords(row, other)}`);
   };
   pick.addEventListener("change", describe);
   describe();
@@ -216,6 +217,7 @@ async function closeBy(ticket) {
     title: `Close #${ticket} by an opposite position`,
     content: [liveLine(ticket), el("div", { class: "form-row" }, pick), note],
     action: "Close by",
+    lacks: () => (pick.value ? "" : "Choose the opposite position."),
     act: async () => {
       await submit("POST", `/positions/${ticket}/close-by/`, { account: store.login, opposite: Number(pick.value) });
       told(`#${ticket} and #${pick.value} closed against each other`);

@@ -1,6 +1,7 @@
 // The REST API with the session's cookie. A request that changes something carries an Idempotency-Key, so that
 // it may be repeated when its answer was lost: it acts once.
 
+import { gain, price, volume } from "./format.js";
 import { store } from "./store.js";
 
 const BASE = "/api/v1";
@@ -123,14 +124,30 @@ export async function submit(method, path, body, query) {
 /** Return in words what the journal knows of a request whose answer did not come. */
 async function becameOf(key, account) {
   try {
-    const { state, code } = await get(`/requests/by-client-id/${key}/`, { account });
-    if (state === "done") return "It was done all the same: look at positions and orders.";
+    const { state, code, order } = await get(`/requests/by-client-id/${key}/`, { account });
+    if (state === "done") return `It was done all the same: ${(order && (await madeBy(order.ticket, account))) || "look at positions and orders"}.`;
     if (state === "refused") return `It was refused: ${code}. Nothing was done.`;
     return "The desk has it and has not answered yet: do not repeat it; its outcome will be told.";
   } catch (error) {
     if (error.status === 404) return "It never reached the desk: nothing was done.";
     return "Whether it was done is not known: look at positions and orders before you repeat it.";
   }
+}
+
+/** Return in words what an order executed, "" where it executed nothing or that cannot be read. */
+async function madeBy(ticket, account) {
+  try {
+    const { results } = await get("/deals/", { account, order: ticket, limit: 200 });
+    return results.reverse().map(executed).join("; ");
+  } catch {
+    return ""; // that it was done is known, and is told without figures
+  }
+}
+
+function executed(deal) {
+  const what = deal.direction === "out" ? "closed" : "opened";
+  const net = deal.direction === "out" ? `, net ${gain(store.net(deal))} ${store.account?.currency ?? ""}` : "";
+  return `${deal.side} ${volume(deal.volume)} ${deal.symbol} at ${price(deal.price, deal.digits)} ${what} #${deal.position}${net}`;
 }
 
 /** Return all pages of a list, up to a limit of rows. */

@@ -1,4 +1,5 @@
-// Dialogs: one at a time, on the browser's own <dialog>, which keeps focus inside and gives it back. Nothing in them
+// Dialogs on the browser's own <dialog>, which keeps focus inside and gives it back. One of a kind at a time: what reads
+// before it opens is pressed twice easily, and a second one beneath would be met by the next hand. Nothing in them
 // is preselected that Enter could send: the focus is on a field or on Cancel, and what sends is switched off until
 // there is something to send, the connection is there and every number can be read.
 
@@ -13,9 +14,11 @@ import { store } from "./store.js";
 /**
  * Open a dialog and resolve when it is closed: true where its action succeeded.
  * `content` is a list of nodes; `act` runs on submit and may throw an ApiError, which is shown inside. `lacks()` tells
- * in words what is missing before it may be sent, "" where nothing is.
+ * in words what is missing before it may be sent, "" where nothing is. One that stands open already is not opened again.
  */
 export function openDialog({ title, content, action, tone = "primary", act, lacks = () => "", wide = false, extra = [] }) {
+  const same = [...document.querySelectorAll("dialog[open]")].some((one) => one.dataset.title === title);
+  if (same) return Promise.resolve(false);
   const headingId = freshId("dialog-title");
   const problem = el("p", { class: "form-error", role: "alert", hidden: true });
   const why = el("p", { class: "hint dialog-why", id: freshId("why"), role: "status" });
@@ -30,7 +33,7 @@ export function openDialog({ title, content, action, tone = "primary", act, lack
     submit && why,
     el("div", { class: "dialog-actions" }, extra, closing, submit),
   );
-  const dialog = el("dialog", { class: wide ? "dialog wide opening" : "dialog opening", "aria-labelledby": headingId }, form);
+  const dialog = el("dialog", { class: wide ? "dialog wide opening" : "dialog opening", "aria-labelledby": headingId, data: { title } }, form);
   document.body.append(dialog);
   const arming = submit && arm({ form, submit, why, lacks });
   return new Promise((resolve) => {

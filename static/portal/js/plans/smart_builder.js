@@ -1,5 +1,6 @@
 // The builder of a smart order: an entry, take-profit levels as rows, stops; what it would bring and risk is told
-// by the server while it is typed, and drawn on the chart.
+// by the server while it is typed, and drawn on the chart. No side and no position is chosen before somebody did, and
+// what was chosen and is gone leaves an empty choice: nothing else comes in its place.
 
 import { ApiError, ask, submit } from "../lib/api.js";
 import { compare, mul, parse, stepped, text, units } from "../lib/decimal.js";
@@ -17,14 +18,15 @@ const REFRESH_MS = 6_000;
 let form;
 let parts;
 let levels;
-let side = "buy";
+let side = null; // nobody has chosen one: there is no plan to start
+let laidFor = null; // the side that the levels and the stop lie on
 let entry = "market";
 let asking = null;
 let previewed = ""; // the plan whose figures are shown
 
 /** Build the form inside its tab. */
 export function startBuilder(panel) {
-  levels = new LevelRows({ symbolOf: () => store.symbol(), sideOf: () => side, entryOf: entryPrice, onChange: changed });
+  levels = new LevelRows({ symbolOf: () => store.symbol(), sideOf: shownSide, entryOf: entryPrice, onChange: changed });
   parts = makeParts();
   const trail = el("fieldset", { class: "pair" }, el("legend", { text: "Trailing stop" }), parts.callback.row, parts.activation.row);
   form = el(
@@ -89,9 +91,12 @@ function makeParts() {
   };
 }
 
+// Before a side is chosen a level that is added lies as that of a buy would: something to type over, nothing to send.
+const shownSide = () => side ?? "buy";
+
 function market() {
   const quote = store.quote();
-  return quote && (side === "buy" ? quote.ask : quote.bid);
+  return quote && (shownSide() === "buy" ? quote.ask : quote.bid);
 }
 
 /** Return whether an entry waits for a price of its own. */
@@ -110,46 +115,63 @@ function stopStart() {
   if (!symbol || !from || !parse(from)) return null;
   const base = units(from, symbol.digits);
   const away = base / 200n || 1n;
-  return text(side === "buy" ? base - away : base + away, symbol.digits);
+  return text(shownSide() === "buy" ? base - away : base + away, symbol.digits);
 }
 
+/** Choose the side by a key; a plan for a position has its side already. */
+export function pickSide(name) {
+  if (entry !== "position") setSide(name);
+}
+
+/** Choose the side, null for none; an empty builder gets a first plan, one of the other side begins again. */
 function setSide(name) {
   if (name === side) return;
   side = name;
-  // Levels of the other side lie on the wrong side of the market: begin again with as many.
-  const shares = levels.values().map((level) => level.percent);
-  levels.clear();
-  shares.forEach((percent) => levels.add(undefined, percent));
-  setValue(parts.stop.input, "");
+  if (name && laidFor && laidFor !== name) {
+    // Levels of the other side lie on the wrong side of the market: begin again with as many.
+    const shares = levels.values().map((level) => level.percent);
+    levels.clear();
+    shares.forEach((percent) => levels.add(undefined, percent));
+    setValue(parts.stop.input, "");
+  }
+  laidFor = name ?? laidFor;
+  suggestPlan();
   changed();
 }
 
 function setEntry(name) {
+  const wasPosition = entry === "position";
   entry = name;
   parts.entryPick.value = name;
   parts.price.row.hidden = !hasPrice(name);
   parts.positionRow.hidden = name !== "position";
   for (const control of [parts.sell, parts.buy, parts.volume.input]) control.disabled = name === "position";
-  if (name === "position") showPositions();
+  if (name === "position") {
+    parts.position.value = "";
+    showPositions();
+    adoptPosition();
+  } else if (wasPosition) setSide(null); // that side was the position's
   changed();
 }
 
+const isFree = (row) => row.symbol === store.selected && !row.smart;
+
+/** Renew the choice of positions; one that was chosen and is gone leaves none chosen, and no other plan. */
 function showPositions() {
-  const free = [...store.positions.values()].filter((row) => row.symbol === store.selected && !row.smart);
+  const free = [...store.positions.values()].filter(isFree);
   const chosen = parts.position.value;
-  parts.position.replaceChildren(...free.map((row) => el("option", { value: String(row.ticket), text: `#${row.ticket} ${row.side} ${volume(row.volume)} from ${price(row.open_price, store.digits(row.symbol))}` })));
-  if (free.some((row) => String(row.ticket) === chosen)) parts.position.value = chosen;
-  parts.entryPick.querySelector('[value="position"]').disabled = free.length === 0;
-  if (entry !== "position") return;
-  if (free.length === 0) setEntry("market");
-  else adoptPosition();
+  const nothing = el("option", { value: "", text: free.length ? "Choose a position" : "No position without a plan" });
+  parts.position.replaceChildren(nothing, ...free.map((row) => el("option", { value: String(row.ticket), text: `#${row.ticket} ${row.side} ${volume(row.volume)} from ${price(row.open_price, store.digits(row.symbol))}` })));
+  const stays = free.some((row) => String(row.ticket) === chosen);
+  parts.position.value = stays ? chosen : "";
+  parts.entryPick.querySelector('[value="position"]').disabled = free.length === 0 && entry !== "position";
+  if (entry === "position") adoptPosition();
 }
 
 function adoptPosition() {
   const row = store.positions.get(Number(parts.position.value));
-  if (!row) return;
-  setSide(row.side);
-  setValue(parts.volume.input, volume(row.volume));
+  if (row) setValue(parts.volume.input, volume(row.volume));
+  setSide(row?.side ?? null);
   changed();
 }
 
@@ -158,10 +180,16 @@ function reset() {
   if (!symbol) return;
   setValue(parts.volume.input, recall(`plan.${symbol.symbol}`, usualVolume(symbol)));
   for (const field of [parts.price, parts.stop, parts.activation]) setValue(field.input, "");
+  beginAgain();
+}
+
+/** Empty the builder: no side, no levels, an entry at the market. */
+function beginAgain() {
   setEntry("market");
+  side = null;
+  laidFor = null;
   levels.clear();
   parts.summary.replaceChildren();
-  if (form.offsetParent) suggestPlan();
   changed();
 }
 
@@ -170,9 +198,9 @@ function usualVolume(symbol) {
   return stepped("0", mul(symbol.volume_min, "10"), 1, symbol.volume_min, symbol.volume_max);
 }
 
-/** Give an empty builder three levels and a stop, once there is a price to put them around. */
+/** Give an empty builder three levels and a stop, once there are a side and a price to put them around. */
 export function suggestPlan() {
-  if (levels.rows.length || !market()) return;
+  if (!side || levels.rows.length || !market()) return;
   for (const percent of ["40", "35", "25"]) levels.add(undefined, percent);
   setValue(parts.stop.input, stopStart());
   parts.even.checked = true;
@@ -192,6 +220,8 @@ function missing() {
   if (store.connection !== "live") return "The connection is gone: nothing can be sent.";
   const stale = store.staleWords();
   if (stale) return stale;
+  if (entry === "position" && !parts.position.value) return "Choose a position, or another entry.";
+  if (!side) return "Choose Sell or Buy.";
   const wrong = unread(form);
   if (wrong) return wrong.short;
   const has = (field) => !reading(field.input).empty;
@@ -215,8 +245,8 @@ function changed() {
   if (!form) return;
   parts.problem.hidden = true;
   for (const button of [parts.sell, parts.buy]) setAttribute(button, "aria-pressed", String(button.dataset.side === side));
-  setText(parts.submit, `Start plan: ${side} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
-  parts.submit.className = `confirm ${side}`;
+  setText(parts.submit, `${side ? `Start plan: ${side}` : "Choose a side:"} ${valueOf(parts.volume.input) ?? "?"} ${store.selected ?? ""}`);
+  parts.submit.className = `confirm ${side ?? ""}`;
   parts.volume.show();
   for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) say(field);
   showArming();
@@ -263,6 +293,7 @@ function planBody() {
 
 /** Return whether a plan has an exit and no number that is still being typed; else it is not asked about. */
 function complete(body) {
+  if (!body.side || body.entry.position === 0) return false;
   if (!body.take_profits.length && !body.stop_loss && !body.trailing) return false;
   const numbers = [body.volume, ...body.take_profits.flatMap((level) => [level.price, level.percent])];
   if ("price" in body.entry) numbers.push(body.entry.price);
@@ -274,11 +305,11 @@ const askPreviewSoon = debounced(askPreview, 250);
 async function askPreview() {
   if (!form.offsetParent || store.login === null || !store.selected) return;
   const body = planBody();
+  asking?.abort(); // its figures would be of another plan
   if (!complete(body)) {
     parts.summary.replaceChildren();
     return;
   }
-  asking?.abort();
   asking = new AbortController();
   try {
     const found = await ask("/smart-orders/preview/", body, asking.signal);
@@ -319,8 +350,8 @@ function showPreview(found) {
 function placed(error) {
   if (error.code !== "invalid_stops" || error.level) return [error];
   const quote = store.quote();
-  const base = hasPrice(entry) ? valueOf(parts.price.input) : quote && (side === "buy" ? quote.bid : quote.ask);
-  const way = side === "buy" ? 1 : -1;
+  const base = hasPrice(entry) ? valueOf(parts.price.input) : quote && (shownSide() === "buy" ? quote.bid : quote.ask);
+  const way = shownSide() === "buy" ? 1 : -1;
   const wrong = levels.values().flatMap(({ price: at }, index) => (base && compare(at, base) === -way ? [index + 1] : []));
   return wrong.length ? wrong.map((level) => ({ ...error, level, message: `Lies on the wrong side of ${base}` })) : [error];
 }
@@ -350,9 +381,7 @@ async function start() {
   previewed = ""; // a second press finds nothing to start
   remember(`plan.${body.symbol}`, body.volume);
   told(`Smart order #${plan.id} started: ${plan.side} ${volume(plan.volume)} ${plan.symbol}`);
-  levels.clear();
   for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) setValue(field.input, "");
-  parts.summary.replaceChildren();
-  setEntry("market");
+  beginAgain();
   document.dispatchEvent(new CustomEvent("td-plan-started", { detail: plan.id }));
 }
