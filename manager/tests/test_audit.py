@@ -166,8 +166,8 @@ def test_margin_shown_wrong_is_found(book: None, figure: str) -> None:
 def test_equity_shown_wrong_is_found(book: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO markets_quote (symbol, bid, ask, time, seq, deviating, digits)"
-            " VALUES ('EURUSD', 1.10000, 1.10010, to_timestamp(1), 1, 0, 5)"
+            "INSERT INTO markets_quote (symbol, bid, ask, time, seq, deviating, refusals, digits)"
+            " VALUES ('EURUSD', 1.10000, 1.10010, to_timestamp(1), 1, 0, 0, 5)"
         )
 
     # 10,047.70 and fees of 3.50 not yet booked; the bid is the open price.

@@ -278,7 +278,7 @@ def test_journal_and_gaps_when_of_foreign_accounts_then_not_shown(client: Client
     gap = dora.get(reverse("admin:dealing_gap_change", args=[Gap.objects.get().pk])).content.decode()
 
     assert logins == {1002}
-    assert "Nothing was touched inside it" in gap
+    assert "Nothing would have been done inside it" in gap
 
 
 def test_users_when_changed_by_staff_then_no_rights_are_won(client: Client) -> None:

@@ -44,12 +44,13 @@ def place(book: Book, value: dict[str, Any]) -> str | None:
     open_price = number(value["open_price"])
     code = checks.open_code(book, order, is_manager=is_manager, open_price=open_price)
     remember(book, order)
-    if value["client_id"] is not None:
-        book.client_ids[key] = order, code
     if code is not None:
         order.status, order.error = "failed", code
-        return code
-    return submit(book, order, is_manager=is_manager, open_price=open_price)
+    else:
+        code = submit(book, order, is_manager=is_manager, open_price=open_price)
+    if value["client_id"] is not None:
+        book.client_ids[key] = order, code
+    return code
 
 
 def remember(book: Book, order: Order) -> None:

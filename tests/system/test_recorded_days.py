@@ -71,7 +71,7 @@ def test_symbols_when_some_prices_are_none_then_digits_follow_the_others_and_the
 def test_day_when_it_is_another_then_the_engine_takes_its_orders_and_counts_every_quote(
     tmp_path: Path, features: str
 ) -> None:
-    path = day_file(tmp_path, odd=("2023-03-12T00:00:00Z,USDCHF,1e5,1e5", "2023-03-12T00:00:00Z,NOPE,,"))
+    path = day_file(tmp_path, odd=("2023-03-12T00:00:00Z,USDCHF,nan,1", "2023-03-12T00:00:00Z,NOPE,,"))
     day = {
         "basic": lambda: workload.basic(path, accounts=5, positions=50),
         "smart": lambda: workload.smart(path, accounts=5, plans=50),
