@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from dealing import bus, shards
 from engine.commands import (
+    AcceptRequote,
     CancelSmart,
     CloseBy,
     ClosePosition,
@@ -28,7 +29,7 @@ from engine.commands import (
 
 log = structlog.get_logger(__name__)
 #: Commands that make an order, and so need a ticket.
-TICKETED = (PlaceOrder, ClosePosition, CloseBy, PlaceSmart, CancelSmart)
+TICKETED = (PlaceOrder, ClosePosition, CloseBy, AcceptRequote, PlaceSmart, CancelSmart)
 #: Fields that the journal fills in itself; they are no part of what was asked.
 RESERVED = ("ticket", "smart", "valid_until_ms")
 BIGINT_MAX = 2**63 - 1

@@ -134,7 +134,7 @@ class EngineBackend:
         """Close a position or part of it."""
         command = c.ClosePosition(
             login=value["login"], position=self._find(value["position"]), volume=value["volume"],
-            by=By(value["by"]), ticket=self._ticket(value["as"]),
+            by=By(value["by"]), price=value["price"], ticket=self._ticket(value["as"]),
             expected_price=value["expected_price"], deviation=value["deviation"],
         )  # fmt: skip
         return self._do(command, time_ms).code or None

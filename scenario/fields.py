@@ -234,10 +234,26 @@ def within(where: str, check: Check, value: Any) -> Any:
         raise FormatError(where, str(error)) from None
 
 
+def _takes_null(field: Field) -> bool:
+    try:
+        field.check(None)
+    except ValueError:
+        return False
+    return True
+
+
+def table(value: Any) -> dict[str, Any]:
+    """Return a JSON object, whatever its keys."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected an object, got {value!r}")
+    return dict(value)
+
+
 def record(fields: Mapping[str, Field], *, defaults: bool = True) -> Check:
     """Return a check of an object with these keys and no other.
 
-    With `defaults` keys left out get their default, else they stay out (as in a `set`).
+    With `defaults` keys left out get their default, and null counts as left out where it is no value of its own;
+    else keys that are left out stay out (as in a `set`).
     """
 
     def check(value: Any) -> dict[str, Any]:
@@ -248,7 +264,8 @@ def record(fields: Mapping[str, Field], *, defaults: bool = True) -> Check:
                 raise FormatError(str(key), f"unknown key (known: {', '.join(fields)})")
         result: dict[str, Any] = {}
         for key, field in fields.items():
-            if key in value:
+            is_given = key in value and (value[key] is not None or not defaults or _takes_null(field))
+            if is_given:
                 result[key] = within(key, field.check, value[key])
             elif defaults and field.default is Missing:
                 raise FormatError(key, "is required")

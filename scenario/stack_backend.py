@@ -120,7 +120,7 @@ class StackBackend:
         """Close a position or a part of it."""
         outcome = self._ask(
             services.close_position, value["login"], self.tickets[value["position"]],
-            volume=value["volume"], by=value["by"], expected_price=value["expected_price"],
+            volume=value["volume"], by=value["by"], price=value["price"], expected_price=value["expected_price"],
             deviation=value["deviation"], time_ms=time_ms,
         )  # fmt: skip
         return self._named(value, outcome)

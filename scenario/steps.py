@@ -26,6 +26,7 @@ from scenario.fields import (
     nullable,
     positive,
     record,
+    table,
     text,
     tick_price,
     time_ms,
@@ -156,7 +157,15 @@ ACTIONS: dict[str, Check] = {
     "tick": record({"symbol": Field(text), "bid": Field(tick_price), "ask": Field(tick_price)}),
     "place": record(PLACE),
     "close": record(
-        {"login": _LOGIN, "position": Field(text), "volume": OPTIONAL, "by": _BY, **DEVIATION, "as": _AS},
+        {
+            "login": _LOGIN,
+            "position": Field(text),
+            "volume": OPTIONAL,
+            "by": _BY,
+            "price": OPTIONAL,
+            **DEVIATION,
+            "as": _AS,
+        },
     ),
     "close_by": record({"login": _LOGIN, "position": Field(text), "opposite": Field(text), "as": _AS}),
     "modify": record(
@@ -200,7 +209,7 @@ ACTIONS: dict[str, Check] = {
             "group": Field(text),
             "account": Field(whole(1)),
             "server": Field(choice_true),
-            "values": Field(dict),
+            "values": Field(table),
         },
         defaults=False,
     ),
@@ -272,6 +281,7 @@ def _check(action: str, value: Any, names: Names) -> None:
             _known(key, value[key], names.orders)
     special: dict[str, Callable[[Any, Names], None]] = {
         "place": _check_place,
+        "close": _check_close,
         "modify": _check_modify,
         "smart": _check_smart,
         "smart_modify": _check_smart_name,
@@ -297,6 +307,12 @@ def _check_place(value: Mapping[str, Any], names: Names) -> None:
         raise FormatError("open_price", "belongs to a manager's market order")
     if value["expires"] != "gtc" and kind.is_market:
         raise FormatError("expires", "belongs to a pending order")
+
+
+def _check_close(value: Mapping[str, Any], names: Names) -> None:
+    del names
+    if value["price"] is not None and value["by"] != "manager":
+        raise FormatError("price", "belongs to a manager's close")
 
 
 def _check_modify(value: Mapping[str, Any], names: Names) -> None:

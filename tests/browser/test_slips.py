@@ -412,6 +412,21 @@ def test_order_when_its_dialogs_are_double_clicked_then_one_order_is_cancelled(
     assert dialog.count() == 0
 
 
+def test_pending_when_it_waits_then_the_price_of_its_side_stands_beside_it(
+    at_market: Trader, stack: Stack
+) -> None:
+    trader = at_market
+    for kind, price in (("buy_limit", "1.09500"), ("sell_limit", "1.10500")):
+        ask(trader, "POST", "orders/", {"symbol": "EURUSD", "type": kind, "volume": "0.01", "price": price})
+
+    trader.page.keyboard.press("2")
+    trader.row("orders", 1).wait_for()
+    stack.tick("EURUSD", "1.10003", "1.10017")
+
+    shown = "[...document.querySelectorAll('table.orders [data-cell=current]')].map(c => c.innerText).sort()"
+    trader.until(f"JSON.stringify({shown}) === JSON.stringify(['1.10003', '1.10017'])")
+
+
 def test_pending_when_it_is_reached_then_it_is_told_by_its_own_name(at_market: Trader, stack: Stack) -> None:
     trader, page = at_market, at_market.page
     made = ask(

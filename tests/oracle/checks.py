@@ -244,7 +244,7 @@ def is_hedge(book: Book, order: Order) -> bool:
 
 def close_code(
     book: Book, position: Position | None, login: int, volume: Fraction | None, is_manager: bool,
-    order: Order,
+    order: Order, by_hand: Fraction | None,
 ) -> str | None:  # fmt: skip
     """Return why a close is refused, or None."""
     code = account_code(book.accounts[login], is_manager=is_manager)
@@ -263,6 +263,10 @@ def close_code(
         return "invalid_volume"
     if book.group(login).close_fifo and not is_manager and not is_oldest(book, position):
         return "fifo"
+    if by_hand is not None:
+        market = book.close_price(login, symbol, position.side)
+        if not is_price(symbol, by_hand) or not is_within_bound(book, login, by_hand, market, symbol.point):
+            return "invalid_price"
     return expectation_code(order, symbol)
 
 

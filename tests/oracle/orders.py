@@ -133,28 +133,29 @@ def close(book: Book, value: dict[str, Any]) -> str | None:
     position = book.position_named(value["position"])
     return _close(
         book, value["login"], position, number(value["volume"]), value["as"], number(value["expected_price"]),
-        value["deviation"], None, by=value["by"],
+        value["deviation"], None, by=value["by"], by_hand=number(value["price"]),
     )  # fmt: skip
 
 
 def _close(
     book: Book, login: int, position: Position | None, volume: Fraction | None, name: str | None,
     expected: Fraction | None, deviation: int | None, offered: Fraction | None, *, by: str = "client",
+    by_hand: Fraction | None = None,
 ) -> str | None:  # fmt: skip
     is_manager = by == "manager"
     order = _closing_order(book, login, position, name)
     order.reason, order.expected, order.deviation, order.closes = by, expected, deviation, (position, volume)
-    code = checks.close_code(book, position, login, volume, is_manager, order)
+    code = checks.close_code(book, position, login, volume, is_manager, order, by_hand)
     if code is not None:
         order.status, order.error = "failed", code
         return code
     symbol = book.symbols[position.symbol]
     order.volume = position.volume if volume is None else volume
     market = book.close_price(login, symbol, position.side)
-    order.requested = market if offered is None else offered
+    order.requested = next(one for one in (offered, by_hand, market) if one is not None)
     if is_manager or offered is not None or book.executes_itself(login, symbol):
         if _must_requote(book, order, symbol, opposite(position.side), market, offered):
-            dealing.requote(book, order, market)
+            dealing.requote(book, order, market if offered is not None else order.requested)
             return "requote"
         book.actor = by
         trading.close(book, position, order.volume, order.requested, order)

@@ -35,6 +35,21 @@ def _spreads_fit(book: Book, group: Group, values: dict[str, Any]) -> bool:
 
 def change_server(book: Book, values: dict[str, Any]) -> str | None:
     """Change the server's clock: the next day end is the first after now by the new one."""
+    if not _is_clock({**book.server, **values}):
+        return "invalid_setting"
     book.server.update(values)
     book.day_end_ms = days.next_end(book, book.now_ms)
     return None
+
+
+def _is_clock(server: dict[str, str]) -> bool:
+    """Return whether a zone is one and a day end a time of the day."""
+    hour, _, minute = server["day_end"].partition(":")
+    is_time = len(server["day_end"]) == 5 and hour.isdecimal() and minute.isdecimal()
+    if not is_time or int(hour) > 23 or int(minute) > 59:
+        return False
+    try:
+        days.zone(server["time_zone"])
+    except (KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.commands import NO_LEVEL
 from scenario.format import START_MS, ScenarioError, load, parse
 from scenario.runner import Clock
 
@@ -82,6 +83,105 @@ def test_parse_when_keys_are_null_then_they_count_as_left_out() -> None:
     assert changed.value == {"smart": "s", "version": 0, "stop_loss": "1"}
 
 
+def test_parse_when_a_level_is_null_then_it_is_deleted_and_left_out_is_nothing() -> None:
+    smart = {
+        "login": 1,
+        "symbol": "EURUSD",
+        "side": "buy",
+        "volume": "1",
+        "entry": {"type": "market"},
+        "as": "s",
+    }
+    steps = [
+        {"place": {**PLACE, "sl": None, "as": "o"}},
+        {"modify": {"login": 1, "position": "o", "tp": None}},
+        {"smart": {**smart, "stop_loss": None}},
+        {"smart_modify": {"smart": "s", "stop_loss": None}},
+        {"smart_modify": {"smart": "s"}},
+    ]
+
+    placed, changed, made, without, untouched = (step.value for step in parse(scenario(steps), "f").steps)
+
+    assert (placed["sl"], placed["tp"]) == (NO_LEVEL, None)
+    assert (changed["sl"], changed["tp"]) == (None, NO_LEVEL)
+    assert (made["stop_loss"], without["stop_loss"]) == (NO_LEVEL, NO_LEVEL)
+    assert "stop_loss" not in untouched
+
+
+def test_parse_when_settings_are_null_then_defaults_stand_and_a_set_takes_null_as_a_value() -> None:
+    symbols = [{"name": "EURUSD", "digits": None, "swap_mode": None, "sessions": None, "base_currency": None}]
+    groups = [{"name": "std", "requote_ttl": None, "price_bound_points": None, "leverage": None}]
+    steps = [{"set": {"group": "std", "values": {"price_bound_points": None}}}]
+
+    parsed = parse(scenario(steps, symbols=symbols, groups=groups, server=None), "f")
+
+    symbol, group = parsed.symbols[0], parsed.groups[0]
+    assert (symbol["digits"], symbol["swap_mode"], symbol["base_currency"]) == (5, "none", "EUR")
+    assert (group["requote_ttl"], group["price_bound_points"], group["leverage"]) == ("5", None, 100)
+    assert (group["deviation"], group["leverage_max"]) == (0, None)
+    assert parsed.server == {"day_end": "00:00", "time_zone": "UTC"}
+    assert parsed.steps[0].value["values"] == {"price_bound_points": None}
+
+
+def test_parse_when_the_second_edition_is_used_then_taken() -> None:
+    week = {"mon": [["09:30", "16:00"]], "time_zone": "America/New_York"}
+    names = ("points", "money", "money_deposit", "money_profit", "money_base", "money_margin")
+    modes = (*names, "percent", "percent_open", "none")
+    symbols = [{"name": f"S{i}EURUSD", "swap_mode": mode, "sessions": week} for i, mode in enumerate(modes)]
+    expected = {"by": "system", "market_bid": "1", "market_ask": "1", "group_bid": "1", "group_ask": None}
+    steps = [
+        {"place": {**PLACE, "symbol": "S1EURUSD", "expected_price": "1.1", "deviation": 0, "as": "o"}},
+        {"accept": {"login": 1, "order": "o", "as": "p"}, "error": "timeout"},
+        {"close": {"login": 1, "position": "p", "by": "manager", "price": "1.2", "expected_price": "1.1"}},
+        {"set": {"server": True, "values": {"day_end": "17:00"}}, "error": "invalid_setting"},
+        {"dealers": ["anna", {"name": "bob", "groups": ["std", "eu-*", "!eu-vip"]}, {"name": "eve"}]},
+        {
+            "expect": {
+                "orders": {"o": {"requote_price": "1.1"}},
+                "positions": {"1": [{"of": "p", "leverage": 46}]},
+            }
+        },
+        {"expect": {"deals": {"1": [expected]}}},
+    ]
+    server = {"day_end": "23:59", "time_zone": "Europe/Berlin"}
+
+    parsed = parse(scenario(steps, symbols=symbols, server=server), "f")
+
+    assert parsed.server == server
+    assert [symbol["swap_mode"] for symbol in parsed.symbols] == list(modes)
+    assert parsed.symbols[0]["sessions"] == week
+    assert [dealer["groups"] for dealer in parsed.steps[4].value] == [None, ["std", "eu-*", "!eu-vip"], None]
+    assert (parsed.steps[1].value["order"], parsed.steps[2].value["price"]) == ("o", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("expires", "time_ms"),
+    [
+        ("2024-01-02T00:00:00.25Z", START_MS + 250),
+        ("2024-01-02T01:00:00+01:00", START_MS),
+        ("9999-01-01T00:00:00Z", 253_370_764_800_000),
+        ("10000-01-01T00:00:00Z", 253_402_300_800_000),
+    ],
+)
+def test_parse_when_an_expiry_is_of_any_year_then_it_is_left_to_the_engine(
+    expires: str, time_ms: int
+) -> None:
+    order = {**PLACE, "type": "buy_limit", "price": "1", "expires": expires}
+
+    assert parse(scenario([{"place": order}]), "f").steps[0].value["expires"] == time_ms
+
+
+def test_clock_when_a_day_end_is_asked_for_then_it_goes_to_the_next_by_the_servers_clock() -> None:
+    server = {"day_end": "17:00", "time_zone": "America/New_York"}
+    steps = [{"day_end": {}}, {"day_end": {}}, {"day_end": {}, "at": "2024-03-11T00:00:00Z"}]
+    clock = Clock(server)
+
+    times = [clock.advance(step) for step in parse(scenario(steps, server=server), "f").steps]
+
+    hour = 3_600_000  # 22:00 UTC in winter, 21:00 UTC on 11 March 2024
+    assert times == [START_MS + 22 * hour, START_MS + 46 * hour, START_MS + (69 * 24 + 21) * hour]
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
@@ -102,6 +202,17 @@ def test_parse_when_keys_are_null_then_they_count_as_left_out() -> None:
         (scenario([TICK, {"place": {**PLACE, "login": 2}}]), "f: step 2.place.login: 2 is not defined"),
         (scenario([{"place": {**PLACE, "as": "o"}}, {"place": {**PLACE, "as": "o"}}]), "f: step 2.place.as: 'o' is there twice"),
         (scenario([{"place": {**PLACE, "price": "1"}}]), "f: step 1.place.price: does not belong to buy"),
+        (scenario([{"set": {"group": "std", "values": 5}}]), "f: step 1.set.values: expected an object, got 5"),
+        (scenario([{"set": {"server": False, "values": {}}}]), "f: step 1.set.server: expected true"),
+        (scenario([{"set": {"server": True, "values": {"digits": 5}}}]), "f: step 1.set.values.digits: unknown key"),
+        (scenario([{"accept": {"login": 1, "order": "o"}}]), "f: step 1.accept.order: 'o' is not defined"),
+        (scenario([{"place": {**PLACE, "as": "o"}}, {"close": {"login": 1, "position": "o", "price": "1"}}]), "f: step 2.close.price: belongs to a manager's close"),
+        (scenario([{"dealers": [{"name": "anna", "groups": ["nobody"]}]}]), "f: step 1.dealers[0].groups: 'nobody' is not defined"),
+        (scenario(server={"time_zone": "Mars/Olympus"}), "f: server.time_zone: "),
+        (scenario(server={"day_end": "24:00"}), "f: server.day_end: "),
+        (scenario(server={"zone": "UTC"}), "f: server.zone: unknown key"),
+        (scenario(symbols=[{"name": "EURUSD", "sessions": {"zone": "UTC"}}]), "f: symbols[0].sessions.zone: expected one of"),
+        (scenario(groups=[{"name": "std", "leverage": 30, "leverage_max": 50}], accounts=[{"login": 1, "group": "std", "leverage": 51}]), "f: accounts[0].leverage: 51 is above 50"),
         (scenario([{"place": PLACE, "error": "nope"}]), "f: step 1.error: expected one of"),
         (scenario([{**TICK, "error": "no_money"}]), "f: step 1.error: does not belong to tick"),
         (scenario([{**TICK, "refused": "late"}]), "f: step 1.refused: expected one of"),

@@ -22,6 +22,7 @@ const COLUMNS = [
   { name: "volume", label: "Volume", number: true, value: (row) => store.lots(row.symbol, row.volume), sort: (row) => row.volume },
   { name: "price", label: "Price", number: true, value: (row) => price(row.price, digitsOf(row)), sort: (row) => row.price },
   { name: "limit", label: "Limit", number: true, className: "minor", value: (row) => price(row.limit_price, digitsOf(row)) },
+  { name: "current", label: "Current", title: "The price of its side now: the ask of a buy, the bid of a sell", number: true, value: (row) => price(market(row), digitsOf(row)) },
   { name: "away", label: "Away, pt", title: "Distance to the market in points", number: true, value: away, sort: away },
   { name: "sl", label: "SL", number: true, className: "minor", value: (row) => price(row.sl, digitsOf(row)) },
   { name: "tp", label: "TP", number: true, className: "minor", value: (row) => price(row.tp, digitsOf(row)) },
@@ -31,11 +32,16 @@ const COLUMNS = [
   { name: "actions", label: "", node: actions, refresh: refreshActions },
 ];
 
-function away(row) {
+function market(row) {
   const quote = store.quotes.get(row.symbol);
-  if (!quote || !row.price) return "–";
-  const market = sideOf(row.type) === "buy" ? quote.ask : quote.bid;
-  const distance = points(market, row.price, digitsOf(row));
+  if (!quote) return null;
+  return sideOf(row.type) === "buy" ? quote.ask : quote.bid;
+}
+
+function away(row) {
+  const now = market(row);
+  if (now === null || !row.price) return "–";
+  const distance = points(now, row.price, digitsOf(row));
   return distance === null ? "–" : String(distance < 0n ? -distance : distance);
 }
 
