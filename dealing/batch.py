@@ -8,7 +8,7 @@ It does not compute trades and it does not retry: whatever it raises, memory is 
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,9 +141,20 @@ def answer_json(done: CommandDone) -> dict[str, Any]:
 
 
 def commit(
-    lease: Lease, batch: Batch, state: State, *, published: int, books: Sequence[Any], state_hash: str = ""
+    lease: Lease,
+    batch: Batch,
+    state: State,
+    *,
+    published: int,
+    books: Sequence[Any],
+    state_hash: str = "",
+    also: Callable[["psycopg.Cursor[Any]"], None] | None = None,
+    obeys_halt: bool = True,
 ) -> Committed:
     """Write a batch in one transaction.
+
+    also: what else is written in it, behind the fence.
+    obeys_halt: false where the batch trades nothing, so that no kill switch has a say in it.
 
     Raises:
         LeaseLost: somebody else has the shard; nothing was written.
@@ -173,7 +184,7 @@ def commit(
         seq, drain_requested, halt_level, database_ms = row
         _hold_clock(lease, asked_ms, database_ms)
         failpoint("after_fence")
-        if halt_level != state.server_halt:
+        if obeys_halt and halt_level != state.server_halt:
             raise HaltTurned(halt_level)
         if batch.is_large:
             allow_long(cursor)
@@ -184,6 +195,8 @@ def commit(
                 failpoint(_AFTER_STORE[name])
         for book in books:
             book.write(cursor)
+        if also is not None:
+            also(cursor)
         _write_answers(cursor, batch)
         _write_desk_rows(cursor, lease.shard, batch)
         seam("copy", keys)

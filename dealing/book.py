@@ -112,9 +112,9 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
         state.plugin_states = _plugin_states(cursor, shard)
         cursor.execute("SELECT cause, ticks FROM dealing_tickcount WHERE shard = %s", (shard,))
         counts = dict(cursor.fetchall())
-        tick_books = [factory() for factory in registry.TICK_BOOKS] if shard == 0 else []
+        tick_books = [factory(state) for factory in registry.TICK_BOOKS] if shard == 0 else []
         for book in tick_books:
-            book.load(cursor, {name: symbol.digits for name, symbol in state.symbols.items()})
+            book.load(cursor)
         wrong: dict[int, str] = {}
         for check in registry.CHECKS:
             wrong.update(check(cursor, shard, shards))

@@ -21,7 +21,7 @@ from dealing import gaps, lease, rehearsal
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
-from dealing.failpoints import seam
+from dealing.failpoints import failpoint, seam
 from dealing.lease import ClockLost, LeaseLost
 from dealing.loop import LoadAnew, Loop
 from dealing.narrowing import ENDS, ConnectionLost, Standing, standing
@@ -208,27 +208,52 @@ class Desk(Loop):
         self._obey_before_trading()
 
     def _find_place(self, row: dict[str, Any], place: tuple[str, int]) -> tuple[str, int]:
-        """Return where to read on in the stream; what was missed is reported, if that can be done."""
+        """Return where to read on in the stream, after passing over what was missed for too long."""
         limit_s = self.gap_limit_s if self.clock == "wall" else 0
+        missed = None
         try:
             try:
+                self._finish_rehearsals()
+                if self.unread is not None and self.unread[0] == place:
+                    return self._leave_unread(row, place, self.unread[1])
                 seam("gap")
-                found = gaps.find(self.lease, self.book, limit_s=limit_s)
-                if found.rehearsal:
-                    self.rehearsals.add(found.rehearsal)
-                return found.place
-            except (*ENDS, redis.RedisError):
+                place_now, missed = gaps.find(self.lease, self.book, limit_s=limit_s)
+                return place_now if missed is None else self._pass_over(missed)
+            except (*ENDS, redis.RedisError, ClockLost):
                 raise
             except BaseException as error:
                 if standing(self.lease) is not Standing.OURS:
                     raise
                 log.exception("what was missed cannot be told", shard=self.shard)
-                reference = f"ticks after {place[0]}"
-                self.batch.put_aside(ItemKind.PUBLICATION, reference, repr(error), "the gap has no report")
-                return gaps.pass_over_unseen(self.lease, row, limit_s=limit_s)
+                self.unread = place, repr(error)
+                if missed is not None:
+                    raise LoadAnew("missed ticks became quotes in part") from error
+                return self._leave_unread(row, place, repr(error))
         except redis.RedisError as error:
             log.warning("the stream does not answer", shard=self.shard, error=str(error))
+            if missed is not None:
+                raise LoadAnew("missed ticks became quotes in part") from error
             return place
+
+    def _pass_over(self, missed: gaps.Missed) -> tuple[str, int]:
+        """Pass over missed ticks and go on with an empty batch behind them."""
+        batch = self.batch
+        batch.changes.collect(self.book.failures, self.book.state.now_ms)
+        self.book.failures = []
+        passed = gaps.pass_over(self.lease, self.book, batch, missed, published=self.publisher.published)
+        failpoint("after_gap")
+        self.rehearsals.add(passed.rehearsal)
+        self._new_batch(batch.cursor, batch.offset)
+        self._safely("publish", lambda: self.publisher.batch_committed(batch, passed.committed))
+        self._tell_plugins(passed.events)
+        return batch.cursor, batch.offset
+
+    def _leave_unread(self, row: dict[str, Any], place: tuple[str, int], error: str) -> tuple[str, int]:
+        """Pass over missed ticks without looking at them, because looking has failed; the day ends that are due come
+        at the quotes that we have."""
+        limit_s = self.gap_limit_s if self.clock == "wall" else 0
+        self.batch.put_aside(ItemKind.PUBLICATION, f"ticks after {place[0]}", error, "the gap has no report")
+        return gaps.pass_over_unseen(self.lease, row, limit_s=limit_s)
 
     def _obey_before_trading(self) -> None:
         """Set the server's kill switch as the control row says, and freeze accounts whose rows disagree."""
@@ -249,6 +274,8 @@ class Desk(Loop):
 
     def _internal(self, command: cmd.Command) -> None:
         """Do what no journal row asks for."""
-        now_ms = self._now_ms()
+        state, now_ms = self.book.state, self._now_ms()
+        if self.clock == "wall" and 0 < state.day_end_ms <= now_ms:
+            now_ms = state.now_ms  # a day ends only after the ticks that came before it
         self._collect(self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms()), now_ms)
         self.batch.changes.dirty = True

@@ -30,6 +30,8 @@ NAMES = (
     "after_commit",
     "after_publish",
 )
+#: While ticks are passed over after a long absence.
+GAP_NAMES = ("in_gap", "after_gap")
 #: Where an item can be poisonous, in the order of its path.
 TICK_SEAMS = ("decode", "engine", "collect", "columns", "copy", "write")
 COMMAND_SEAMS = ("row", "make", *TICK_SEAMS[1:])

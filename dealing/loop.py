@@ -25,7 +25,7 @@ from dealing.items import SETTLING, TIME, Asked, Item, command_of, key_of
 from dealing.lease import Lease
 from dealing.narrowing import ENDS, Search, Standing, standing
 from dealing.publisher import Publisher
-from dealing.ticks import Tick, TickReader, newest_entry
+from dealing.ticks import Tick, TickReader, id_key, id_ms, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
 from engine.enums import HaltScope, Refusal
@@ -43,6 +43,7 @@ DEALERS_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 AHEAD_LIMIT_MS = 60_000
+DAY_END_WAITS_S = 5.0  # for ticks that came before it
 
 
 class LoadAnew(Exception):
@@ -82,6 +83,12 @@ class Loop:
     seen: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
     rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
+    unread: tuple[tuple[str, int], str] | None = None  # where missed ticks could not be read, and why
+    day_end_read: tuple[int, str, float] = (
+        0,
+        "",
+        0.0,
+    )  # a day end that is due, the last entry before it, our limit
     passing_from_ms: int = 0  # what the monotonic clock lacks to have begun at the wall's time of the load
 
     def __post_init__(self) -> None:
@@ -135,7 +142,9 @@ class Loop:
         if self._settle():
             return  # first what a change of many accounts left to do, a piece between two beats
         self._wait()
-        room = self.search.limit - len(self.batch.items)
+        room = self._read_up_to_day_end(self.search.limit - len(self.batch.items))
+        if not room:
+            return
         if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
             found = pending_commands(self.lease, room)
             self.poll_commands = len(found) == room
@@ -152,6 +161,42 @@ class Loop:
             self.reader.buffer.popleft()
             self._tick(tick)
             room -= 1
+
+    def _read_up_to_day_end(self, room: int) -> int:
+        """Take the ticks that came before a day end that is due, ahead of what happens by our clock (§10.3).
+
+        Returns the room that is left in the batch, 0 where there may be more of them. What counts is when Redis took
+        them; nothing that comes from now on counts, and the wait has a limit, so that no stream can hold a day end up.
+        """
+        state, reader = self.book.state, self.reader
+        end_ms = state.day_end_ms
+        if self.clock != "wall" or not end_ms or end_ms > clocks.wall_ms() or reader.is_down:
+            return room
+        if self.day_end_read[0] != end_ms:
+            try:
+                told = newest_entry()
+            except redis.RedisError:
+                return room
+            last = str(told["last-generated-id"]) if told else "0-0"
+            self.day_end_read = end_ms, last, time.monotonic() + DAY_END_WAITS_S
+        _, last, until = self.day_end_read
+        while reader.buffer and state.day_end_ms == end_ms and time.monotonic() < until:
+            tick = reader.buffer[0]
+            if id_ms(tick.entry) >= end_ms or id_key(tick.entry) > id_key(last):
+                return room
+            if not room or not self._may_take(tick):
+                return 0
+            reader.buffer.popleft()
+            self._tick(tick)
+            room -= 1
+        is_read = reader.buffer or id_key(reader.read_to) >= id_key(last)
+        return room if is_read or state.day_end_ms != end_ms or time.monotonic() >= until else 0
+
+    def _finish_rehearsals(self) -> None:
+        """Forget rehearsals that have ended; where none is left, say of gaps without an answer that none will come."""
+        rehearsal.reap(self.rehearsals)
+        if not self.rehearsals:
+            gaps.finish_unanswered(self.lease)
 
     def _settle(self) -> int:
         """Do a piece of what a change of many accounts left to do; return how much it was."""
@@ -393,7 +438,7 @@ class Loop:
         if self.clock == "wall" and self._is_due("dealers", DEALERS_EVERY_S):
             self._safely("dealers", self._look_for_dealers)
         if self.rehearsals:
-            rehearsal.reap(self.rehearsals)
+            self._safely("rehearsal", self._finish_rehearsals)
         if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
             self._safely("look", self._look_at_stream)
 

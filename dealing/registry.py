@@ -27,8 +27,8 @@ class Store(Protocol):
 class TickBook(Protocol):
     """What is built from every accepted tick by the desk of shard 0, and written with the batch: candles."""
 
-    def load(self, cursor: Any, digits: dict[str, int]) -> None:
-        """Read what goes on growing; `digits` maps symbol to its decimals."""
+    def load(self, cursor: Any) -> None:
+        """Read what goes on growing."""
 
     def add(self, symbol: str, bid: int, time_ms: int, digits: int) -> None:
         """Take an accepted tick's bid in points."""
@@ -44,7 +44,8 @@ STORES: list[tuple[str, Store]] = []
 SETTINGS: dict[str, SettingsReader] = {}
 CHECKS: list[Check] = []
 FREEZERS: list[Callable[["psycopg.Cursor[Any]", list[int]], None]] = []
-TICK_BOOKS: list[Callable[[], TickBook]] = []
+#: Makers, which are given the state whose symbols and server settings the book follows.
+TICK_BOOKS: list[Callable[[State], TickBook]] = []
 #: Called with a cursor and the numbers of shards before and after a change, in its transaction.
 MOVES: list[Callable[[Any, int, int], None]] = []
 #: Return the account of a request of the dealers' queue, None where there is no such request.
@@ -77,7 +78,7 @@ def register_freezer(freeze: Callable[["psycopg.Cursor[Any]", list[int]], None])
         FREEZERS.append(freeze)
 
 
-def register_tick_book(factory: Callable[[], TickBook]) -> None:
+def register_tick_book(factory: Callable[[State], TickBook]) -> None:
     """Add the maker of a book of ticks; a desk makes a new one whenever it loads."""
     if factory not in TICK_BOOKS:
         TICK_BOOKS.append(factory)

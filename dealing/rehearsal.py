@@ -39,7 +39,7 @@ MOST_SECONDS = 120.0
 FRESH_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.1
 NICE = 10
-ASKED = "the engine is being asked; where this stays, its desk ended before it had answered"
+ASKED = "the engine is being asked"
 #: Short words of a report for what the evidence calls a trigger.
 WORDS = {"take_profit": "tp", "stop_loss": "sl"}
 _PR_SET_PDEATHSIG = 1
@@ -124,20 +124,44 @@ def missed_ticks(client: Any, cursor: str, offset: int, to: str) -> Iterable[Tic
             offset = 0
 
 
-def start(engine: Engine, *, shard: int, gap: int, place: tuple[str, int], to: str, outbox: int) -> int:
-    """Ask the engine about a gap in a fork of this process; return its number.
+@dataclass(slots=True)
+class Asked:
+    """A process that is going to ask the engine as it was at the fork, once it is told which gap it asks about."""
 
-    outbox: the last event before the gap was written: deals after it are the desk's since.
-    """
+    pid: int
+    _door: int  # of a pipe
+
+    def tell(self, gap: int, outbox: int) -> None:
+        """Let it begin: the gap's row is committed, and deals after that event of the shard are the desk's since."""
+        try:
+            os.write(self._door, f"{gap} {outbox}".encode())
+        except BrokenPipeError:
+            log.error("the process that was to ask the engine is gone", gap=gap)
+        finally:
+            os.close(self._door)
+
+    def forget(self) -> None:
+        """End it: the gap was not written."""
+        os.close(self._door)
+        end({self.pid})
+
+
+def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> Asked:
+    """Fork this process, so that the engine can be asked about a gap whatever becomes of it here."""
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
+    ear, door = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(ear)
+        return Asked(pid, door)
     try:
+        os.close(door)
         _leave_the_desk(parent)
-        _report(engine, shard, gap, place, to, outbox)
+        told = os.read(ear, 100).split()
+        if told:
+            _report(engine, shard, int(told[0]), place, to, int(told[1]))
     except BaseException:  # noqa: BLE001 - whatever it is, this process ends here and the desk must not follow it
         traceback.print_exc()
         os._exit(1)

@@ -122,6 +122,11 @@ class TickReader:
         self._looked_ms = 0
 
     @property
+    def read_to(self) -> str:
+        """Return the last entry that was read, whether or not its ticks are still in the buffer."""
+        return self._read_to
+
+    @property
     def is_down(self) -> bool:
         """Return whether Redis did not answer a moment ago."""
         return time.monotonic() < self._down_until

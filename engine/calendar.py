@@ -63,6 +63,11 @@ def local_day(zone: tzinfo, time_ms: int) -> int:
     return local.date().toordinal() - date(1970, 1, 1).toordinal()
 
 
+def local_date(zone: tzinfo, time_ms: int) -> date:
+    """Return the local date at a moment."""
+    return date(1970, 1, 1) + timedelta(days=local_day(zone, time_ms))
+
+
 def weekday_of(zone: tzinfo, time_ms: int) -> int:
     """Return the local weekday at a moment, 0 for Monday."""
     return (local_day(zone, time_ms) + 3) % DAYS_OF_WEEK
@@ -76,6 +81,16 @@ def next_day_end(zone: tzinfo, day_end_ms: int, after_ms: int) -> int:
         if moment > after_ms:
             return moment
         day += 1
+
+
+def last_day_end(zone: tzinfo, day_end_ms: int, until_ms: int) -> int:
+    """Return the last moment up to `until_ms`, itself included, at which a trading day ended: when its day began."""
+    day = local_day(zone, until_ms) + 1
+    while True:
+        moment = moment_ms(zone, day, day_end_ms)
+        if moment <= until_ms:
+            return moment
+        day -= 1
 
 
 @dataclass(slots=True)

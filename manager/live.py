@@ -19,6 +19,7 @@ from dealing import bus, journal, services
 from dealing.columns import optional_text
 from engine import plans
 from engine.enums import Side
+from engine.rates import widened_bid
 from engine.state import Extremes as EngineExtremes
 from manager.audit import margins
 from markets.models import Extremes, Symbol
@@ -140,7 +141,7 @@ def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | 
         (row.shard, row.symbol): EngineExtremes.from_json(row.data)
         for row in Extremes.objects.filter(symbol__in={record.symbol for record in records})
     }
-    securities = dict(Symbol.objects.values_list("name", "security_id"))
+    symbols = {row.name: row for row in Symbol.objects.only("name", "security_id", "allow_negative")}
     groups = {
         account.login: account.group
         for account in Account.objects.filter(login__in={r.login for r in records}).select_related("group")
@@ -156,10 +157,13 @@ def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | 
         waits = record.activation is not None and not record.activated
         if seen is not None and record.mark is not None and not waits:
             group = groups[record.login]
-            diff = own.get((group.pk, securities[record.symbol]), group.spread_diff)
+            symbol = symbols[record.symbol]
+            diff = own.get((group.pk, symbol.security_id), group.spread_diff)
             if record.side is Side.BUY:
                 best = seen.highest_bid_since(record.mark_seq)
-                record.mark = record.mark if best is None else max(record.mark, best - diff // 2)
+                if best is not None:
+                    seen_bid = widened_bid(best, diff // 2, positive=not symbol.allow_negative)
+                    record.mark = max(record.mark, seen_bid)
             else:
                 best = seen.lowest_ask_since(record.mark_seq)
                 record.mark = record.mark if best is None else min(record.mark, best + diff - diff // 2)

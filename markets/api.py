@@ -18,10 +18,12 @@ from doors.fields import instant_param, text_param, whole_param, word_param
 from doors.jsonio import iso
 from doors.scope import account_of, short_name
 from doors.symbols import symbol_named
+from engine.calendar import local_date, next_day_end
 from engine.codes import Code
 from engine.rates import widen
 from engine.rounding import to_text
-from engine.settings import Group
+from engine.settings import Group, Server
+from markets.candles import DAY, INTERVALS
 from markets.choices import Interval
 from markets.models import Candle, Quote, Symbol
 from markets.selectors import candles, quotes, server, symbols
@@ -41,8 +43,9 @@ SYMBOL = thing(
 )  # fmt: skip
 ASSET = thing(symbol="text", name="text", description="text", digits="int", base="text", quote="text")
 CANDLE = thing(
-    time="time", time_ms="int", open="decimal", high="decimal", low="decimal", close="decimal", ticks="int"
-)
+    time="time", time_ms="int", date="text?", open="decimal", high="decimal", low="decimal", close="decimal",
+    ticks="int",
+)  # fmt: skip
 
 
 def show_quote(quote: Quote, *, spread_points: int, digits: int, positive: bool) -> dict[str, Any]:
@@ -150,10 +153,18 @@ class Candles(APIView):
                 "before", str, description="Time, ISO 8601 or ms: only candles that began earlier."
             ),
         ],
-        responses={200: thing(symbol="text", interval="text", digits="int", results=[CANDLE], next="time?")},
+        responses={
+            200: thing(
+                symbol="text", interval="text", digits="int", results=[CANDLE], ends_ms="int?", next="time?"
+            )
+        },
     )
     def get(self, request: Request) -> Response:
-        """Return candles, the oldest first; `next` is the `before` of the page of older ones."""
+        """Return candles, the oldest first; `next` is the `before` of the page of older ones.
+
+        Daily ones are the server's trading days, `date` is the day that each of them is; `ends_ms` is when the newest
+        candle of the page ends, or ended.
+        """
         named = text_param(request, "symbol")
         if not named:
             raise invalid("symbol: it is needed")
@@ -165,21 +176,33 @@ class Candles(APIView):
         rows = candles(symbol.name, interval, until=instant_param(request, "before"))
         newest_first = list(rows[: limit + 1])
         more, found = len(newest_first) > limit, newest_first[:limit][::-1]
+        clock = server().to_engine()
         return Response(
             {
                 "symbol": symbol.name,
                 "interval": interval,
                 "digits": symbol.digits,
-                "results": [_show_candle(row) for row in found],
+                "results": [_show_candle(row, clock) for row in found],
+                "ends_ms": _end_ms(found[-1], clock) if found else None,
                 "next": iso(found[0].time) if more else None,
             }
         )
 
 
-def _show_candle(row: Candle) -> dict[str, Any]:
+def _end_ms(row: Candle, server: Server) -> int:
+    """Return when a candle ends; a daily one does where its trading day does, by the settings of now."""
+    start_ms = ms_of(row.time)
+    if row.interval == DAY:
+        return next_day_end(server.zone, server.day_end_ms, start_ms)
+    return start_ms + INTERVALS[row.interval]
+
+
+def _show_candle(row: Candle, server: Server) -> dict[str, Any]:
+    is_daily = row.interval == DAY
     return {
         "time": iso(row.time),
         "time_ms": ms_of(row.time),
+        "date": str(local_date(server.zone, _end_ms(row, server) - 1)) if is_daily else None,
         "open": f"{row.open:f}",
         "high": f"{row.high:f}",
         "low": f"{row.low:f}",

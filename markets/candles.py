@@ -3,13 +3,18 @@
 The desk of shard 0 hands every accepted tick to `CandleBook.add` and writes what changed with the batch, so
 that candles and the tick cursor move together: after a crash the book is loaded again and goes on as if nothing
 had been. A tick touches its one-minute candle only; the longer ones are folded from it when they are written.
-Times are those of the ticks, in milliseconds UTC; a candle is named by its start.
+Times are those of the ticks, in milliseconds UTC; a candle is named by its start. Daily candles are the server's
+trading days (§10.1): one begins at the moment at which the day before ended, so that around a change of the clocks it
+is an hour shorter or longer. All others begin at multiples of their length in UTC.
 """
 
 from dataclasses import dataclass
 
 from dealing.columns import Cursor, Table, decimal_text, moment, ms_of, units_of
 from dealing.loading import fetch_each
+from engine.calendar import last_day_end, next_day_end
+from engine.settings import Server
+from engine.state import State
 
 MINUTE_MS = 60_000
 INTERVALS = {
@@ -18,8 +23,9 @@ INTERVALS = {
     "15m": 15 * MINUTE_MS,
     "1h": 60 * MINUTE_MS,
     "4h": 240 * MINUTE_MS,
-    "1d": 1440 * MINUTE_MS,
 }
+DAY = "1d"
+ALL = (*INTERVALS, DAY)
 CANDLES = Table(
     "markets_candle",
     ("symbol", "interval", "time"),
@@ -42,10 +48,33 @@ class Candle:
     ticks: int = 1
 
 
+class TradingDays:
+    """When each trading day begins, by the server's settings; a change counts from the next moment on (§10.4)."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._server: Server = state.server
+        self._start_ms = self._end_ms = 0
+
+    def start_of(self, time_ms: int) -> int:
+        """Return the moment at which the trading day of a time began."""
+        server = self._state.server
+        if server is not self._server:
+            self._server = server
+            if self._start_ms <= time_ms < self._end_ms:  # this day goes on, and ends by the new settings
+                self._end_ms = next_day_end(server.zone, server.day_end_ms, time_ms - 1)
+        if not self._start_ms <= time_ms < self._end_ms:
+            self._start_ms = last_day_end(server.zone, server.day_end_ms, time_ms)
+            self._end_ms = next_day_end(server.zone, server.day_end_ms, time_ms)
+        return self._start_ms
+
+
 class CandleBook:
     """The candles that are still growing, by symbol and interval."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._days = TradingDays(state)
         self._digits: dict[str, int] = {}
         self._minutes: dict[str, Candle] = {}
         self._longer: dict[tuple[str, str], Candle] = {}
@@ -89,10 +118,11 @@ class CandleBook:
         if not new:
             return
         self._folded[symbol] = minute.ticks
-        for interval, length in INTERVALS.items():
-            if interval == "1m":
-                continue
-            start = minute.start_ms - minute.start_ms % length
+        for interval in ALL[1:]:
+            if interval == DAY:
+                start = self._days.start_of(minute.start_ms)
+            else:
+                start = minute.start_ms - minute.start_ms % INTERVALS[interval]
             candle = self._longer.get((symbol, interval))
             if candle is None or candle.start_ms < start:
                 if candle is not None:
@@ -108,7 +138,7 @@ class CandleBook:
 
     def _forget(self, symbol: str) -> None:
         """End all candles of a symbol whose digits changed: points of two sizes do not mix."""
-        for interval in INTERVALS:
+        for interval in ALL:
             candle = self._longer.pop((symbol, interval), None)
             if candle is not None:
                 self._ended.append((symbol, interval, candle, self._digits[symbol]))
@@ -124,7 +154,7 @@ class CandleBook:
             digits = self._digits[symbol]
             minute = self._minutes[symbol]
             rows[symbol, "1m", minute.start_ms] = (minute, digits)
-            for interval in INTERVALS:
+            for interval in ALL:
                 longer = self._longer.get((symbol, interval))
                 if longer is not None:
                     rows[symbol, interval, longer.start_ms] = (longer, digits)
@@ -147,17 +177,15 @@ class CandleBook:
         self._ended.clear()
         self._changed.clear()
 
-    def load(self, cursor: Cursor, digits: dict[str, int]) -> None:
-        """Read the newest candle of every interval of these symbols, so that it grows on.
-
-        `digits` maps symbol to its decimals.
-        """
+    def load(self, cursor: Cursor) -> None:
+        """Read the newest candle of every interval of the state's symbols, so that it grows on."""
+        digits = {name: symbol.digits for name, symbol in self._state.symbols.items()}
         cursor.execute(
             "SELECT s.symbol, i.interval, c.time, c.open, c.high, c.low, c.close, c.ticks "
             "FROM unnest(%s::text[]) AS s(symbol) CROSS JOIN unnest(%s::text[]) AS i(interval) "
             "CROSS JOIN LATERAL (SELECT * FROM markets_candle c WHERE c.symbol = s.symbol "
             "AND c.interval = i.interval ORDER BY c.time DESC LIMIT 1) c",
-            (list(digits), list(INTERVALS)),
+            (list(digits), list(ALL)),
         )
         for symbol, interval, time, *prices, ticks in fetch_each(cursor)[0]:
             try:

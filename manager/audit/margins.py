@@ -18,10 +18,10 @@ from engine.settings import currency_digits
 _SYMBOLS = """
     SELECT name, position, digits, contract_size, base_currency, profit_currency, calc_mode, conversion,
            margin_initial, margin_maintenance, margin_hedged, margin_rate_buy, margin_rate_sell,
-           tick_size, tick_value, pending_margin_rate, security_id FROM markets_symbol ORDER BY position, name"""
+           tick_size, tick_value, pending_margin_rate, security_id, allow_negative FROM markets_symbol ORDER BY position, name"""
 _POSITIONS = """
     SELECT p.login, p.symbol, p.side, p.volume, p.open_price_exact, p.leverage_exact, p.margin_rate_exact,
-           p.fees, p.swap, p.modified_at, p.digits
+           p.fees, p.swap, p.modified_at, p.digits, p.margin_factor
     FROM positions_position p WHERE p.status = 'open' ORDER BY p.login, p.ticket"""
 _ACCOUNTS = """
     SELECT a.login, a.currency, a.balance, a.credit, a.group_id, g.hedge_larger_leg, g.spread_diff
@@ -48,28 +48,54 @@ class Market:
         row = self.symbols[symbol]
         diff = self.spreads.get((account["group_id"], row["security_id"]), account["spread_diff"])
         point = Fraction(1, 10 ** row["digits"])
-        return bid - diff // 2 * point, ask + (diff + 1) // 2 * point
+        low, high = bid - diff // 2 * point, ask + (diff + 1) // 2 * point
+        if diff and not row["allow_negative"]:
+            low = max(low, point)
+        return low, max(high, low + point) if diff else high
 
     def rate(self, source: str, target: str, account: dict[str, Any], *, ask: bool) -> Fraction | None:
-        """Return what one unit of a currency is worth in another: direct, inverse, else through USD."""
+        """Return what one unit of a currency is worth in another (§7.3).
+
+        Direct, inverse, else through USD, else through the first currency of the symbol list with both legs.
+        """
         if source == target:
             return Fraction(1)
-        found = self._pair(source, target, account, ask)
-        if found is None and "USD" not in (source, target):
-            first, second = self._pair(source, "USD", account, ask), self._pair("USD", target, account, ask)
-            found = first * second if first and second else None
-        return found
+        if self._has_pair(source, target):
+            return self._pair(source, target, account, ask)
+        middles = ["USD"]
+        for row in self.symbols.values():
+            middles += [row["base_currency"], row["profit_currency"]]
+        for middle in middles:
+            if middle in (source, target):
+                continue
+            if self._has_pair(source, middle) and self._has_pair(middle, target):
+                first = self._pair(source, middle, account, ask)
+                second = self._pair(middle, target, account, ask)
+                return first * second if first is not None and second is not None else None
+        return None
+
+    def _has_pair(self, source: str, target: str) -> bool:
+        return self._named(source, target) is not None
+
+    def _named(self, source: str, target: str) -> tuple[str, bool] | None:
+        """Return the first pair of two currencies that has a price above 0, and whether it is the inverse one."""
+        for wanted, inverse in (((source, target), False), ((target, source), True)):
+            for name, row in self.symbols.items():
+                if (row["base_currency"], row["profit_currency"]) == wanted and (
+                    name in self.quotes and self.quotes[name][0] > 0
+                ):
+                    return name, inverse
+        return None
 
     def _pair(self, source: str, target: str, account: dict[str, Any], ask: bool) -> Fraction | None:
-        for base, quote_currency, inverse in ((source, target, False), (target, source, True)):
-            for name, row in self.symbols.items():
-                if (row["base_currency"], row["profit_currency"]) != (base, quote_currency):
-                    continue
-                view = self.quote(name, account)
-                if view is None:
-                    continue
-                return 1 / view[0 if ask else 1] if inverse else view[1 if ask else 0]
-        return None
+        found = self._named(source, target)
+        view = self.quote(found[0], account) if found is not None else None
+        if found is None or view is None:
+            return None
+        if not found[1]:
+            return view[1 if ask else 0]
+        price = view[0 if ask else 1]
+        return 1 / price if price > 0 else None
 
 
 def compare(cursor: Any, published: dict[int, dict[str, Any]]) -> tuple[int, list[tuple[Any, ...]]]:
@@ -148,9 +174,15 @@ def _lot_margin(symbol: dict[str, Any], position: dict[str, Any]) -> Fraction:
         return Fraction(symbol["margin_initial"] if own is None else own) * rate
     if symbol["margin_initial"] is not None:
         return Fraction(symbol["margin_initial"]) * rate
-    amount = Fraction(symbol["contract_size"]) * rate
+    contract = Fraction(symbol["contract_size"])
+    points = Fraction(1, 10 ** position["digits"]) if mode.startswith("cfd") else Fraction(1)
+    if (
+        position["margin_factor"] is not None
+    ):  # of a netting position that was increased: price x rate / leverage
+        return contract * Fraction(position["margin_factor"]) * points
+    amount = contract * rate
     if mode.startswith("cfd"):
-        amount *= Fraction(position["open_price_exact"]) / 10 ** position["digits"]
+        amount *= abs(Fraction(position["open_price_exact"])) * points
     return amount / Fraction(position["leverage_exact"]) if mode in ("forex", "cfd_leverage") else amount
 
 

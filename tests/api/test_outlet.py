@@ -111,6 +111,9 @@ async def test_quotes_when_the_group_has_a_spread_then_widened_with_the_same_dig
 
     assert (await rig.pulse())[0]["quotes"] == {"BTCUSDT": ["42999.98", "43000.03", 1]}
     assert widened(["1.10", "1.20", 1], None) == ["1.10", "1.20", 1]
+    # Half of the spread would lead below zero: the bid stays at one point, and the ask above it (rule 2.3).
+    assert widened(["0.02", "0.03", 1], (9, 2, True)) == ["0.01", "0.08", 1]
+    assert widened(["-0.02", "-0.01", 1], (9, 2, False)) == ["-0.06", "0.04", 1]
 
 
 async def test_quotes_when_the_spread_is_wider_than_the_price_then_they_stay_positive_where_prices_do():

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 
-from accounts.models import Group
-from dealing import bus, clock, rehearsal, services
+from accounts.models import AccountDay, Group
+from accounts.setup import put_accounts, put_groups
+from dealing import bus, clock, gaps, rehearsal, services
 from dealing.models import EngineShard, Gap
 from dealing.ticks import Tick
 from engine import commands as c
@@ -17,6 +18,8 @@ from engine.enums import EntryType, Side
 from engine.order_types import OrderType
 from markets.candles import INTERVALS
 from markets.models import Candle, Quote, Symbol
+from markets.setup import put_symbols
+from orders.models import Order
 from positions.models import Deal, Position
 from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
 from tests.engine.market import CLIENT, Market
@@ -258,3 +261,137 @@ def test_report_when_another_shard_was_away_then_it_counts_its_ticks_and_makes_n
 
     until(lambda: Gap.objects.filter(shard=shard, missed=1, note="").exists(), "the report")
     assert not Candle.objects.exists()
+
+
+# Day ends that were missed (§10.3)
+
+DAY_MS = 86_400_000
+
+
+def utc_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
+
+
+class DaysAway:
+    """A market in yen with a swap of two currencies, a buy and a day order, and a desk that left days ago."""
+
+    def __init__(self, world: World, monday_ms: int) -> None:
+        put_symbols(
+            [
+                {
+                    "name": "EURUSD",
+                    "swap_mode": "points",
+                    "swap_long": "-7",
+                    "swap_multipliers": [1, 1, 3, 1, 1, 0, 0],
+                },
+                {"name": "USDJPY", "digits": 3},
+            ]
+        )
+        put_groups([{"name": "yen", "currency": "JPY"}])
+        put_accounts([{"login": 2001, "group": "yen"}])
+        desk = world.serving()
+        deposit(2001, "10000000")
+        world.quoted("1.10000", "1.10010")
+        entry = world.tick("150.000", "150.010", symbol="USDJPY")
+        until(lambda: EngineShard.objects.filter(tick_cursor=entry).exists(), "the tick")
+        for kind, more in (("buy", {}), ("buy_limit", {"price": "1.00000", "expires": "day"})):
+            placed = services.place_order(
+                2001, symbol="EURUSD", type=kind, volume="1.00", wait_s=LIMIT_S, **more
+            )
+            assert placed.ok, placed
+        world.drain(desk)
+        self.away = Away(world)
+        self.away.at_ms = monday_ms
+        world.redis.delete(bus.TICKS)
+        Candle.objects.all().delete()
+        self.away.send("EURUSD", "1.10000", "1.10010", count=False)
+        EngineShard.objects.update(
+            tick_cursor=f"{monday_ms}-0", tick_offset=0, clock_ms=monday_ms,
+            day_end_ms=monday_ms - monday_ms % DAY_MS + DAY_MS,
+        )  # fmt: skip
+        Quote.objects.update(time=datetime.fromtimestamp(monday_ms / 1000, UTC))
+
+    def rate(self, stamp: str, bid: str) -> None:
+        """Let the yen have a price at a moment."""
+        self.away.at_ms = utc_ms(stamp)
+        self.away.send("USDJPY", bid, f"{Decimal(bid) + Decimal('0.010'):.3f}")
+
+
+def days_of(login: int) -> list[tuple[int, Decimal]]:
+    rows = AccountDay.objects.filter(login=login).order_by("time")
+    return [(int(row.time.timestamp()) * 1000, row.equity) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "die", ["", "in_gap:1", "in_gap:3", "before_commit:1", "after_commit:1", "after_gap:1"]
+)
+def test_day_ends_when_missed_then_each_is_booked_once_at_the_quotes_of_its_moment(
+    world: World, die: str
+) -> None:
+    # A Monday to the Thursday after it, all long past: Tuesday's, Wednesday's (triple) and Thursday's moments at 00:00.
+    now = datetime.now(UTC)
+    monday = (now - timedelta(days=14 + now.weekday())).date()
+    day = [str(monday + timedelta(days=n)) for n in range(14)]
+    desks = DaysAway(world, utc_ms(f"{day[0]}T12:00:00"))
+    desks.rate(f"{day[0]}T23:59:59", "151.000")
+    desks.rate(f"{day[1]}T00:00:00", "170.000")  # at the moment itself: after it
+    desks.rate(f"{day[1]}T18:00:00", "152.000")
+    desks.rate(f"{day[3]}T06:00:00", "153.000")
+    if die:
+        dying = world.start(DESK_FAILPOINT=die)
+        dying.wait(LIMIT_S)
+        assert dying.returncode == -9, world.log()
+    world.serving()
+    until(
+        lambda: AccountDay.objects.filter(login=2001, time__gt=now - timedelta(days=1)).exists(),
+        "today's day end",
+    )
+
+    # -7 points of 100000 EUR are -7 USD a night, and a buy is converted at the ask of the yen of the moment.
+    asks = {day[1]: "151.010", day[2]: "152.010", day[3]: "152.010"}
+    expected, swap = [], Decimal(0)
+    for n in range(1, (now.date() - monday).days + 1):
+        ends = monday + timedelta(days=n)
+        ask = Decimal(asks.get(str(ends), "153.010"))
+        nights = [1, 1, 3, 1, 1, 0, 0][(n - 1) % 7]
+        swap += yen(-7 * nights * ask)
+        expected.append((utc_ms(f"{ends}T00:00:00"), 10_000_000 + yen(-10 * ask) + swap))
+    assert days_of(2001) == expected
+    assert Position.objects.get(login=2001).swap == swap
+    assert not Order.objects.filter(status="pending").exists()
+    ended = Order.objects.get(type="buy_limit")
+    assert (ended.status, ended.reason) == ("canceled", "expiration")
+    assert int(ended.modified_at.timestamp()) * 1000 == utc_ms(f"{day[1]}T00:00:00")
+    assert [gap.missed for gap in Gap.objects.all()] == [4]
+    quote = Quote.objects.get(symbol="USDJPY")
+    assert (quote.bid, int(quote.time.timestamp()) * 1000) == (
+        Decimal("153.000"),
+        utc_ms(f"{day[3]}T06:00:00"),
+    )
+    assert [row[3] for row in candles("USDJPY", "1h").values()][-4:] == [
+        Decimal(bid) for bid in ("151.000", "170.000", "152.000", "153.000")
+    ]
+    assert_clean()
+
+
+def test_gap_when_the_desk_died_before_it_was_answered_then_the_next_one_says_so(world: World) -> None:
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl="1.09000", wait_s=LIMIT_S)
+    world.drain(desk)
+    Away(world).send("EURUSD", "1.08000", "1.08010", later_ms=60_000)
+    desk = world.serving()
+    gap = until(lambda: Gap.objects.exclude(report=[]).first(), "the report")
+    assert gap.note == rehearsal.ASKED
+    desk.kill()
+    desk.wait()
+
+    world.serving()
+
+    again = until(lambda: Gap.objects.exclude(note=rehearsal.ASKED).first(), "the next desk's word")
+    assert (again.id, again.note, again.report) == (gap.id, gaps.UNANSWERED, gap.report)
+
+
+def yen(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal(1), ROUND_HALF_UP)

@@ -1,6 +1,6 @@
 // The chart of the selected symbol: candles of the bid, the last one alive with the quotes, and everything of the
 // account on this symbol as lines: positions, their stops, waiting orders, smart plans, and the draft being made.
-// Lines can be dragged. Times are in the zone of the terminal; daily candles are the server's days, UTC.
+// Lines can be dragged. Times are in the zone of the terminal; daily candles are the server's trading days.
 // Numbers become floats here and only here: a pixel needs no cents.
 
 import { get } from "../lib/api.js";
@@ -14,6 +14,7 @@ import { store } from "../lib/store.js";
 const INTERVALS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400 };
 const PAGE = 500;
 const EDGE_PX = 20;
+const DAY_AGAIN_MS = 2_000;
 const DRAFT_ROOM = 6; // a draft may widen the scale to so many times the candles' range, not more
 
 let library = null;
@@ -21,6 +22,9 @@ let chart = null;
 let series = null;
 let interval = recall("interval", "1m");
 let bars = [];
+const days = new Map(); // dates of daily bars, by their starts
+let ends = 0; // when the newest daily bar ends, ms
+let askedDay = -Infinity; // when the server was asked for a new daily bar
 let older = null;
 let loading = 0;
 let loaded = null; // symbol and interval of the bars shown
@@ -64,17 +68,20 @@ export async function startChart(panel) {
 
 const isDaily = () => interval === "1d";
 
-/** Return a bar's time for the crosshair: the clock of the terminal's zone, a daily bar's date in UTC. */
+/** Return the date of a daily bar: the server's trading day, which may have begun on the evening before. */
+const dayOf = (at) => days.get(at) ?? new Date(at * 1000).toISOString().slice(0, 10);
+
+/** Return a bar's time for the crosshair: the clock of the terminal's zone, or a daily bar's date. */
 function momentWords(at) {
   const when = new Date(at * 1000);
-  return isDaily() ? when.toISOString().slice(0, 10) : `${date(when)} ${clock(when).slice(0, 5)}`;
+  return isDaily() ? dayOf(at) : `${date(when)} ${clock(when).slice(0, 5)}`;
 }
 
 /** Return what stands under the axis: a clock time, or a date where a day, month or year begins. */
 function markWords(at, kind) {
   const when = new Date(at * 1000);
   const { Year, Month, DayOfMonth } = library.TickMarkType;
-  if (isDaily()) return when.toISOString().slice(...(kind === Year ? [0, 4] : kind === Month ? [0, 7] : [5, 10]));
+  if (isDaily()) return dayOf(at).slice(...(kind === Year ? [0, 4] : kind === Month ? [0, 7] : [5, 10]));
   const { hour, minute } = partsOf(when);
   const isMidnight = hour === 0 && minute === 0;
   return isMidnight || (INTERVALS[interval] >= INTERVALS["4h"] && [Year, Month, DayOfMonth].includes(kind)) ? date(when).slice(5) : clock(when).slice(0, 5);
@@ -149,6 +156,10 @@ function showNote(text) {
 
 const barOf = (row) => ({ time: Math.floor(row.time_ms / 1000), open: Number(row.open), high: Number(row.high), low: Number(row.low), close: Number(row.close) });
 
+function keepDays(rows) {
+  for (const row of rows) if (row.date) days.set(Math.floor(row.time_ms / 1000), row.date);
+}
+
 /** Load the candles of the selected symbol, also after a lost connection left a hole in them. */
 export async function reload(force = false) {
   const symbol = store.symbol();
@@ -165,6 +176,8 @@ export async function reload(force = false) {
     const fresh = wanted !== loaded;
     loaded = wanted;
     bars = answer.results.map(barOf);
+    keepDays(answer.results);
+    ends = answer.ends_ms ?? 0;
     older = answer.next;
     series.applyOptions({ priceFormat: { type: "price", precision: symbol.digits, minMove: 10 ** -symbol.digits } });
     series.setData(bars);
@@ -192,6 +205,7 @@ async function loadOlder() {
     const answer = await get("/candles", { symbol, interval: width, limit: PAGE, before });
     if (wanted !== loaded) return;
     bars = [...answer.results.map(barOf), ...bars];
+    keepDays(answer.results);
     older = answer.next;
     series.setData(bars);
   } catch (error) {
@@ -205,9 +219,16 @@ function onQuotes() {
   const quote = store.quote();
   if (!series || !quote || loaded !== `${store.selected} ${interval}`) return;
   const width = INTERVALS[interval];
-  const start = Math.floor(quote.timeMs / 1000 / width) * width;
   const bid = Number(quote.bid);
   const last = bars.at(-1);
+  if (isDaily() && quote.timeMs >= ends) {
+    // Where a trading day begins, the server says.
+    if (performance.now() < askedDay + DAY_AGAIN_MS) return;
+    askedDay = performance.now();
+    reload(true);
+    return;
+  }
+  const start = isDaily() ? last.time : Math.floor(quote.timeMs / 1000 / width) * width;
   if (last && start < last.time) return;
   if (!last || start > last.time) bars.push({ time: start, open: bid, high: bid, low: bid, close: bid });
   else {
