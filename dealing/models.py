@@ -52,6 +52,7 @@ class Command(models.Model):
         indexes = [
             Index(fields=["shard", "id"], name="dealing_command_pending", condition=Q(status="pending")),
             Index(fields=["login", "-id"], name="dealing_command_login"),
+            Index(fields=["login"], name="dealing_command_accepts", condition=Q(name="AcceptRequote")),
         ]
 
     def __str__(self) -> str:

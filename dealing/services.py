@@ -355,10 +355,12 @@ def set_dealers(
     return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
 
 
-def take_request(request: int, dealer: str, *, wait_s: float = 5, at_ms: int | None = None) -> Outcome:
+def take_request(
+    request: int, dealer: str, *, client_key: str = "", wait_s: float = 5, at_ms: int | None = None
+) -> Outcome:
     """Let one dealer own a request of the queue, or give it back with an empty name."""
     command = cmd.TakeRequest(request=request, dealer=dealer, by=By.MANAGER, actor=dealer)
-    return submit_to_all(command, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, client_key=client_key, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
 
 
 def answer_request(
@@ -368,15 +370,16 @@ def answer_request(
     price: Number | None = None,
     dealer: str = "",
     comment: str = "",
+    client_key: str = "",
     wait_s: float = 5,
     at_ms: int | None = None,
 ) -> Outcome:
-    """Confirm, reject or requote a request of the dealers' queue."""
+    """Confirm, reject or requote a request of the dealers' queue; the same key asks once, and gets the same answer."""
     command = cmd.AnswerRequest(
         request=request, answer=DealerAnswer(answer), price=as_text(price), dealer=dealer,
         by=By.MANAGER, actor=dealer, comment=comment,
     )  # fmt: skip
-    return submit_to_all(command, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, client_key=client_key, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
 
 
 def _queue(request: int) -> int:

@@ -309,11 +309,23 @@ class ConfirmRequestForm(forms.Form):
 
     price = NumberField(required=False, help_text="Empty: the market, or a limit's own price.")
 
+    def __init__(self, *args: Any, bound: str = "", **kwargs: Any) -> None:
+        """Say how far from the market a price may be."""
+        super().__init__(*args, **kwargs)
+        if bound:
+            self.fields["price"].help_text += f" {bound}"
+
 
 class RequoteForm(forms.Form):
     """A dealer's other price."""
 
-    price = NumberField(help_text="The client may ask again at this price.")
+    price = NumberField(help_text="At this price the client may accept, for as long as the group says.")
+
+    def __init__(self, *args: Any, bound: str = "", **kwargs: Any) -> None:
+        """Say how far from the market the price may be."""
+        super().__init__(*args, **kwargs)
+        if bound:
+            self.fields["price"].help_text += f" {bound}"
 
 
 class OptionsForm(forms.Form):

@@ -129,6 +129,20 @@ def views(rows: Sequence[Any]) -> dict[int, tuple[Decimal, Decimal]]:
     return found
 
 
+def order_prices(orders: Sequence[Any]) -> dict[int, Decimal]:
+    """Return the current price of the side of pending orders, as their accounts see it, by ticket: the ask of a buy."""
+    if not orders:
+        return {}
+    market, accounts = _market(order.login for order in orders)
+    found = {}
+    for order in orders:
+        account = accounts.get(order.login)
+        view = account and order.symbol in market.symbols and market.quote(order.symbol, account)
+        if view:
+            found[order.ticket] = _on_grid(view[1 if order.type.startswith("buy") else 0], order.digits)
+    return found
+
+
 def plan_stops(rows: Sequence[SmartOrder]) -> dict[int, tuple[str | None, str | None, str | None]]:
     """Return (effective stop, what makes it, high-water mark) of live plans by number, as of the last commit.
 

@@ -79,11 +79,12 @@ def found(admin: DeskAdmin, request: HttpRequest, object_id: Any, *, right: str 
 def page(
     admin: DeskAdmin, request: HttpRequest, *, title: str, form: Form, back: str, submit: str,
     about: Iterable[tuple[str, Any]] = (), hidden: Iterable[tuple[str, Any]] = (), listed: Any = "",
-    says: Iterable[str] = (), is_asked: bool = False, key: str = "",
+    says: Iterable[str] = (), is_asked: bool = False, key: str = "", is_live: bool = False,
 ) -> TemplateResponse:  # fmt: skip
     """Return the page of a form; `about` are facts beside it, `listed` the rows that it will act on.
 
-    is_asked: the form is filled in, and the page says what will happen and asks for a yes.
+    is_asked: the form is filled in, and the page says what will happen and asks for a yes. is_live: the facts renew
+    themselves.
     """
     for field in list(form.fields.values())[:1]:
         field.widget.attrs["autofocus"] = True
@@ -101,6 +102,7 @@ def page(
         "listed": listed,
         "says": list(says),
         "is_asked": is_asked,
+        "is_live": is_live,
         "key": key or uuid.uuid4().hex,
         "media": admin.media + form.media,
     }
@@ -109,7 +111,7 @@ def page(
 
 def act(
     admin: DeskAdmin, request: HttpRequest, *, title: str, form: Form, run: Run, back: str, submit: str,
-    about: Iterable[tuple[str, Any]] = (), says: Says | None = None,
+    about: Iterable[tuple[str, Any]] = (), says: Says | None = None, is_live: bool = False,
 ) -> HttpResponse:  # fmt: skip
     """Show a form; once it is filled in say what it will do, where `says` knows; then ask the service.
 
@@ -123,14 +125,16 @@ def act(
             given = [(name, value) for name in form.fields for value in request.POST.getlist(name)]
             return page(
                 admin, request, title=title, form=form, back=back, submit=submit, about=about,
-                hidden=[*given, ("confirmed", "yes")], says=says(form.cleaned_data), is_asked=True, key=key,
+                hidden=[*given, ("confirmed", "yes")], says=says(form.cleaned_data), is_asked=True, key=key, is_live=is_live,
             )  # fmt: skip
         outcome = run(form.cleaned_data, f"admin-{key or uuid.uuid4().hex}")
         if outcome.ok or outcome.state == ACCEPTED:
             report(request, outcome, title)
             return HttpResponseRedirect(back)
         form.add_error(None, told(outcome))
-    return page(admin, request, title=title, form=form, back=back, submit=submit, about=about)
+    return page(
+        admin, request, title=title, form=form, back=back, submit=submit, about=about, is_live=is_live
+    )
 
 
 def act_on_each(

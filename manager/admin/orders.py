@@ -12,8 +12,10 @@ from unfold.decorators import action
 from dealing import services
 from engine.enums import By
 from engine.order_types import OrderType
-from manager.admin import evidence, show, tables
+from manager import live
+from manager.admin import evidence, requotes, show, tables
 from manager.admin.acting import act, act_on_each, found
+from manager.admin.base import LiveChangeList
 from manager.admin.filters import CreatedFilter, ErrorFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin, seen_prices
 from manager.admin.record import Section, facts
@@ -30,7 +32,7 @@ class OrderAdmin(TradingAdmin):
     nothing = "No order matches."
     renews = True
     list_display = (
-        "ticket", "shown_time", "shown_login", "symbol", "shown_type", "shown_volume", "shown_price", "shown_sl",
+        "ticket", "shown_time", "shown_login", "symbol", "shown_type", "shown_volume", "shown_price", "shown_now", "shown_sl",
         "shown_tp", "status", "shown_why", "shown_position",
     )  # fmt: skip
     list_filter = ("status", CreatedFilter, "type", "reason", ErrorFilter, SymbolFilter, LoginGroupFilter)
@@ -39,6 +41,21 @@ class OrderAdmin(TradingAdmin):
     search_help_text = "Ticket, login, position, symbol, client id or a word of the comment"
     actions = ("cancel_orders",)
     actions_detail = ("modify", "cancel")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LiveChangeList]:
+        """Return the list that adds the prices of now."""
+        return LiveChangeList
+
+    def add_live(self, rows: Sequence[Any]) -> None:
+        """Give each pending order the current price of its side."""
+        prices = live.order_prices([row for row in rows if row.status == "pending"])
+        for row in rows:
+            row.now = prices.get(row.ticket)
+
+    @admin.display(description="Now")
+    def shown_now(self, obj: Any) -> Any:
+        """Return the current price of a pending order's side."""
+        return show.price(obj.now)
 
     def heading_of(self, request: HttpRequest) -> str:
         """Return what is shown: the pending ones, or all."""
@@ -72,7 +89,12 @@ class OrderAdmin(TradingAdmin):
                 "Prices",
                 facts(
                     ("Price", show.price(obj.price)), ("Limit price", show.price(obj.limit_price)),
+                    ("Now", show.price(live.order_prices([obj]).get(obj.ticket)) if obj.status == "pending" else None),
                     ("Asked for", show.price(obj.requested_price)), ("Changed to", show.price(obj.modified_price)),
+                    ("Expected by its sender", show.price(obj.expected_price)),
+                    ("Deviation allowed", None if obj.deviation is None else f"{obj.deviation} points"),
+                    ("Requoted at", show.price(obj.requote_price)),
+                    ("The client", requotes.said(requotes.fates([obj]).get(obj.ticket)) if obj.requote_price is not None else None),
                     ("Stop loss", show.price(obj.sl)), ("Take profit", show.price(obj.tp)),
                 ),
             ),
@@ -121,7 +143,9 @@ class OrderAdmin(TradingAdmin):
 
     @admin.display(description="Why")
     def shown_why(self, obj: Order) -> Any:
-        """Return why it failed, else its comment, else who or what made it."""
+        """Return why it failed, else its comment, else who or what made it; a requote with its price."""
+        if obj.requote_price is not None:
+            return f"{obj.error} at {obj.requote_price:f}"
         return obj.error or obj.comment or tables.reason(obj)
 
     @admin.display(description="Position")

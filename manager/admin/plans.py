@@ -92,6 +92,7 @@ class SmartOrderAdmin(TradingAdmin):
                 "Stops",
                 facts(
                     ("In force", stop and format_html("{} ({})", stop, (source or "").replace("_", " "))),
+                    ("Fired", show.price(obj.fired_stop)),
                     ("Stop loss", show.price(obj.stop_loss)),
                     ("Trailing", None if obj.callback is None else f"{obj.callback:f} %"),
                     ("Trails from", show.price(obj.activation)), ("High-water mark", mark),
@@ -150,6 +151,8 @@ class SmartOrderAdmin(TradingAdmin):
     def shown_stop(self, obj: Any) -> Any:
         """Return the stop that holds now and what makes it."""
         stop, source, _ = obj.now
+        if obj.fired_stop is not None:
+            stop, source = f"{obj.fired_stop:f}", "fired"
         if stop is None:
             return show.EMPTY
         return format_html(

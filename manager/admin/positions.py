@@ -16,7 +16,7 @@ from dealing import services
 from engine.enums import By
 from live import rights
 from live.rights import Right
-from manager import live
+from manager import live, words
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList, ScopedAdmin
@@ -287,6 +287,20 @@ def close_in_words(position: Any, given: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _caused(deal: Deal) -> str:
+    """Return who caused a deal, a member of staff by name (§6.12)."""
+    who = deal.get_by_display() if deal.by else ""
+    return f"{who}: {deal.actor}" if deal.actor else who
+
+
+def _decided(settings: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the settings that decided on a deal, in words."""
+    return [
+        (show.words(key), words.said(key, value) if value is not None else "none")
+        for key, value in settings.items()
+    ]
+
+
 @admin.register(Deal)
 class DealAdmin(TradingAdmin):
     """Deals: what was executed, and why."""
@@ -324,9 +338,13 @@ class DealAdmin(TradingAdmin):
                 facts(
                     ("Executed at", show.price(obj.price)), ("Asked for", show.price(obj.requested_price)),
                     ("Position opened at", show.price(obj.open_price, obj.digits)),
+                    ("Market's bid", show.price(obj.market_bid)), ("Market's ask", show.price(obj.market_ask)),
+                    ("Bid as the group saw it", show.price(obj.group_bid)),
+                    ("Ask as the group saw it", show.price(obj.group_ask)),
                 ),
             ),
-            Section("Came from", facts(*came)),
+            Section("Came from", facts(("Caused by", _caused(obj)), *came)),
+            *([Section("Settings that decided", facts(*_decided(obj.settings)))] if obj.settings else []),
         ]  # fmt: skip
         if obj.direction == "out":
             found_.append(

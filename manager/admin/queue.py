@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,25 +14,25 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from unfold.decorators import action
 
+from accounts.models import Account, Group
 from dealing import dealers, services
 from live import rights
 from manager import live
-from manager.admin import evidence, show, tables
+from manager.admin import evidence, requotes, show, tables
 from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
 from manager.admin.filters import LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts
 from manager.forms import CommentForm, ConfirmForm, ConfirmRequestForm, RequoteForm
-from orders.models import DealerRequest
+from orders.models import DealerRequest, Order
 
 ANSWERS = (("confirm", "Confirm"), ("requote", "Requote"), ("reject", "Reject"))
 #: Requests that clients made; triggers of the desk can be confirmed or rejected, not requoted.
 ASKED_BY_CLIENTS = ("market", "close", "close_by")
-HURRY_S = 30
 #: How long a stop-out that nobody answered is told of, and how many are counted.
 UNANSWERED = timedelta(hours=1)
 MOST_UNANSWERED = 1000
@@ -66,6 +67,7 @@ class DealerRequestAdmin(TradingAdmin):
         js = ("manager/dealer.js",)
 
     heading = "Dealers' queue"
+    change_list_template = "manager/queue.html"
     nothing = "Nothing waits for a dealer."
     renews = True
     counts = True
@@ -161,7 +163,8 @@ class DealerRequestAdmin(TradingAdmin):
                 f"In the last hour {more}{len(missed)} times a stop-out waited for a dealer in vain, last of {logins}. "
                 "The accounts are as they were, and wait for the next quote.",
             )
-        return super().changelist_view(request, extra_context)
+        shown = {**(extra_context or {}), "requotes": requotes.section(request.user)}
+        return super().changelist_view(request, shown)
 
     def offered(self, obj: DealerRequest) -> Sequence[str]:
         """Return the answers that there are: to an answered one, none."""
@@ -199,6 +202,19 @@ class DealerRequestAdmin(TradingAdmin):
                 ),
             ),
         ]  # fmt: skip
+        offered = (
+            Order.objects.filter(ticket=obj.order, requote_price__isnull=False).first() if obj.order else None
+        )
+        if offered is not None:
+            found_.append(
+                Section(
+                    "Requote",
+                    facts(
+                        ("Offered", show.price(offered.requote_price)), ("At", show.time(offered.modified_at)),
+                        ("The client", requotes.said(requotes.fates([offered]).get(offered.ticket))),
+                    ),
+                )
+            )  # fmt: skip
         if obj.context:
             found_.append(Section("What the desk saw", body=evidence.shown(obj.context), is_wide=True))
         return found_
@@ -213,10 +229,7 @@ class DealerRequestAdmin(TradingAdmin):
         """Return how many seconds are left to answer."""
         if not obj.is_open:
             return show.EMPTY
-        if obj.expires_at is None:
-            return "no limit"
-        left = max(0, int((obj.expires_at - timezone.now()).total_seconds()))
-        return format_html('<span class="td-num{}">{} s</span>', " td-loss" if left < HURRY_S else "", left)
+        return requotes.left(obj.expires_at)
 
     @admin.display(description="Kind", ordering="kind")
     def shown_kind(self, obj: DealerRequest) -> str:
@@ -266,8 +279,21 @@ class DealerRequestAdmin(TradingAdmin):
             ("When queued", show.price(obj.price)),
             ("Bid now", self.shown_bid(obj)),
             ("Ask now", self.shown_ask(obj)),
-            ("Time left", self.shown_left(obj)),
+            ("Time left", self.shown_left(obj)) if obj.is_open else ("State", self.shown_state(obj)),
         ]
+
+    def _market(self, obj: Any) -> Decimal | None:
+        """Return the market's price on the side of the deal, as the client's group sees it."""
+        return None if not obj.quote else obj.quote[1 if obj.side == "buy" else 0]
+
+    def _bound(self, obj: Any) -> str:
+        """Return between which prices one by hand may be, in a sentence; "" where nothing binds it or is known."""
+        market = self._market(obj)
+        if market is None or obj.kind == "close_by":
+            return ""
+        group = Group.objects.filter(name=Account.objects.filter(login=obj.login).values("group")[:1]).first()
+        low, high = bounds(market, obj.digits, group.price_bound_points if group else None)
+        return f"Between {low} and {high} as the market stands; the desk judges by the price of the moment."
 
     @action(description="Take", icon="back_hand", permissions=["act"])
     def take(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -277,24 +303,28 @@ class DealerRequestAdmin(TradingAdmin):
             self, request,
             title=f"Take request {obj.id}",
             form=ConfirmForm(request.POST or None),
-            run=lambda _given, _key: services.take_request(obj.id, request.user.get_username()),
+            run=lambda _given, key: services.take_request(obj.id, request.user.get_username(), client_key=key),
             back=self._queue(),
             submit="Take it",
             about=self._about(obj),
+            is_live=True,
         )  # fmt: skip
 
     @action(description="Confirm", icon="check", permissions=["act"])
     def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Execute it, at a price if one is given."""
         obj = found(self, request, object_id)
-        form = ConfirmRequestForm(request.POST or None)
+        form = ConfirmRequestForm(request.POST or None, bound=self._bound(obj))
         return self._answer(request, obj, "confirm", form, "Confirm")
 
     @action(description="Requote", icon="sync_alt", permissions=["act"])
     def requote(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Offer another price."""
         obj = found(self, request, object_id)
-        return self._answer(request, obj, "requote", RequoteForm(request.POST or None), "Requote")
+        market = self._market(obj)
+        first = {} if market is None else {"price": f"{market:f}"}
+        form = RequoteForm(request.POST or None, initial=first, bound=self._bound(obj))
+        return self._answer(request, obj, "requote", form, "Requote")
 
     @action(description="Reject", icon="block", permissions=["act"])
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -309,10 +339,18 @@ class DealerRequestAdmin(TradingAdmin):
             self, request,
             title=f"{submit} request {obj.id}",
             form=form,
-            run=lambda given, _: services.answer_request(
-                obj.id, word, dealer=request.user.get_username(), **given
+            run=lambda given, key: services.answer_request(
+                obj.id, word, dealer=request.user.get_username(), client_key=key, **given
             ),
             back=self._queue(),
             submit=submit,
             about=self._about(obj),
+            is_live=True,
         )  # fmt: skip
+
+
+def bounds(market: Decimal, digits: int, points: int | None) -> tuple[Decimal, Decimal]:
+    """Return the lowest and the highest price by hand that a group lets through (§5.7); None points: 1 % of the market."""
+    point = Decimal(1).scaleb(-digits)
+    far = abs(market) / 100 // point * point if points is None else points * point
+    return market - far, market + far

@@ -1,7 +1,7 @@
 // Says to the server that a page of the dealers' queue is open: its dealer is online for as long as this beats.
 // A window goes on under one number from page to page of the queue; closing it says so, and where another window beats
 // under the same number (a duplicated tab), that one keeps it alive. A page that only looks is told so by the server
-// once, and is quiet then. It shows nothing and changes nothing.
+// once, and is quiet then. Between two renewals of the page it counts the seconds that are left down; it changes nothing.
 // The clock runs in a worker, which is this same file: browsers slow the timers of a hidden tab down to one a minute, and
 // those of a worker not; what it says is heard at once.
 (() => {
@@ -88,6 +88,15 @@
     navigator.sendBeacon(`${root[0]}end/`, form());
   }
 
+  function countDown() {
+    for (const one of document.querySelectorAll("[data-left]")) {
+      const left = Math.max(0, Number(one.dataset.left) - 1);
+      one.dataset.left = String(left);
+      one.textContent = `${left} s`;
+    }
+  }
+
+  window.setInterval(countDown, 1000);
   window.addEventListener("pagehide", end);
   window.addEventListener("pageshow", begin);
   document.addEventListener("visibilitychange", () => {

@@ -5,7 +5,7 @@
 // none of ours, and a fault of this script, are told as what they are.
 (() => {
   "use strict";
-  const EVERY_MS = { overview: 2000, rows: 3000, record: 3000 };
+  const EVERY_MS = { overview: 2000, about: 1500, rows: 3000, record: 3000 };
   const WAIT_MS = 10000;
   let since = new Date();
   // The pieces of each part as the server last sent them, by their marks.
