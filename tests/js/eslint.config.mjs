@@ -15,7 +15,7 @@ export default [
       eqeqeq: "error",
       "max-depth": ["error", 4],
       "max-lines": ["error", 500],
-      "max-lines-per-function": ["error", { max: 80, skipBlankLines: true, skipComments: true }],
+      "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
       "no-alert": "error",
       "no-console": ["error", { allow: ["warn", "error"] }],
       "no-duplicate-imports": "error",
@@ -31,6 +31,11 @@ export default [
       "prefer-const": "error",
       radix: "error",
     },
+  },
+  // Two functions are one closure each: a table with its state, a drag with its gesture.
+  {
+    files: ["**/lib/table.js", "**/market/drag.js"],
+    rules: { "max-lines-per-function": ["error", { max: 80, skipBlankLines: true, skipComments: true }] },
   },
   { files: ["**/lib/theme.js", "**/manager/*.js"], languageOptions: { sourceType: "script" } },
   { files: ["**/tests/js/*.mjs"], languageOptions: { globals: globals.node } },
