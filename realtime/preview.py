@@ -100,8 +100,23 @@ class Preview:
         after = account_margin(self.state, login, symbol_name=name, legs=legs)
         return after - account_margin(self.state, login)
 
+    def opened(self, trade: Trade) -> int:
+        """Return the volume that the trade opens: on a netting account what the opposite position leaves of it (§3.7)."""
+        login = self.book.login
+        if not self.state.is_netting(login):
+            return trade.volume
+        opposite = sum(
+            position.volume
+            for position in self.state.book(login).positions.values()
+            if position.symbol == trade.symbol.name and position.side is not trade.side
+        )
+        return max(0, trade.volume - opposite)
+
     def commission(self, trade: Trade) -> int:
-        """Return the commission of the trade in account minor units."""
+        """Return the commission that the trade books in account minor units: of what it opens, not of what it closes."""
+        opened = self.opened(trade)
+        if not opened:
+            return 0
         terms = self.state.terms_for(self.state.group_of(self.book.login), trade.symbol)
         return commission_of(
             self.state,
@@ -109,7 +124,7 @@ class Preview:
             login=self.book.login,
             symbol=trade.symbol,
             side=trade.side,
-            volume=trade.volume,
+            volume=opened,
             open_points=trade.entry,
         )
 
