@@ -79,12 +79,13 @@ def _all(obj: Any, name: str, words: str) -> tuple[str, str]:
 
 
 def _money(obj: Any) -> Section:
+    """Return the account's figures, all of one moment: the desk's last ones, else those of the row."""
     state = obj.live or {}
     digits = obj.digits
     own = obj.balance + obj.credit
     pairs = [
-        ("Balance", show.money(obj.balance, obj.currency, digits)),
-        ("Credit", show.number(obj.credit, digits=digits)),
+        ("Balance", show.money(state.get("balance", obj.balance), obj.currency, digits)),
+        ("Credit", show.number(state.get("credit", obj.credit), digits=digits)),
         ("Floating", show.gain(state.get("floating"))),
         ("Equity", show.number(state.get("equity", own), digits=digits)),
         ("Margin", show.number(state.get("margin", 0), digits=digits)),
