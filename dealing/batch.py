@@ -201,14 +201,7 @@ def commit(
         _write_desk_rows(cursor, lease.shard, batch)
         seam("copy", keys)
         outbox_id = _write_outbox(cursor, lease.shard, changes)
-        cursor.execute(
-            "INSERT INTO dealing_enginebatch (shard, seq, epoch, first_tick, last_tick, ticks, refused, commands,"
-            " deals, state_hash, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())",
-            (
-                lease.shard, seq, lease.epoch, batch.first_tick, batch.last_tick, batch.ticks,
-                json.dumps(changes.refused), len(batch.answers), len(changes.deals), state_hash,
-            ),
-        )  # fmt: skip
+        _write_batch_row(cursor, lease, batch, seq, state_hash)
         failpoint("before_commit")
         seam("write", keys)
         committed = Committed(seq, drain_requested, outbox_id)
@@ -216,6 +209,20 @@ def commit(
     if committed is None:
         raise RuntimeError("the transaction was rolled back by what was raised in it")
     return committed
+
+
+def _write_batch_row(
+    cursor: "psycopg.Cursor[Any]", lease: Lease, batch: Batch, seq: int, state_hash: str
+) -> None:
+    changes = batch.changes
+    cursor.execute(
+        "INSERT INTO dealing_enginebatch (shard, seq, epoch, first_tick, last_tick, ticks, refused, commands,"
+        " deals, state_hash, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())",
+        (
+            lease.shard, seq, lease.epoch, batch.first_tick, batch.last_tick, batch.ticks,
+            json.dumps(changes.refused), len(batch.answers), len(changes.deals), state_hash,
+        ),
+    )  # fmt: skip
 
 
 def beat(lease: Lease, *, published: int, ahead_s: int = 0) -> tuple[bool, str]:

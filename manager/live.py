@@ -19,6 +19,7 @@ from dealing import bus, journal, services
 from dealing.columns import optional_text
 from engine import plans
 from engine.enums import Side
+from engine.order_types import OrderType
 from engine.rates import widened_bid
 from engine.state import Extremes as EngineExtremes
 from manager.audit import margins
@@ -139,7 +140,9 @@ def order_prices(orders: Sequence[Any]) -> dict[int, Decimal]:
         account = accounts.get(order.login)
         view = account and order.symbol in market.symbols and market.quote(order.symbol, account)
         if view:
-            found[order.ticket] = _on_grid(view[1 if order.type.startswith("buy") else 0], order.digits)
+            found[order.ticket] = _on_grid(
+                view[1 if OrderType(order.type).side is Side.BUY else 0], order.digits
+            )
     return found
 
 
