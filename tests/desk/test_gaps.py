@@ -395,3 +395,22 @@ def test_gap_when_the_desk_died_before_it_was_answered_then_the_next_one_says_so
 
 def yen(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal(1), ROUND_HALF_UP)
+
+
+def test_day_end_when_ticks_before_it_are_unread_after_a_short_absence_then_they_count(world: World) -> None:
+    Group.objects.filter(name="retail").update(spread_diff=0)
+    desk = world.serving()
+    deposit()
+    world.quoted("1.10000", "1.10010")
+    assert services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="1.00", wait_s=LIMIT_S).ok
+    world.drain(desk)
+    entry = world.tick("1.20000", "1.20010")
+    ends = int(entry.split("-")[0]) + 1
+    EngineShard.objects.update(day_end_ms=ends)
+    services.balance_operation(LOGIN, "deposit", "5", wait_s=0)  # it waits, and its time is after the day end
+
+    world.serving(DESK_GAP_LIMIT_S="600")
+
+    day = until(lambda: AccountDay.objects.filter(login=LOGIN).first(), "the day end")
+    assert int(day.time.timestamp() * 1000 + 0.5) == ends
+    assert (day.balance, day.floating) == (Decimal("100000.00"), Decimal("9990.00"))
