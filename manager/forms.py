@@ -1,5 +1,6 @@
 """Forms of the admin's actions. Numbers stay decimal text; whether they are good is for the engine to say."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.order_types import OrderType
 from engine.settings import LAST_MS
 from manager.numbers import cleaned
 
+NOTHING = ("", "---------")
 HALT_WORDS = {
     "normal": "normal: everything is allowed",
     "no_new_positions": "no new positions: orders that open are refused, everything else goes on",
@@ -90,12 +92,18 @@ class TimeField(forms.CharField):
 
 
 class WordField(forms.ChoiceField):
-    """One word of a closed set."""
+    """One word of a closed set; none is chosen beforehand, so that Enter sends nothing that nobody chose."""
 
     def __init__(self, words: Any, **kwargs: Any) -> None:
         """Take the words, an enum's members or pairs."""
         pairs = [w if isinstance(w, tuple) else (w.value, w.value.replace("_", " ")) for w in words]
-        super().__init__(choices=pairs, widget=UnfoldAdminSelectWidget(), **kwargs)
+        super().__init__(widget=UnfoldAdminSelectWidget(), **kwargs)
+        self.offer(pairs)
+
+    def offer(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Offer these, values with their words, behind an empty choice where one is needed."""
+        nothing = [NOTHING] if all(value for value, _ in pairs) else []
+        self.choices = [*nothing, *pairs]
 
 
 class SwitchField(forms.BooleanField):
@@ -126,7 +134,7 @@ class GroupChoiceForm(forms.Form):
         """Offer these groups."""
         super().__init__(*args, **kwargs)
         names = [(group.name, f"{group.name} ({group.currency}, {group.margin_mode})") for group in groups]
-        self.fields["group"].choices = [("", "---------"), *names]  # type: ignore[attr-defined]
+        self.fields["group"].offer(names)  # type: ignore[attr-defined]
 
 
 class MoneyForm(forms.Form):
@@ -206,7 +214,7 @@ class OrderForm(forms.Form):
     def __init__(self, *args: Any, symbols: list[str], may_override: bool, **kwargs: Any) -> None:
         """Offer these symbols; leave out the overrides for those who may not."""
         super().__init__(*args, **kwargs)
-        self.fields["symbol"].choices = [(name, name) for name in symbols]  # type: ignore[attr-defined]
+        self.fields["symbol"].offer([(name, name) for name in symbols])  # type: ignore[attr-defined]
         if not may_override:
             for name in self.OVERRIDES:
                 del self.fields[name]
@@ -340,7 +348,7 @@ class OptionsForm(forms.Form):
     def __init__(self, *args: Any, plugins: list[str], **kwargs: Any) -> None:
         """Offer these plugins."""
         super().__init__(*args, **kwargs)
-        self.fields["plugin"].choices = [(name, name) for name in plugins]  # type: ignore[attr-defined]
+        self.fields["plugin"].offer([(name, name) for name in plugins])  # type: ignore[attr-defined]
 
     def clean_options(self) -> dict[str, Any]:
         """Ask for an object."""

@@ -40,6 +40,10 @@ def _script(request: Any) -> str:
     return static("manager/live.js")
 
 
+def _guard(request: Any) -> str:
+    return static("manager/guard.js")
+
+
 def _icon(request: Any) -> str:
     return static("portal/icon.svg")
 
@@ -108,7 +112,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "manager.dashboard.figures",
     "STYLES": [_style],
-    "SCRIPTS": [_script],
+    "SCRIPTS": [_script, _guard],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",

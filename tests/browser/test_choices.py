@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Trader
-from tests.browser.test_slips import ask, open_positions, ready, twice
+from tests.browser.test_slips import ask, open_positions, orders, ready, twice
 from tests.stack import Stack, wait_until
 
 PLANS = "SELECT count(*) FROM orders_smartorder"
@@ -198,3 +198,23 @@ def test_close_when_its_answer_is_lost_then_the_journal_tells_its_figures(
         in toast.inner_text()
     )
     page.unroute("**/close/")
+
+
+def test_one_click_when_enter_is_held_down_on_a_price_then_one_order_is_sent(
+    at_market: Trader, stack: Stack
+) -> None:
+    trader, page = at_market, at_market.page
+    page.get_by_label("One click").check()
+    trader.until("!document.querySelector('.side.buy').dataset.disarmed")
+    wait_until(lambda: stack.rows("SELECT one_click FROM accounts_preference") == [(True,)], "the choice")
+    before = orders(stack)
+    page.locator(".ticket .side.buy").focus()
+
+    for _ in range(80):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(30)
+    page.keyboard.up("Enter")
+    page.locator(".toast", has_text="filled at").first.wait_for()
+
+    assert orders(stack) == before + 1
+    stack.rows("DELETE FROM accounts_preference RETURNING id")

@@ -30,16 +30,70 @@ def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyb
     page.goto(f"{boss.stack.url}/admin/accounts/account/1001/money/")
 
     page.locator("#id_amount").fill("1,000")
+    page.locator("#id_kind").select_option("deposit")
+    page.locator("#id_amount").focus()
+    page.locator("button.td-button-main:enabled").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("1,000 can be read in two ways").wait_for()
     page.locator("#id_amount").fill("1000")
+    page.locator("button.td-button-main:enabled").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("Balance goes from 10,000.00 to 11,000.00 USD").wait_for()
+    page.locator("button.td-button-main:focus").wait_for()  # it is deaf for the first moment
     page.keyboard.press("Enter")
     page.get_by_text("Move money of account 1001: done.").wait_for()
 
     booked = boss.stack.rows("SELECT count(*) FROM accounts_ledgerentry WHERE login = 1001 AND amount = 1000")
     assert booked == [(1,)]
+
+
+def test_manager_when_enter_is_held_down_then_the_page_that_asks_is_not_answered(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    entries = "SELECT count(*) FROM accounts_ledgerentry WHERE login = 1001"
+    before = boss.stack.rows(entries)
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/money/")
+    assert page.locator("#id_kind").input_value() == ""  # nobody has chosen one
+    page.locator("#id_kind").select_option("withdrawal")
+    page.locator("#id_amount").fill("7")
+    page.locator("button.td-button-main:enabled").wait_for()
+    sent: list[str] = []
+    page.on("request", lambda one: one.method == "POST" and sent.append(one.url))
+
+    for _ in range(60):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(30)
+    page.keyboard.up("Enter")
+
+    page.get_by_text("Balance goes from").wait_for()
+    assert len(sent) == 1
+    assert boss.stack.rows(entries) == before
+    page.locator("button.td-button-main:focus").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("Move money of account 1001: done.").wait_for()
+
+
+def test_manager_when_a_button_is_pressed_twice_then_it_is_sent_once_and_nothing_beneath_it_is_pressed(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/money/")
+    page.locator("#id_kind").select_option("withdrawal")
+    page.locator("#id_amount").fill("8")
+    page.locator("button.td-button-main:enabled").wait_for()
+    sent: list[str] = []
+    page.on("request", lambda one: one.method == "POST" and sent.append(one.url))
+
+    page.evaluate("""() => { const form = document.querySelector('form.td-form');
+        form.requestSubmit(); form.requestSubmit(); }""")
+    page.get_by_text("Balance goes from").wait_for()
+
+    assert len(sent) == 1
+    assert page.locator("button.td-button-main").is_disabled()  # deaf for the first moment
+    page.locator("button.td-button-main:focus").wait_for()
 
 
 def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_rows_stay(
@@ -49,9 +103,13 @@ def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_
     page = boss.page
     boss.stack.tick("EURUSD", "1.10000", "1.10010")
     page.goto(f"{boss.stack.url}/admin/accounts/account/1001/order/")
+    page.locator("#id_symbol").select_option("EURUSD")
+    page.locator("#id_type").select_option("buy")
     page.locator("#id_volume").fill("0.10")
+    page.locator("button.td-button-main:enabled").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("Buy 0.10 lots of EURUSD").wait_for()
+    page.locator("button.td-button-main:focus").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("New order for account 1001: done.").wait_for()
 
@@ -114,7 +172,10 @@ def test_manager_when_a_stop_out_of_far_too_much_is_typed_then_told_before_and_e
     page = boss.page
     boss.stack.tick("EURUSD", "1.10000", "1.10010")
     page.goto(f"{boss.stack.url}/admin/accounts/account/1001/order/")
+    page.locator("#id_symbol").select_option("EURUSD")
+    page.locator("#id_type").select_option("buy")
     page.locator("#id_volume").fill("0.10")
+    page.locator("button.td-button-main:enabled").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("Buy 0.10 lots of EURUSD").wait_for()
     page.locator("button.td-button-main").click()
@@ -125,6 +186,7 @@ def test_manager_when_a_stop_out_of_far_too_much_is_typed_then_told_before_and_e
     page.locator("#id_stop_out").fill("5000000")
     page.keyboard.press("Enter")
     page.get_by_text("accounts would be stopped out").wait_for()
+    page.locator("button.td-button-main:enabled").wait_for()
     page.locator("#td-typed").press("Enter")
     page.get_by_text("accounts would be stopped out").wait_for()
 
