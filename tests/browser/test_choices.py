@@ -218,3 +218,14 @@ def test_one_click_when_enter_is_held_down_on_a_price_then_one_order_is_sent(
 
     assert orders(stack) == before + 1
     stack.rows("DELETE FROM accounts_preference RETURNING id")
+
+
+def test_levels_when_a_cross_is_double_clicked_then_one_level_goes(at_market: Trader) -> None:
+    trader, page = at_market, at_market.page
+    page.keyboard.press("p")
+    page.locator(".smart-builder .buy").click()
+    trader.until("document.querySelectorAll('.levels li').length === 3")
+
+    twice(trader, page.locator(".levels li").first.get_by_role("button"), 150)
+
+    assert page.locator(".levels li:not(.gone)").count() == 2

@@ -473,17 +473,6 @@ def test_net_when_a_position_carries_swap_and_fees_then_it_stands_beside_the_gro
     assert " positions, together " in trader.text(".total") and ", net ▼ −" in trader.text(".total")
 
 
-def test_levels_when_a_cross_is_double_clicked_then_one_level_goes(at_market: Trader) -> None:
-    trader, page = at_market, at_market.page
-    page.keyboard.press("p")
-    page.locator(".smart-builder .buy").click()
-    trader.until("document.querySelectorAll('.levels li').length === 3")
-
-    twice(trader, page.locator(".levels li").first.get_by_role("button"), 150)
-
-    assert page.locator(".levels li:not(.gone)").count() == 2
-
-
 @pytest.mark.parametrize(("width", "height"), [(844, 390), (932, 430), (667, 375)])
 def test_phone_when_on_its_side_then_it_can_trade(
     open_page: Callable[..., Trader], stack: Stack, width: int, height: int
