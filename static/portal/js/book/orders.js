@@ -122,13 +122,12 @@ function describer(row, fields) {
   const side = sideOf(row.type);
   let perPoint = null;
   const describe = () => {
-    const quote = store.quotes.get(row.symbol);
-    const market = quote && (side === "buy" ? quote.ask : quote.bid);
+    const near = market(row);
     const entry = reading((fields.limit_price ?? fields.price).input).value;
     for (const [name, field] of Object.entries(fields)) {
       const { value } = reading(field.input);
       const isExit = name === "sl" || name === "tp";
-      const from = isExit ? entry : market;
+      const from = isExit ? entry : near;
       const apart = value && from ? points(from, value, digits) : null;
       const distance = apart === null ? null : `${apart < 0n ? -apart : apart} pt ${apart < 0n ? "below" : "above"} ${isExit ? "the entry" : "the market"}`;
       const cash = isExit && value ? cashWords({ side, from: entry, to: value, digits, perPoint }) : null;
