@@ -116,7 +116,7 @@ def section(user: Any) -> Section | None:
         (
             show.link("orders_order", o.ticket), show.time(o.modified_at), tables.login(o.login), o.symbol,
             show.side(o.type), show.number(o.volume), show.price(o.requested_price), show.price(o.requote_price),
-            asked[o.ticket].dealer if o.ticket in asked else "the market", said(found.get(o.ticket)),
+            (asked[o.ticket].dealer or "a dealer") if o.ticket in asked else "the market", said(found.get(o.ticket)),
         )
         for o in orders
     ]  # fmt: skip
