@@ -5,9 +5,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets, display, helpers
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db import connection
+from django.db import DataError, connection, transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
@@ -26,6 +27,8 @@ ESTIMATE_ABOVE = 50_000
 BIGINT_DIGITS = 18
 BIGINT_END = 2**63
 SEARCHED_WORDS = 5
+#: How an address may compare a column: what filters of the theme make of a choice.
+LOOKUPS = frozenset(("exact", "isnull"))
 
 
 def _renewed(request: HttpRequest) -> dict[str, Any]:
@@ -138,6 +141,31 @@ class DeskAdmin(Exporting, ModelAdmin):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Return whether an address may filter by this: as the list's own filters and links do, by no other comparison.
+
+        Any other (`name__regex`, `payload__has_key`) would let whoever looks ask the database for what costs most.
+        """
+        column, _, how = lookup.rpartition("__")
+        fields = [*self.opts.concrete_fields, *self.opts.many_to_many]
+        keys = {
+            f"{each.name}__{each.remote_field.model._meta.pk.name}" for each in fields if each.remote_field
+        }
+        is_plain = not column or (how in LOOKUPS and ("__" not in column or column in keys))
+        return is_plain and bool(super().lookup_allowed(lookup, value, request))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the page of rows.
+
+        Raises:
+            IncorrectLookupParameters: the address asks for what a column cannot hold.
+        """
+        try:
+            with transaction.atomic():  # what the database refuses ends this look alone
+                return super().get_changelist_instance(request)
+        except (DataError, OverflowError) as error:
+            raise IncorrectLookupParameters(error) from error
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
