@@ -14,6 +14,8 @@ from engine.enums import Side
 from engine.order_types import OrderType
 
 EMPTY = "-"
+#: Characters of JSON that a page shows: a browser that lays out megabytes stands still.
+RAW_CHARACTERS = 100_000
 #: The same in a column of figures.
 NO_FIGURE = mark_safe('<span class="td-num">-</span>')
 #: Headers of columns of figures, which stand to the right.
@@ -147,10 +149,12 @@ def none(words_: str) -> SafeString:
 
 
 def raw(value: Any) -> SafeString | str:
-    """Return JSON as it is kept, for whoever has to see all of it."""
+    """Return JSON as it is kept, up to what a page can show."""
     if not value:
         return EMPTY
-    return format_html('<pre class="td-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
+    whole = json.dumps(value, indent=2, ensure_ascii=False)
+    more = f"\n... and {len(whole) - RAW_CHARACTERS:,} more characters" if len(whole) > RAW_CHARACTERS else ""
+    return format_html('<pre class="td-json">{}{}</pre>', whole[:RAW_CHARACTERS], more)
 
 
 def plain(value: Any) -> str:
