@@ -18,6 +18,7 @@ import { soundIsOn, switchSound } from "./lib/sound.js";
 import { rowOf, store } from "./lib/store.js";
 import { makeTabs } from "./lib/tabs.js";
 import { focusVolume, setSide, startTicket } from "./ticket/ticket.js";
+import { startRequotes } from "./ticket/requote.js";
 import { startWatch } from "./market/watch.js";
 import { codeWords, dealWords, stateWords, typeWords } from "./lib/words.js";
 
@@ -186,6 +187,7 @@ function tell(event) {
       break;
     case "order":
       if (openTickets.has(row.ticket)) tellLate(row);
+      else if (row.status === "failed" && row.error === "requote" && row.requote_expires_at) answeredTickets.add(row.ticket); // its offer is a dialog
       else if (row.status === "failed" && row.error) setTimeout(() => tellFailed(row), ANSWER_MS);
       else if (row.status === "canceled" && row.reason === "expiration") warned(`${typeWords(row.type)} #${row.ticket} expired`);
       else if (row.status === "canceled" && row.comment.startsWith("deleted")) warned(`${typeWords(row.type)} #${row.ticket} was ${row.comment}`);
@@ -299,6 +301,7 @@ function start() {
   buildTrade();
   buildBook();
   buildPhoneNav();
+  startRequotes();
   startAccountBar(choose);
   startKeys(shortcuts());
   document.getElementById("theme-button").addEventListener("click", () => window.tdTheme.toggle());

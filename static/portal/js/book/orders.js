@@ -34,7 +34,7 @@ const COLUMNS = [
 
 function market(row) {
   const quote = store.quotes.get(row.symbol);
-  if (!quote) return null;
+  if (!quote) return row.market_price ?? null;
   return sideOf(row.type) === "buy" ? quote.ask : quote.bid;
 }
 

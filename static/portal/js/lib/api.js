@@ -24,6 +24,7 @@ export class ApiError extends Error {
     this.ticket = body.ticket ?? null;
     this.level = body.level ?? null;
     this.current = body.current ?? null;
+    this.isOffer = Boolean(body.requote_expires_at); // the price of a requote, which may be accepted
   }
 }
 

@@ -16,13 +16,13 @@ import { store } from "./store.js";
  * `content` is a list of nodes; `act` runs on submit and may throw an ApiError, which is shown inside. `lacks()` tells
  * in words what is missing before it may be sent, "" where nothing is. One that stands open already is not opened again.
  */
-export function openDialog({ title, content, action, tone = "primary", act, lacks = () => "", wide = false, extra = [] }) {
+export function openDialog({ title, content, action, tone = "primary", act, lacks = () => "", wide = false, extra = [], closing: leaving = "Cancel" }) {
   const same = [...document.querySelectorAll("dialog[open]")].some((one) => one.dataset.title === title);
   if (same) return Promise.resolve(false);
   const headingId = freshId("dialog-title");
   const problem = el("p", { class: "form-error", role: "alert", hidden: true });
   const why = el("p", { class: "hint dialog-why", id: freshId("why"), role: "status" });
-  const closing = el("button", { type: "button", text: action ? "Cancel" : "Close" });
+  const closing = el("button", { type: "button", text: action ? leaving : "Close" });
   const submit = action ? el("button", { type: "submit", class: tone, text: action, disabled: true, "aria-describedby": why.id }) : null;
   const form = el(
     "form",
@@ -64,9 +64,15 @@ export function openDialog({ title, content, action, tone = "primary", act, lack
         arming.isBusy(false);
       }
     });
+    dialog.addEventListener("keydown", refuseHeld);
     dialog.showModal();
     (dialog.querySelector("[autofocus]") ?? closing).focus();
   });
+}
+
+/** Let a key that is held press nothing: it began to be held somewhere else. */
+function refuseHeld(event) {
+  if (event.repeat && (event.key === "Enter" || (event.key === " " && event.target.tagName === "BUTTON"))) event.preventDefault();
 }
 
 /** Keep a dialog's sending button switched off while anything is missing, and say what. */

@@ -35,7 +35,7 @@ export class Seen {
     const names = this.changed();
     const body = { seen: {} };
     for (const name of names) {
-      body[name] = valueOf(this.fields[name].input) ?? "0";
+      body[name] = valueOf(this.fields[name].input) ?? null;
       body.seen[name] = this.row[name] ?? null;
     }
     try {

@@ -137,7 +137,7 @@ export function priceField({ label, start, symbolOf = () => store.symbol(), step
     const usual = stepOf(from, usualStep(from));
     const by = event?.altKey ? 1n : event?.shiftKey ? usual * 10n : usual;
     const next = now.value === undefined ? from : from + by * BigInt(way);
-    if (next > 0n) input.value = text(next, symbol.digits);
+    if (next > 0n || symbol.allow_negative) input.value = text(next, symbol.digits);
     changedByUs(input);
   };
   onArrows(input, step);

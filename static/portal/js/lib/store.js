@@ -25,6 +25,8 @@ class Store {
     this.orders = new Map();
     this.smarts = new Map();
     this.requests = new Map();
+    this.requotes = new Map();
+    this.aheadMs = -Infinity; // how far the server's clock is ahead of ours, as far as its messages tell
     this.seq = null;
     this.selected = null;
     this.connection = "connecting";
@@ -119,10 +121,10 @@ class Store {
     this.live = {};
     this.livePositions = {};
     this.liveSmarts = {};
-    for (const rows of [this.positions, this.orders, this.smarts, this.requests]) rows.clear();
+    for (const rows of [this.positions, this.orders, this.smarts, this.requests, this.requotes]) rows.clear();
     this.seq = null;
     remember(`login.${this.user}`, login);
-    this.changed("account", "live", "positions", "orders", "smarts", "requests", "login");
+    this.changed("account", "live", "positions", "orders", "smarts", "requests", "requotes", "login");
   }
 
   setSymbols(rows) {
@@ -158,6 +160,7 @@ class Store {
     fill(this.positions, data.positions, "ticket");
     fill(this.orders, data.orders, "ticket");
     fill(this.requests, data.requests, "id");
+    fill(this.requotes, data.requotes, "order");
     const ended = [...this.smarts.values()].filter((plan) => !isLiveSmart(plan));
     fill(this.smarts, [...ended, ...(data.smart_orders ?? [])], "id");
     this.changed("account", "live", "positions", "orders", "smarts", "requests", "snapshot");
@@ -171,6 +174,7 @@ class Store {
 
   applyLive(data) {
     const { positions, smart, ...money } = data;
+    this.heard(data.time_ms);
     this.live = money;
     if (positions) this.livePositions = positions;
     if (smart) this.liveSmarts = smart;
@@ -181,6 +185,7 @@ class Store {
   applyEvent(event) {
     if (this.seq === null || event.seq <= this.seq) return true;
     if (event.seq !== this.seq + 1) return false;
+    this.heard(event.time_ms);
     this.seq = event.seq;
     const row = rowOf(event);
     switch (event.kind) {
@@ -205,6 +210,10 @@ class Store {
         place(this.requests, row, "id", row.open !== false);
         this.changed("requests");
         break;
+      case "requote":
+        place(this.requotes, row, "order", row.open !== false);
+        this.changed("requotes");
+        break;
       case "deal":
         this.changed("deals");
         break;
@@ -213,6 +222,16 @@ class Store {
         break;
     }
     return true;
+  }
+
+  /** Learn from a message's time how far the server's clock is ahead: a message is late, never early. */
+  heard(timeMs) {
+    if (timeMs) this.aheadMs = Math.max(this.aheadMs, timeMs - Date.now());
+  }
+
+  /** Return the server's time, ours where it has not told. */
+  serverMs() {
+    return Date.now() + (this.aheadMs === -Infinity ? 0 : this.aheadMs);
   }
 
   // ---- what several views ask ----

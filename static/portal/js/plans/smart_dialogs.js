@@ -172,7 +172,7 @@ function changes(plan, { stop, callback, even, offset, levels }) {
   const body = {};
   const same = (a, b) => (a && b ? compare(a, b) === 0 : !a && !b);
   const newStop = valueOf(stop.input);
-  if (!same(newStop, plan.stop_loss)) body.stop_loss = newStop ?? "0";
+  if (!same(newStop, plan.stop_loss)) body.stop_loss = newStop ?? null;
   const newCallback = valueOf(callback.input);
   if (!same(newCallback, plan.callback)) body.callback = newCallback ?? "0";
   const newOffset = Number(reading(offset.input).value ?? 0);

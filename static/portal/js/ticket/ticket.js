@@ -11,7 +11,7 @@ import { TWICE_MS } from "../lib/guard.js";
 import { kindsOf, rowOfKind } from "../lib/order_types.js";
 import { attempt, failedBy, told } from "../lib/outcome.js";
 import { prefer, preference } from "../lib/preferences.js";
-import { priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
+import { numberField, priceField, reading, say, setValue, unread, valueOf, volumeField } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
 import { errorLine, typeWords } from "../lib/words.js";
 import { Exits } from "./exits.js";
@@ -42,6 +42,7 @@ export function startTicket(panel) {
     parts.price.row,
     parts.limit.row,
     parts.expiryRow,
+    parts.deviation.row,
     exits.box,
     el("div", { class: "ticket-end" }, parts.preview, parts.problem, parts.why, parts.submit),
     el("label", { class: "check" }, parts.oneClick, " One click: a price button sends at once"),
@@ -85,6 +86,7 @@ function makeParts() {
     volume: volumeField({ value: "" }),
     price: priceField({ label: "Price", start: market }),
     limit: priceField({ label: "Limit price", start: () => reading(parts.price.input).value ?? market() }),
+    deviation: numberField({ label: "Max. deviation, pt", whole: true, placeholder: "no limit", name: "deviation", title: "Points that the price may be worse by than the one you see; 0 is that price or better", words: deviationWords }),
     expiry,
     until,
     zone,
@@ -167,6 +169,7 @@ function showKind(name) {
   parts.price.row.querySelector("label").textContent = hasLimit() ? "Trigger price" : "Price";
   parts.limit.row.hidden = !hasLimit();
   parts.expiryRow.hidden = isMarket();
+  parts.deviation.row.hidden = !isMarket();
   changed();
 }
 
@@ -175,6 +178,8 @@ function reset() {
   if (!symbol) return;
   setValue(parts.volume.input, recall(`volume.${symbol.symbol}`, symbol.volume_min));
   parts.volume.show();
+  setValue(parts.deviation.input, recall(`deviation.${symbol.symbol}`, ""));
+  say(parts.deviation, deviationWords());
   side = null;
   figures.forget();
   clearPrices();
@@ -232,7 +237,7 @@ function missingInput() {
   const wrong = unread(form);
   if (wrong) return wrong.short; // the whole sentence stands beside the field
   if (valueOf(parts.volume.input) === undefined) return "Type a volume.";
-  if (isMarket()) return missingExits();
+  if (isMarket()) return missingDeviation() || missingExits();
   if (valueOf(parts.price.input) === undefined) return `Type the ${hasLimit() ? "trigger " : ""}price.`;
   if (hasLimit() && valueOf(parts.limit.input) === undefined) return "Type the limit price.";
   if (parts.expiry.value === "date") {
@@ -241,6 +246,18 @@ function missingInput() {
     if (until <= new Date()) return "Until a time: that time is over.";
   }
   return missingExits();
+}
+
+function missingDeviation() {
+  const typed = valueOf(parts.deviation.input);
+  if (typed === undefined || /^[0-9]{1,9}$/.test(typed)) return "";
+  return "Max. deviation: 0 or more points are needed, at most 999999999.";
+}
+
+function deviationWords() {
+  const { value } = reading(parts.deviation.input);
+  if (value === undefined) return "at the market, whatever it is then";
+  return compare(value, "0") === 0 ? "that price or better" : "worse than that is asked about";
 }
 
 function missingExits() {
@@ -325,7 +342,12 @@ function orderBody() {
     const at = exits.priceOf(name);
     if (at !== undefined) body[name] = at;
   }
-  if (isMarket()) return body;
+  if (isMarket()) {
+    const deviation = valueOf(parts.deviation.input);
+    if (deviation === undefined) return body;
+    const quote = store.quote();
+    return { ...body, expected_price: side === "sell" ? quote.bid : quote.ask, deviation: Number(deviation) };
+  }
   body.price = valueOf(parts.price.input);
   if (hasLimit()) body.limit_price = valueOf(parts.limit.input);
   if (parts.expiry.value === "day") body.expires = "day";
@@ -354,7 +376,7 @@ async function place() {
       return await submit("POST", "/orders/", body);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      refuse(errorLine(error));
+      refuse(error.isOffer ? "Not done: the price has moved. Another one is offered." : errorLine(error));
       return undefined;
     }
   });
@@ -363,6 +385,7 @@ async function place() {
   sentMs = performance.now();
   setTimeout(showArming, TWICE_MS + 50);
   remember(`volume.${body.symbol}`, body.volume);
+  remember(`deviation.${body.symbol}`, isMarket() ? valueOf(parts.deviation.input) ?? "" : recall(`deviation.${body.symbol}`, ""));
   const filled = order.status === "completed" ? `filled at ${price(order.modified_price, order.digits)}` : order.request ? "waits for a dealer" : "is waiting";
   if (form.contains(document.activeElement)) document.activeElement.blur(); // the next key is a shortcut, not a digit
   told(`${typeWords(order.type)} ${volume(order.volume)} ${order.symbol} ${filled} (#${order.ticket})`);
