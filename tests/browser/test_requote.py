@@ -82,6 +82,7 @@ def test_ticket_when_the_price_has_moved_beyond_the_deviation_then_the_offer_is_
     button = trader.armed()
     before = counted(stack)
     button.focus()
+    see_old_price(trader)  # the server may have told the market's meanwhile
 
     page.keyboard.down("Enter")  # and held: what follows are repeats
     page.locator(DIALOG).wait_for()
