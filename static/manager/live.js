@@ -1,12 +1,16 @@
 // Renews what a page marks with data-live: figures, rows and records. The server sends what changed since: pieces that
 // this page has already are named by their marks, so a quiet list costs a few hundred bytes.
 // It promises never to touch what one is doing: nothing is replaced while rows are chosen, text is selected or
-// a field of it has the focus. Without an answer the figures are greyed, and it says since when; an answer that is
-// none of ours, and a fault of this script, are told as what they are.
+// a field of it has the focus; rows do not come, go or change places while the pointer or the focus is moved
+// among them, and rows that did take no press for a moment. Without an answer the figures are greyed, and it says
+// since when; an answer that is none of ours, and a fault of this script, are told as what they are.
 (() => {
   "use strict";
   const EVERY_MS = { overview: 2000, about: 1500, rows: 3000, record: 3000 };
   const WAIT_MS = 10000;
+  const AIM_MS = 3000; // so long after its last move a pointer, or the focus, among the rows is still aiming
+  const SETTLE_MS = 700; // so long rows that changed places take no press: it was meant for the row that stood there
+  let aimedAt = -Infinity;
   let since = new Date();
   // The pieces of each part as the server last sent them, by their marks.
   const known = new Map();
@@ -43,11 +47,19 @@
     });
   }
 
+  // Whether somebody is about to press something among the rows.
+  const isAimedAt = () => performance.now() - aimedAt < AIM_MS;
+
+  function settle(part) {
+    part.inert = true;
+    setTimeout(() => (part.inert = false), SETTLE_MS);
+  }
+
   function bindBoxes(table) {
-    // Django binds the boxes when the page is loaded; these are new. A list without actions has none.
+    // The library binds the boxes when the page is loaded; these are new. A list without actions has none.
     const boxes = table.querySelectorAll("tr input.action-select");
-    const bar = document.querySelector("div.actions, #action-toggle");
-    if (boxes.length && bar && typeof window.Actions === "function") window.Actions(boxes);
+    const wrapper = table.closest(".result-list-wrapper");
+    if (boxes.length && wrapper?.querySelector(".action-toggle")) window.Actions(boxes, { parent: wrapper });
   }
 
   function renewRows(part, fresh) {
@@ -64,7 +76,7 @@
     const rows = [...table.tBodies];
     const byKey = new Map([...next.tBodies].map((row) => [keyOf(row), row]));
     const isSame = rows.length === byKey.size && rows.every((row, i) => keyOf(row) === keyOf(next.tBodies[i]));
-    if (isSame || chosen) {
+    if (isSame || chosen || isAimedAt()) {
       for (const row of rows) {
         const found = byKey.get(keyOf(row));
         if (found) renewCells(row, found);
@@ -74,6 +86,7 @@
     rows.forEach((row) => row.remove());
     table.append(...[...next.tBodies].map((row) => document.importNode(row, true)));
     bindBoxes(table);
+    settle(part);
   }
 
   function isBusy(part) {
@@ -171,6 +184,12 @@
     const kinds = [...document.querySelectorAll("[data-live]")].map((part) => part.dataset.live);
     if (!kinds.length) return;
     const everyMs = Math.min(...kinds.map((kind) => EVERY_MS[kind] || 3000));
+    const aim = (event) => {
+      if (event.target.closest?.("#result_list tbody")) aimedAt = performance.now();
+    };
+    for (const kind of ["pointermove", "pointerdown", "focusin", "keydown"]) {
+      document.addEventListener(kind, aim, { passive: true });
+    }
     const next = () => setTimeout(() => ask().finally(next), everyMs);
     next();
     document.addEventListener("visibilitychange", () => document.hidden || ask());

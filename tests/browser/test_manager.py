@@ -96,13 +96,10 @@ def test_manager_when_a_button_is_pressed_twice_then_it_is_sent_once_and_nothing
     page.locator("button.td-button-main:focus").wait_for()
 
 
-def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_rows_stay(
-    open_page: Callable[..., Any],
-) -> None:
-    boss = manager(open_page)
-    page = boss.page
-    boss.stack.tick("EURUSD", "1.10000", "1.10010")
-    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/order/")
+def buy(made: Any) -> None:
+    """Open a position of account 1001 by the page for it."""
+    page = made.page
+    page.goto(f"{made.stack.url}/admin/accounts/account/1001/order/")
     page.locator("#id_symbol").select_option("EURUSD")
     page.locator("#id_type").select_option("buy")
     page.locator("#id_volume").fill("0.10")
@@ -112,6 +109,46 @@ def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_
     page.locator("button.td-button-main:focus").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("New order for account 1001: done.").wait_for()
+
+
+def test_manager_when_rows_come_while_the_pointer_moves_among_them_then_they_wait_and_take_no_press_at_first(
+    open_page: Callable[..., Any],
+) -> None:
+    ann, bob = manager(open_page), manager(open_page)
+    bob.stack.tick("EURUSD", "1.10000", "1.10010")
+    buy(bob)
+    page = ann.page
+    page.goto(f"{ann.stack.url}/admin/positions/position/?status__exact=open")
+    row = page.locator("#result_list tbody tr").first
+    aimed, count = row.inner_text().split()[0], page.locator("#result_list tbody tr").count()
+    page.evaluate("""() => { window.wasInert = false;
+        new MutationObserver(() => { window.wasInert ||= document.querySelector("#td-rows").inert; })
+            .observe(document.querySelector("#td-rows"), { attributes: true }); }""")
+    page.evaluate("""() => { window.aiming = setInterval(() => document.querySelector("#result_list tbody tr td")
+        .dispatchEvent(new PointerEvent("pointermove", { bubbles: true })), 100); }""")
+    buy(bob)
+
+    page.wait_for_timeout(8_000)  # longer than two renewals
+    assert row.inner_text().split()[0] == aimed
+    assert page.locator("#result_list tbody tr").count() == count
+    page.evaluate("clearInterval(window.aiming)")
+
+    page.wait_for_function("(n) => document.querySelectorAll('#result_list tbody tr').length > n", arg=count)
+    assert page.evaluate("window.wasInert")
+    page.locator("#td-rows:not([inert])").wait_for()
+    page.locator(
+        "input.action-select"
+    ).first.check()  # the boxes of rows that came are bound like the first ones
+    assert page.locator("span.action-counter").inner_text().startswith("1 of")
+
+
+def test_manager_when_the_market_moves_then_list_and_overview_follow_and_chosen_rows_stay(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    boss.stack.tick("EURUSD", "1.10000", "1.10010")
+    buy(boss)
 
     page.goto(f"{boss.stack.url}/admin/positions/position/?status__exact=open")
     page.locator("input.action-select").first.check()
