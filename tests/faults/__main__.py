@@ -1,7 +1,7 @@
 """`python -m tests.faults`: break everything, many times, and see whether a promise breaks.
 
     python -m tests.faults --kills 1000 --pauses 300 --pg-stops 200 --lost-commits 200 --full-disk 5 --redis-flushes 50 \
-        --clock-skews 50
+        --clock-skews 50 --midnight 10
 
 Servers of its own in a temporary folder; nothing else is touched. `--seconds` bounds the whole (a round that was
 begun is finished). Prints a table; exit status 1 on any breach, and the folder with its logs is kept then.
@@ -57,6 +57,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--poison", type=int, default=0, metavar="N", help="items that raise, at every seam, and random bytes"
     )
+    parser.add_argument(
+        "--midnight", type=int, default=0, metavar="N",
+        help="day ends around which the desk's worker is killed, and across which it stays down",
+    )  # fmt: skip
     parser.add_argument("--positions", type=int, default=10_000, help="open while poison is thrown")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=7200.0, help="begin no round after so long")
@@ -99,6 +103,10 @@ def main(argv: list[str]) -> int:
         show(lines)
     if asked.poison:
         lines.append(poison(asked, deadline))
+    if asked.midnight:
+        nights = midnight(asked, deadline, data)
+        show(nights)
+        lines += nights
     breaches = [breach for line in lines for breach in line.breaches]
     if breaches:
         print(f"\n{len(breaches)} breaches; acknowledgements and desk logs are in {data}")
@@ -179,6 +187,24 @@ def poison(asked: argparse.Namespace, deadline: float) -> Line:
     for text in breaches[:10]:
         print(f"  BREACH {text}", file=sys.stderr)
     return Line("poison", asked.poison, done=thrown.number, breaches=breaches)
+
+
+def midnight(asked: argparse.Namespace, deadline: float, data: Path) -> list[Line]:
+    """Kill the worker around day ends, print what differs and return a line for each kind."""
+    from tests.faults.midnight import play
+
+    found = play(
+        asked.midnight, asked.seed, deadline, data, lambda n: show_progress("midnight", n, asked.midnight)
+    )
+    for text in [breach for nights in found for breach in nights.breaches][:20]:
+        print(f"  BREACH {text}", file=sys.stderr)
+    return [
+        Line(
+            nights.name, nights.asked, nights.done, judged=nights.compared, ticks=nights.ticks, missed=nights.missed,
+            seconds=nights.seconds, recoveries=nights.recoveries, breaches=nights.breaches,
+        )
+        for nights in found
+    ]  # fmt: skip
 
 
 def show_progress(name: str, done: int, total: int) -> None:

@@ -34,6 +34,19 @@ def test_command_when_items_are_poisonous_then_each_is_put_aside_once_and_nothin
     assert "no breach" in done.stdout
 
 
+@pytest.mark.stack
+def test_command_when_the_desk_is_away_at_a_day_end_then_nothing_differs_from_an_undisturbed_engine() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--midnight", "2"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("day end, ")]
+    assert [line.split()[4] for line in lines] == ["1/1", "1/1"], done.stdout
+    assert "no breach" in done.stdout
+
+
 def test_command_when_nothing_is_asked_for_then_it_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults"], cwd=ROOT, capture_output=True, text=True, check=False
