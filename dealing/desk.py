@@ -23,7 +23,7 @@ from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
 from dealing.failpoints import failpoint, seam
 from dealing.lease import ClockLost, LeaseLost
-from dealing.loop import LoadAnew, Loop
+from dealing.loop import NONE_DUE, LoadAnew, Loop
 from dealing.narrowing import ENDS, ConnectionLost, Standing, standing
 from dealing.publisher import Publisher
 from dealing.shards import WrongShards
@@ -201,6 +201,7 @@ class Desk(Loop):
         self.reader = TickReader(self.shard, *place)
         self.batch.cursor, self.batch.offset = place
         self.seen = place[0]
+        self.day_end_read = NONE_DUE  # what was read for it went with the memory, the wait begins anew
         self.committed_at = self.busy_at = time.monotonic()
         self.poll_commands = True
         self.batch.changes.collect(self.book.failures, self.book.state.now_ms)

@@ -44,6 +44,7 @@ SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
 AHEAD_LIMIT_MS = 60_000
 DAY_END_WAITS_S = 5.0  # for ticks that came before it
+NONE_DUE = (0, "", 0.0)  # a day end that is due, the last entry before it, until when we wait for that
 
 
 class LoadAnew(Exception):
@@ -84,11 +85,7 @@ class Loop:
     busy_at: float = 0.0
     rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
     unread: tuple[tuple[str, int], str] | None = None  # where missed ticks could not be read, and why
-    day_end_read: tuple[int, str, float] = (
-        0,
-        "",
-        0.0,
-    )  # a day end that is due, the last entry before it, our limit
+    day_end_read: tuple[int, str, float] = NONE_DUE
     passing_from_ms: int = 0  # what the monotonic clock lacks to have begun at the wall's time of the load
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from accounts.models import AccountDay, Group
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, clock, gaps, rehearsal, services
+from dealing.desk import Desk
 from dealing.models import EngineShard, Gap
 from dealing.ticks import Tick
 from engine import commands as c
@@ -397,7 +398,8 @@ def yen(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal(1), ROUND_HALF_UP)
 
 
-def test_day_end_when_ticks_before_it_are_unread_after_a_short_absence_then_they_count(world: World) -> None:
+def unread_before_day_end(world: World) -> tuple[str, int]:
+    """Leave a tick that no desk has read, a day end after it and a deposit after that; return the entry and the moment."""
     Group.objects.filter(name="retail").update(spread_diff=0)
     desk = world.serving()
     deposit()
@@ -408,9 +410,32 @@ def test_day_end_when_ticks_before_it_are_unread_after_a_short_absence_then_they
     ends = int(entry.split("-")[0]) + 1
     EngineShard.objects.update(day_end_ms=ends)
     services.balance_operation(LOGIN, "deposit", "5", wait_s=0)  # it waits, and its time is after the day end
+    return entry, ends
 
-    world.serving(DESK_GAP_LIMIT_S="600")
 
+def assert_counted(ends: int) -> None:
+    """Check that the day ended at its moment, with the tick before it and without the deposit after it."""
     day = until(lambda: AccountDay.objects.filter(login=LOGIN).first(), "the day end")
     assert int(day.time.timestamp() * 1000 + 0.5) == ends
     assert (day.balance, day.floating) == (Decimal("100000.00"), Decimal("9990.00"))
+
+
+def test_day_end_when_ticks_before_it_are_unread_after_a_short_absence_then_they_count(world: World) -> None:
+    _, ends = unread_before_day_end(world)
+
+    world.serving(DESK_GAP_LIMIT_S="600")
+
+    assert_counted(ends)
+
+
+def test_day_end_when_the_desk_loads_anew_after_it_waited_in_vain_then_ticks_before_it_count(
+    world: World,
+) -> None:
+    entry, ends = unread_before_day_end(world)
+    desk = Desk.from_settings(0, clock="wall", gap_limit_s=600, until_idle=True)
+    # As a load leaves it that saw the day end due and lost its connection for longer than the wait may last.
+    desk.day_end_read = ends, entry, time.monotonic() - 1
+
+    assert desk.run() == "idle"
+
+    assert_counted(ends)
