@@ -13,6 +13,10 @@ from doors.fields import text_param
 
 MAX_NAME_CHARS = 32
 
+# Full names that were found once. Symbols are neither deleted nor renamed, so that such a name stays one, and an order
+# that gives it waits for no table that others read.
+_known: set[str] = set()
+
 
 def symbol_named(text: str) -> Any | None:
     """Return the symbol that a client means, None where it is none; of several of a base currency the first in the list."""
@@ -29,8 +33,13 @@ def symbol_named(text: str) -> Any | None:
 
 def symbol_name(text: str) -> str:
     """Return the full name of the symbol that a body means, the text itself where it is none: the engine refuses it."""
+    if text in _known:
+        return text
     found = symbol_named(text)
-    return text if found is None else str(found.name)
+    if found is None:
+        return text
+    _known.add(str(found.name))
+    return str(found.name)
 
 
 def symbol_param(request: Request, name: str = "symbol") -> str:

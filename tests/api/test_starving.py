@@ -18,6 +18,7 @@ MARKET = {"symbol": "EURUSD", "type": "buy", "volume": "0.01"}
 def test_orders_when_all_reads_wait_for_the_database_then_are_executed_and_closed(world: Any) -> None:
     readers = [world.client() for _ in range(14)]
     trader = world.client()
+    assert trader.post("/api/v1/orders/", MARKET).status == 201  # the process has met the symbol
     answers: list[tuple[Answer, float]] = []
 
     def read(client: Client) -> None:

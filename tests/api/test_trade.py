@@ -286,7 +286,7 @@ def test_balance_and_assets_when_asked_then_text_amounts_and_short_names(world):
         "100000.00",
     )
     assert balance["margin_level"] is None
-    assert [asset["symbol"] for asset in assets] == ["btc", "eth", "eurusd", "gbpusd", "xauusd"]
+    assert [asset["symbol"] for asset in assets] == ["btc", "eth", "eurusd", "gbpusd", "xauusd", "wti"]
     assert world.client_of(client.login).get("/api/v1/balance/").status == 200
 
 
