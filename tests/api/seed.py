@@ -17,7 +17,7 @@ from dealing import services  # noqa: E402
 from markets.setup import put_symbols  # noqa: E402
 from tests.api.seed_words import PASSWORD  # noqa: E402
 
-ACCOUNTS = {"hedging": 120, "netting": 10, "wide": 10, "manual": 10, "brief": 10, "oil": 10}
+ACCOUNTS = {"hedging": 300, "netting": 10, "wide": 10, "manual": 10, "brief": 10, "oil": 10}
 SYMBOLS = [
     {"name": "BTCUSDT", "digits": 2, "contract_size": "1", "base_currency": "BTC", "profit_currency": "USD",
      "calc_mode": "cfd_leverage", "volume_min": "0.001", "volume_step": "0.001", "security": "crypto"},

@@ -62,6 +62,7 @@ def test_requote_when_a_dealer_prices_it_twice_by_enter_then_one_offer_and_accep
     price = page.locator("#id_price")
     assert price.input_value() == "1.10010"
     price.fill("9")
+    page.locator("button.td-button-main:enabled").wait_for()  # it is deaf for the first moment
     page.keyboard.press("Enter")
     page.get_by_text("9 is farther than 1 % of it from the market").wait_for()
     assert len(stack.rows(waiting)) == 1
