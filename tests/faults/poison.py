@@ -42,6 +42,7 @@ class Thrown:
     ticks: list[str] = field(default_factory=list)  # entries
     garbage_rows: list[int] = field(default_factory=list)
     garbage_entries: int = 0
+    garbage_keys: set[str] = field(default_factory=set)  # of entries that the seed draws as poisonous besides
     poisoned: set[str] = field(default_factory=set)
     begun_at: float = 0.0
 
@@ -118,10 +119,11 @@ def _throw_bytes(world: World, thrown: Thrown, chance: random.Random) -> None:
     """Put something random into the stream or the journal."""
     if chance.randrange(2):
         name = chance.choice([b"d", b"\xff", b"d\x00"])
-        bus.client().xadd(
-            "ticks", {name: chance.randbytes(chance.choice([0, 1, 9, 200, 70_000])).replace(b"\n", b"")}
-        )
+        text = chance.randbytes(chance.choice([0, 1, 9, 200, 70_000])).replace(b"\n", b"")
+        key = f"tick {bus.client().xadd('ticks', {name: text})}:0"
         thrown.garbage_entries += 1
+        if thrown.poison.seam_of(key):
+            thrown.garbage_keys.add(key)
         return
     name = chance.choice(
         ["PlaceOrder", "CancelOrder", "EndDay", "ChangeSettings", "Nonsense", "", "BalanceOperation"]
@@ -179,7 +181,7 @@ def judge(thrown: Thrown) -> list[str]:
             found.append(
                 f"{key} is poisonous at {thrown.poison.seam_of(key)} and was not put aside exactly once"
             )
-    rows = {f"command {number}" for number in thrown.garbage_rows}
+    rows = {f"command {number}" for number in thrown.garbage_rows} | thrown.garbage_keys
     for key, times in aside.items():
         if key not in rows or times > 1:
             found.append(f"{key} was put aside {times} times and is not poisonous")
