@@ -12,6 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+#: The environment of a copy of the script, which has a folder of its own to install into.
+HOUSE = {name: value for name, value in os.environ.items() if name != "DESK_VENV"} | {
+    "PYTHON": sys.executable
+}
+
+
 def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh", str(ROOT / "desk"), *words], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
@@ -113,7 +119,7 @@ def test_script_when_installation_fails_then_the_reason_is_shown_and_nothing_is_
     (house / "requirements.txt").write_text("./not-there-at-all\n")
 
     told = subprocess.run(
-        ["sh", str(house / "desk"), "up"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True,
+        ["sh", str(house / "desk"), "up"], env=HOUSE, capture_output=True,
         text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
     )  # fmt: skip
 
@@ -132,7 +138,7 @@ def test_script_when_the_environment_was_left_unfinished_then_it_is_made_again(t
     (house / "requirements.txt").write_text("./not-there-at-all\n")
 
     told = subprocess.run(
-        ["sh", str(house / "desk"), "up"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True,
+        ["sh", str(house / "desk"), "up"], env=HOUSE, capture_output=True,
         text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
     )  # fmt: skip
 
