@@ -31,7 +31,7 @@ const COLUMNS = [
   { name: "sl", label: "SL", number: true, className: "minor", value: (row) => price(stopOf(row), digitsOf(row)), title2: (row) => (row.smart ? `Kept by smart order #${row.smart}` : null) },
   { name: "tp", label: "TP", number: true, className: "minor", value: (row) => price(row.tp, digitsOf(row)) },
   { name: "carry", label: "Swap+fees", number: true, className: "minor", value: (row) => money(carried(row)), sort: carried, title2: (row) => (row.next_swap ? `Next swap ${money(row.next_swap)}` : null) },
-  { name: "opened", label: "Opened", className: "minor", value: (row) => time(row.opened_at), sort: (row) => Date.parse(row.opened_at) },
+  { name: "opened", label: "Opened", className: "minor spare", value: (row) => time(row.opened_at), sort: (row) => Date.parse(row.opened_at) },
   { name: "profit", label: "Profit", number: true, value: (row) => gain(row.profit), tone: (row) => tone(row.profit), sort: (row) => row.profit },
   { name: "net", label: "Net", title: "Profit after swap and fees", number: true, value: (row) => gain(netOf(row)), tone: (row) => tone(netOf(row)), sort: netOf },
   { name: "actions", label: "", node: actions, refresh: refreshActions },
