@@ -27,7 +27,7 @@ from engine.rounding import divide_half_up, on_grid, parse_decimal, round_half_u
 from engine.settings import Symbol
 from engine.trailing import stop_points
 from engine.valuation import account_state
-from realtime.book import Book
+from live.book import Book
 
 _TRIAL = 1  # ticket and number of what is tried on the copy; nothing of it is kept
 

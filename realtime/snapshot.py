@@ -10,13 +10,13 @@ from typing import Any
 from accounts.api import show_account
 from dealing.models import Outbox
 from doors.jsonio import iso
+from live.book import Book, one_snapshot, realised_profits
 from orders.api import show_order
 from orders.models import DealerRequest, RequoteOffer
 from orders.selectors import open_requests, pending_orders, smart_orders, standing_offers
 from orders.smart_api import show_smart
 from positions.api import show_position
 from positions.selectors import open_positions
-from realtime.book import Book, one_snapshot, realised_profits
 
 MAX_EVENTS = 500
 

@@ -15,6 +15,7 @@ from accounts.models import LedgerEntry
 from dealing import services
 from engine.enums import By
 from live import rights
+from live.book import read_book
 from live.rights import Right
 from manager import live, words
 from manager.admin import evidence, show, tables
@@ -31,6 +32,13 @@ def seen_prices(row: Any, *names: str) -> dict[str, str | None]:
     """Return prices of a row as they stand, as text, for a form to carry."""
     values = {name: getattr(row, name) for name in names}
     return {name: None if value is None else f"{value:f}" for name, value in values.items()}
+
+
+def _next_swap(position: Position) -> Decimal | None:
+    """Return what the next day end would book at the quotes of the moment; None where no rate is known."""
+    view = read_book(position.login).position_values().get(position.ticket)
+    told = view["next_swap"] if view else None
+    return None if told is None else Decimal(told)
 
 
 class TradingAdmin(ScopedAdmin):
@@ -132,6 +140,7 @@ class PositionAdmin(TradingAdmin):
                     ("Swap booked", show.number(obj.swap_booked)),
                     ("Fees to come", show.number(obj.fees) if is_open else None),
                     ("Swap to come", show.number(obj.swap) if is_open else None),
+                    ("Swap at the next day end", show.gain(_next_swap(obj)) if is_open else None),
                     ("Leverage", f"1:{show.plain(obj.leverage)}"), ("Margin rate", show.plain(obj.margin_rate)),
                 ),
             ),

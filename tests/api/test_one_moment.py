@@ -7,8 +7,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import Account
 from accounts.setup import put_accounts, put_groups
+from live.book import Book, read_book
 from markets.setup import put_symbols
-from realtime.book import Book, read_book
 from tradingdesk.rest import accounts
 
 

@@ -13,7 +13,7 @@ from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import State
-from realtime.book import Book
+from live.book import Book
 from realtime.preview import preview_margin
 
 LOGIN = 1001

@@ -14,11 +14,11 @@ from dealing import journal, services, shards
 from dealing.lease import NoSuchShard, take
 from dealing.models import Command, EngineControl, EngineShard, Halt, Outbox, PluginState
 from dealing.shards import NotChanged, WrongShards, merged
+from live.book import read_book
 from manager import live
 from markets.models import Extremes
 from markets.store import move_extremes
 from positions.models import Deal, Position
-from realtime.book import read_book
 from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
 
 LOGINS = (1001, 1002, 1003)

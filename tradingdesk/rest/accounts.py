@@ -13,11 +13,11 @@ from accounts.models import Account
 from doors.describe import extended, page_of, thing
 from doors.errors import not_found
 from doors.scope import account_of, number_of
+from live.book import read_book
 from live.rights import own_accounts
 from orders.api import ORDER
 from orders.smart_api import SMART
 from positions.api import POSITION
-from realtime.book import read_book
 from realtime.rights import TICKET_TTL_S, make_ticket
 from realtime.snapshot import snapshot_of
 

@@ -5,12 +5,12 @@ from typing import Any
 from engine.order_types import OrderType
 from engine.rates import open_price, widen
 from engine.rounding import to_text
+from live.book import read_book, realised_profits
 from markets.selectors import quotes_of
 from orders import api as orders_api
 from orders import requotes_api, smart_api
 from orders.models import Order
 from positions import api as positions_api
-from realtime.book import read_book, realised_profits
 
 
 def _positions(account: Any) -> dict[int, dict[str, Any]]:

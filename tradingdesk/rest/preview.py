@@ -10,8 +10,8 @@ from doors.describe import thing
 from doors.scope import account_of
 from doors.symbols import symbol_name
 from engine.enums import Side
+from live.book import read_book
 from orders.smart_api import NewSmart, smart_values
-from realtime.book import read_book
 from realtime.preview import preview_margin, preview_smart
 
 

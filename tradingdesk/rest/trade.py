@@ -30,12 +30,12 @@ from doors.symbols import symbol_named
 from engine.codes import Code
 from engine.enums import Direction, PositionStatus
 from engine.rounding import parse_decimal
+from live.book import read_book
 from live.rights import own_accounts
 from markets.models import Symbol
 from orders.models import Order
 from positions.models import Deal, Position
 from positions.selectors import closing_deals, open_positions
-from realtime.book import read_book
 from tradingdesk.rest.liveness import require_desk
 
 USUAL_CLOSED = 500
