@@ -75,7 +75,10 @@ def acknowledgements(log: Log) -> Iterable[str]:
                 yield f"{ack.key} {ack.name} was acknowledged and is missing: {ack}"
             continue
         number, ticket, status, code, _ = found
-        if (ack.command_id and ack.command_id != number) or (ack.ticket and ticket and ack.ticket != ticket):
+        told = {0, ticket} if ticket else {0, ack.ticket}
+        if ack.state == "refused" and "smart" in ack.asked:
+            told.add(ack.asked["smart"])  # a refusal of what is asked of a plan names the plan
+        if (ack.command_id and ack.command_id != number) or ack.ticket not in told:
             yield f"{ack.key}: acknowledged as {ack.command_id}/{ack.ticket}, the row is {number}/{ticket}"
         if status != "done":
             yield f"{ack.key}: command {number} has no outcome"
