@@ -28,7 +28,7 @@ from dealing.publisher import Publisher
 from dealing.ticks import Tick, TickReader, id_key, id_ms, newest_entry
 from engine import commands as cmd
 from engine.codes import Code
-from engine.enums import HaltScope, Refusal
+from engine.enums import HaltScope, TickRefusal
 from engine.events import CommandDone, Event
 from engine.settings import LAST_MS
 
@@ -200,7 +200,7 @@ class Loop:
         if not self._may_take(SETTLING):
             return 0
         self.at = SETTLING
-        done = self.book.engine.settle(SETTLE_MOST)
+        done = self.book.engine.arm_bounds(SETTLE_MOST)
         self.at = None
         return done
 
@@ -278,7 +278,7 @@ class Loop:
             return engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms), tick.time_ms
         now_ms = clocks.wall_ms()
         if tick.time_ms > now_ms + AHEAD_LIMIT_MS:
-            return engine.refuse_tick(tick.symbol, Refusal.INVALID), now_ms
+            return engine.refuse_tick(tick.symbol, TickRefusal.INVALID), now_ms
         time_ms = min(tick.time_ms, now_ms)
         age_ms = self.reader.age_ms(tick, clocks.monotonic_ms())
         return (

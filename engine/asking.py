@@ -46,14 +46,14 @@ class WrongAnswer(TypeError):
 
 
 @dataclass(slots=True, frozen=True)
-class Refusal:
+class PluginRefusal:
     """A plugin refused a command: its name and its words."""
 
     plugin: str
     words: str
 
     @property
-    def said(self) -> str:
+    def reply(self) -> str:
         """Return the line that the caller is told."""
         return f"{self.plugin}: {self.words}" if self.words else f"{self.plugin} rejected it"
 
@@ -106,7 +106,7 @@ class Hooks:
         seen[point.value] = Answer.OK.value
         return Verdict(Answer.OK, price)
 
-    def refusal(self, command: c.Command, time_ms: int) -> Refusal | None:
+    def refusal(self, command: c.Command, time_ms: int) -> PluginRefusal | None:
         """Return the first plugin's refusal of a command; None: nobody refuses it.
 
         A command about a thing that is not there is nobody's: its handler says so.
@@ -120,9 +120,9 @@ class Hooks:
                 registration, HookPoint.COMMAND_FILTER, Answer.NONE, _command_answer, told, time_ms
             )
             if isinstance(answer, Reject):
-                return Refusal(registration.name, _clean(answer.reason))
+                return PluginRefusal(registration.name, _clean(answer.reason))
             if answer is Answer.REJECT:
-                return Refusal(registration.name, "")
+                return PluginRefusal(registration.name, "")
         return None
 
     def place_of(self, command: c.Command) -> tuple[str | None, str | None] | None:

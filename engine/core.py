@@ -7,6 +7,7 @@ engine. It decides nothing; rules are in the stages, handlers and formulas.
 from collections.abc import Callable, Iterable
 from heapq import heappush
 
+from engine.account_bounds import AccountBounds
 from engine.asking import Hooks
 from engine.enums import OrderStatus, PositionStatus, Side
 from engine.events import DealMade, Event, ExtremesChanged, OrderChanged, PositionChanged, SmartChanged
@@ -17,7 +18,6 @@ from engine.records import Deal, Order, Position, Quote, SmartOrder
 from engine.state import Extremes, State
 from engine.trailing import TrailBook
 from engine.triggers import Cross, Ladder
-from engine.watch import Watch
 
 TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
 OFFER_REMEMBERED_MS = 31 * 86_400_000  # how long a requote that ran out can still be told from none
@@ -46,10 +46,10 @@ class Core:
         self.exits: dict[str, Ladder] = {}
         self.activations: dict[str, Ladder] = {}
         self.trails: dict[str, dict[tuple[Side, int], TrailBook]] = {}
-        self.watch = Watch(state)
+        self.bounds = AccountBounds(state)
         self.expiries: list[tuple[int, int, int]] = []  # (time, kind, number): 0 orders, 1 requests, 2 offers
-        self.touched: set[int] = set()  # smart orders whose version rises when this call ends
-        self.newborn: set[int] = set()  # smart orders made in this call: version 1
+        self.changed: set[int] = set()  # smart orders whose version rises when this call ends
+        self.created: set[int] = set()  # smart orders made in this call: version 1
 
     # Numbers
 
@@ -104,7 +104,7 @@ class Core:
             position.gen += 1
             self.state.positions.pop(position.ticket, None)
             book.positions.pop(position.ticket, None)
-        self.watch.touch(position.login, position.symbol)
+        self.bounds.touch(position.login, position.symbol)
         self.out.append(PositionChanged(position))
 
     def save_smart(
@@ -116,7 +116,7 @@ class Core:
         """
         smart.modified_ms = self.state.now_ms
         if not quietly:
-            self.touched.add(smart.id)
+            self.changed.add(smart.id)
         self.sync_mark(smart)
         book = self.state.book(smart.login)
         if smart.state in LIVE_SMART:
@@ -131,13 +131,13 @@ class Core:
 
     def finish(self) -> None:
         """Close one call: raise the versions of the smart orders it changed, keep what plugins remember."""
-        for number in sorted(self.touched - self.newborn):
+        for number in sorted(self.changed - self.created):
             for event in reversed(self.out):
                 if isinstance(event, SmartChanged) and event.smart.id == number:
                     event.smart.version += 1
                     break
-        self.touched.clear()
-        self.newborn.clear()
+        self.changed.clear()
+        self.created.clear()
         self.hooks.flush()
 
     # Arming
@@ -183,7 +183,7 @@ class Core:
         ):
             return
         if self.state.symbols[order.symbol].pending_margin_rate:
-            self.watch.touch(order.login)  # what it reserves lowers the margin level
+            self.bounds.touch(order.login)  # what it reserves lowers the margin level
         below, above = self.offsets(order.login, order.symbol)
         ladder = self._ladder(self.pendings, order.symbol)
         kind = order.type
@@ -252,7 +252,7 @@ class Core:
         # The tick being processed may not have moved the marks yet; counting it twice does no harm.
         smart.mark_seq = max(smart.mark_seq, self.state.quotes[smart.symbol].seq - 1)
 
-    def settle_marks(self, logins: set[int]) -> None:
+    def write_marks(self, logins: set[int]) -> None:
         """Write down these accounts' trailing marks: their groups see the coming quotes at another spread.
 
         Recovery goes by quotes seen at the spread of its own moment, so none of before may be left to it.
@@ -313,4 +313,4 @@ class Core:
             heappush(self.expiries, (request.expires_ms + 1, 1, request.id))
         for offer in self.state.offers.values():
             heappush(self.expiries, (offer.expires_ms + OFFER_REMEMBERED_MS, 2, offer.order))
-        self.watch.touch_all()
+        self.bounds.touch_all()

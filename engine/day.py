@@ -8,8 +8,8 @@ from engine.calendar import weekday_of
 from engine.core import Core
 from engine.enums import OrderReason
 from engine.events import AccountDayEnded, DayEnded
+from engine.order_ending import cancel_order
 from engine.profit import swap_of_day
-from engine.queue import cancel_order
 from engine.records import Position
 from engine.valuation import account_state
 
@@ -24,11 +24,11 @@ def end_day(core: Core, at_ms: int) -> None:
             position.swap += swap
             core.save_position(position)
             accrued.add(position.login)
-    core.watch.touch_many(sorted(accrued))
+    core.bounds.touch_many(sorted(accrued))
     for order in sorted(state.orders.values(), key=lambda o: (o.login, o.ticket)):
         if order.expires_day:
             cancel_order(core, order, reason=OrderReason.EXPIRATION)
-            core.watch.touch(order.login)
+            core.bounds.touch(order.login)
     for login in sorted(state.accounts):
         core.emit(AccountDayEnded(login, at_ms, account_state(state, login)))
     core.emit(DayEnded(at_ms))

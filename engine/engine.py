@@ -19,20 +19,20 @@ from engine.calendar import next_day_end
 from engine.codes import Code
 from engine.core import Core
 from engine.day import end_day, next_swap
-from engine.enums import OrderReason, Refusal, RequestKind
+from engine.enums import OrderReason, RequestKind, TickRefusal
 from engine.events import CommandDone, Event, StopOutUnanswered, TickAccepted, TickRefused
 from engine.handlers import back_office, closing, dealers, gate, orders, presence, smart
 from engine.hooks import Plugin, Registration
 from engine.invariants import InvariantError, faults
+from engine.order_ending import cancel_order, drop_request
 from engine.profit import floating_profit
-from engine.queue import cancel_order, drop_request
 from engine.rates import close_price, group_quote, open_price
 from engine.records import Quote
 from engine.requotes import OFFER_EXPIRY, forget
 from engine.rounding import fraction_text, to_text
 from engine.settings import LAST_MS, Symbol, currency_digits
 from engine.stages import quotes
-from engine.stages.triggered import Tick
+from engine.stages.triggered import AcceptedTick
 from engine.state import State
 from engine.valuation import account_state
 
@@ -90,13 +90,13 @@ class Engine:
         core = self.core
         symbol = self.state.symbols.get(symbol_name)
         if symbol is None:
-            return [TickRefused(symbol_name, Refusal.UNKNOWN.value)]
+            return [TickRefused(symbol_name, TickRefusal.UNKNOWN.value)]
         quote = self._take_quote(symbol, bid, ask, time_ms, passed_ms, age_ms)
-        if isinstance(quote, Refusal):
+        if isinstance(quote, TickRefusal):
             return [TickRefused(symbol_name, quote.value)]
         if core.hooks.watches(symbol_name):
             core.hooks.on_tick(symbol_name, bid, ask, time_ms)
-        pipeline.run(core, Tick(symbol, quote))
+        pipeline.run(core, AcceptedTick(symbol, quote))
         core.finish()
         return self._drain()
 
@@ -104,9 +104,9 @@ class Engine:
         """Take a tick of a long absence: it becomes the quote, so that day ends find it, and triggers nothing."""
         symbol = self.state.symbols.get(symbol_name)
         if symbol is None:
-            return [TickRefused(symbol_name, Refusal.UNKNOWN.value)]
+            return [TickRefused(symbol_name, TickRefusal.UNKNOWN.value)]
         quote = self._take_quote(symbol, bid, ask, time_ms)
-        if isinstance(quote, Refusal):
+        if isinstance(quote, TickRefusal):
             return [TickRefused(symbol_name, quote.value)]
         self.core.finish()
         return self._drain()
@@ -119,11 +119,11 @@ class Engine:
         time_ms: int,
         passed_ms: int | None = None,
         age_ms: int = 0,
-    ) -> Quote | Refusal:
+    ) -> Quote | TickRefusal:
         """Judge a tick; where it is accepted let its time come, then make it the symbol's quote."""
         core, name = self.core, symbol.name
         prices = quotes.judge(core, symbol, bid, ask, time_ms)
-        if isinstance(prices, Refusal):
+        if isinstance(prices, TickRefusal):
             return prices
         self._advance(time_ms, passed_ms)  # a day that has ended by now ends with the quotes that stood
         last = self.state.quotes.get(name)
@@ -133,10 +133,10 @@ class Engine:
             quote.arrived_ms = passed_ms - age_ms
         core.emit(TickAccepted(name, quote))
         if last is None or was_positive is not (quote.bid > 0):  # conversions may find another path
-            core.watch.touch_all()
+            core.bounds.touch_all()
         return quote
 
-    def refuse_tick(self, symbol_name: str, cause: Refusal) -> list[Event]:
+    def refuse_tick(self, symbol_name: str, cause: TickRefusal) -> list[Event]:
         """Count a tick that whoever reads ticks has refused, for a reason that the engine cannot see."""
         quote = self.state.quotes.get(symbol_name)
         if quote is not None:
@@ -195,7 +195,7 @@ class Engine:
             order = state.orders.get(number)
             if order is not None and order.expires_ms == at:
                 cancel_order(core, order, reason=OrderReason.EXPIRATION)
-                core.watch.touch(order.login)
+                core.bounds.touch(order.login)
             return
         if kind == OFFER_EXPIRY:
             forget(core, number)
@@ -225,17 +225,17 @@ class Engine:
         self.core.hooks.remember(self.state.plugin_states)
         self.core.recover_marks()
         self.core.arm_everything()
-        self.settle()
+        self.arm_bounds()
         return self._drain()
 
-    def settle(self, most: int | None = None) -> int:
+    def arm_bounds(self, most: int | None = None) -> int:
         """Do ahead of the next tick what it would have to do for every account that a change has touched.
 
         A change of settings, a day end or a new pair may touch all accounts at once. Call it between ticks, with
         as many accounts at a time as there is time for, until it returns 0. It changes nothing that happens.
         """
-        watch = self.core.watch
-        return watch.settle_some(len(watch.backlog) if most is None else most)
+        bounds = self.core.bounds
+        return bounds.arm_some(len(bounds.backlog) if most is None else most)
 
     def check(self) -> None:
         """Assert what must hold between two calls.
@@ -249,8 +249,8 @@ class Engine:
     def state_hash(self) -> str:
         """Return a digest of all trading state, equal for equal states whatever their history in memory."""
         state = self.state
-        for plan in state.smarts.values():
-            self.core.sync_mark(plan)
+        for record in state.smarts.values():
+            self.core.sync_mark(record)
         parts = {
             "accounts": [_plain(a) for a in sorted(state.accounts.values(), key=lambda a: a.login)],
             "orders": [_plain(o) for o in sorted(state.orders.values(), key=lambda o: o.ticket)],
@@ -295,8 +295,8 @@ class Engine:
         position = state.positions[ticket]
         digits = currency_digits(state.accounts[position.login].currency)
         view = group_quote(state, state.group_of(position.login), state.symbols[position.symbol])
-        plan = state.smarts.get(position.smart)
-        stop = plans.shown_stop(position, plan)
+        smart = state.smarts.get(position.smart)
+        stop = plans.shown_stop(position, smart)
         price = None if view is None else close_price(view, position.side)
         return {
             "ticket": ticket,
@@ -333,18 +333,20 @@ class Engine:
 
     def smart_view(self, number: int) -> dict[str, Any]:
         """Return what moves of a live smart order: effective stop, what makes it, mark, open profit."""
-        plan = self.state.smarts[number]
-        stop, mark = plans.effective_stop(plan), plans.current_mark(plan)
-        position = self.state.positions.get(plan.position)
-        digits = currency_digits(self.state.accounts[plan.login].currency)
+        smart = self.state.smarts[number]
+        stop, mark = plans.effective_stop(smart), plans.current_mark(smart)
+        position = self.state.positions.get(smart.position)
+        digits = currency_digits(self.state.accounts[smart.login].currency)
         profit = 0 if position is None else floating_profit(self.state, position)
         return {
             "id": number,
-            "state": plan.state.value,
-            "version": plan.version,
-            "effective_stop": None if stop is None else to_text(stop, plan.digits),
-            "stop_source": plans.stop_source(plan),
-            "high_water_mark": None if mark is None or plan.callback is None else to_text(mark, plan.digits),
+            "state": smart.state.value,
+            "version": smart.version,
+            "effective_stop": None if stop is None else to_text(stop, smart.digits),
+            "stop_source": plans.stop_source(smart),
+            "high_water_mark": None
+            if mark is None or smart.callback is None
+            else to_text(mark, smart.digits),
             "open_profit": to_text(profit, digits),
         }
 

@@ -233,7 +233,7 @@ class DealBy(StrEnum):
     SYSTEM = "system"
 
 
-class Refusal(StrEnum):
+class TickRefusal(StrEnum):
     """Why a tick was refused, in the order of the checks (rules section 2)."""
 
     UNKNOWN = "unknown"

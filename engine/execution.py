@@ -11,6 +11,7 @@ from typing import Any
 from engine import smart_life
 from engine.codes import Code
 from engine.core import Core
+from engine.dealer_queue import leave_queue
 from engine.enums import (
     CREDIT_KINDS,
     DealBy,
@@ -30,7 +31,6 @@ from engine.rates import group_quote, margin_conversion, profit_rate
 from engine.records import Account, Deal, LedgerEntry, Order, Position
 from engine.rounding import divide_half_up, exact_text
 from engine.settings import Group, Symbol
-from engine.waiting import leave_queue
 
 _EXACT_LIMIT = 10**60
 
@@ -65,7 +65,7 @@ def book_money(
     )  # fmt: skip
     core.emit(LedgerBooked(entry))
     core.emit(AccountChanged(account))
-    core.watch.touch(account.login)
+    core.bounds.touch(account.login)
     return entry
 
 
@@ -109,7 +109,7 @@ def _hand_over(core: Core, order: Order, position: Position, fill: Fill) -> None
     """
     smart = core.state.smarts[order.smart]
     if position.ticket == order.ticket:
-        smart_life.start_plan(core, smart, position, Fraction(fill.price))
+        smart_life.start_smart(core, smart, position, Fraction(fill.price))
     else:
         smart_life.entry_ended(core, smart.id, "position_exists")
 
@@ -228,12 +228,12 @@ def _reduce_or_reverse(core: Core, order: Order, position: Position, fill: Fill)
 
 def close_deal(
     core: Core, position: Position, volume: int, order: Order, fill: Fill, *,
-    close_points: Fraction | int | None = None, profit: int | None = None, by_plan: bool = False,
+    close_points: Fraction | int | None = None, profit: int | None = None, by_smart: bool = False,
 ) -> Deal:  # fmt: skip
     """Close `volume` units of a position under an order: deal, ledger, what is left of the position.
 
     `close_points` is the exact price where it is not `fill.price`; `profit` is given where the deal has its
-    own (0 for the second deal of a close by). Unless the position's own smart order closes (`by_plan`),
+    own (0 for the second deal of a close by). Unless the position's own smart order closes (`by_smart`),
     that order is cut to what is left.
     """
     state = core.state
@@ -269,7 +269,7 @@ def close_deal(
     core.save_position(position)
     core.deal_made(deal)
     _pay_agent(core, position, deal)
-    if position.smart and not by_plan:
+    if position.smart and not by_smart:
         smart_life.position_shrunk(core, position)
     withdraw_requests(core, position)
     return deal

@@ -26,8 +26,8 @@ def faults(state: State) -> Iterator[tuple[int, str]]:
             yield login, f"{name} has no account"
         yield from _digits(state, name, position)
         if position.smart:
-            plan = state.smarts.get(position.smart)
-            if plan is None or plan.position != position.ticket:
+            smart = state.smarts.get(position.smart)
+            if smart is None or smart.position != position.ticket:
                 yield login, f"{name} is owned by smart order {position.smart}, which does not know it"
     for login, book in state.books.items():
         if book.positions and login in state.accounts and state.is_netting(login):
@@ -38,15 +38,15 @@ def faults(state: State) -> Iterator[tuple[int, str]]:
         if order.status is not OrderStatus.PENDING:
             yield order.login, f"order {order.ticket} is live but {order.status}"
         yield from _digits(state, f"order {order.ticket}", order)
-    for plan in state.smarts.values():
-        name, login = f"smart order {plan.id}", plan.login
-        yield from _digits(state, name, plan)
-        owned_by = state.positions.get(plan.position)
-        if plan.position and owned_by is None:
+    for smart in state.smarts.values():
+        name, login = f"smart order {smart.id}", smart.login
+        yield from _digits(state, name, smart)
+        owned_by = state.positions.get(smart.position)
+        if smart.position and owned_by is None:
             yield login, f"{name} lost its position"
-        elif owned_by is not None and plan.remaining > owned_by.volume:
+        elif owned_by is not None and smart.remaining > owned_by.volume:
             yield login, f"{name} would close more than its position has"
-        if plans.open_levels_volume(plan) > plan.remaining:
+        if plans.open_levels_volume(smart) > smart.remaining:
             yield login, f"{name} has levels above what remains"
 
 

@@ -1,6 +1,6 @@
 """The arithmetic of smart orders (rules section 9): level volumes, stops, what is left.
 
-Pure functions over a SmartOrder; stages/smart.py and handlers/smart.py act on what they say, and the doors
+Pure functions over a SmartOrder; stages/smart_exits.py and handlers/smart.py act on what they say, and the doors
 use them for previews.
 """
 

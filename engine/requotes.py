@@ -12,7 +12,7 @@ from engine.commands import NO_LEVEL, ClosePosition, Command, PlaceOrder, to_jso
 from engine.core import OFFER_REMEMBERED_MS, Core
 from engine.enums import By
 from engine.events import OfferChanged
-from engine.queue import fail_order
+from engine.order_ending import fail_order
 from engine.records import Offer, Order
 from engine.rounding import to_text
 

@@ -127,7 +127,7 @@ class Symbol:
     swap_short: Fraction
     swap_multipliers: tuple[int, ...]
     security: str
-    gateway: bool
+    venue_executed: bool  # the key is `gateway`: a venue executes, nothing triggers here
     sessions: Week | None
     session_zone: str  # "": the server's
     holidays: frozenset[int]  # days since 1970-01-01
@@ -186,7 +186,7 @@ class Symbol:
             swap_short=read.fraction("swap_short", "0", signed=True),
             swap_multipliers=read.multipliers("swap_multipliers"),
             security=read.text("security", "default"),
-            gateway=read.flag("gateway", False),
+            venue_executed=read.flag("gateway", False),
             sessions=read.sessions("sessions"),
             session_zone=read.session_zone("sessions"),
             holidays=read.holidays("holidays"),

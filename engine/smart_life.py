@@ -8,14 +8,14 @@ from fractions import Fraction
 
 from engine import plans
 from engine.core import Core
+from engine.dealer_queue import withdraw_cut_levels, withdraw_smart
 from engine.enums import LevelStatus, SmartState
 from engine.lifecycle import LIVE_SMART, OPEN_LEVEL, advance
 from engine.records import Deal, Level, Position, SmartOrder
 from engine.rounding import to_text
-from engine.waiting import withdraw_cut_levels, withdraw_plan
 
 
-def start_plan(core: Core, smart: SmartOrder, position: Position, entry_price: Fraction) -> None:
+def start_smart(core: Core, smart: SmartOrder, position: Position, entry_price: Fraction) -> None:
     """Let a smart order own an open position from now on: it is ACTIVE and its exits are armed."""
     smart.position = position.ticket
     smart.entry_price = entry_price
@@ -46,7 +46,7 @@ def level_filled(core: Core, smart: SmartOrder, level: Level, deal: Deal) -> Non
     level.time_ms = core.state.now_ms
     smart.remaining -= deal.volume
     if smart.remaining == 0:
-        end_plan(core, smart, SmartState.CLOSED, "closed", {"level": level.number, "deal": deal.ticket})
+        end_smart(core, smart, SmartState.CLOSED, "closed", {"level": level.number, "deal": deal.ticket})
         return
     if smart.state is SmartState.ACTIVE:
         advance(smart, "state", SmartState.PARTIALLY_CLOSED)
@@ -65,7 +65,7 @@ def stop_executed(core: Core, smart: SmartOrder, deal: Deal, stop: int) -> None:
     smart.remaining -= deal.volume
     smart.fired_stop = stop
     data = {"deal": deal.ticket, "stop": to_text(stop, smart.digits), "source": plans.stop_source(smart)}
-    end_plan(core, smart, SmartState.STOPPED, "stopped", data)
+    end_smart(core, smart, SmartState.STOPPED, "stopped", data)
 
 
 def position_shrunk(core: Core, position: Position) -> None:
@@ -74,7 +74,7 @@ def position_shrunk(core: Core, position: Position) -> None:
     if smart is None:
         return
     if position.volume == 0:
-        end_plan(core, smart, SmartState.CLOSED, "closed_by_other", {})
+        end_smart(core, smart, SmartState.CLOSED, "closed_by_other", {})
         return
     if position.volume < smart.remaining:
         smart.remaining = position.volume
@@ -84,7 +84,7 @@ def position_shrunk(core: Core, position: Position) -> None:
     core.arm_position(position)
 
 
-def end_plan(core: Core, smart: SmartOrder, state: SmartState, what: str, data: dict[str, object]) -> None:
+def end_smart(core: Core, smart: SmartOrder, state: SmartState, what: str, data: dict[str, object]) -> None:
     """End a smart order in a final state: open levels are cancelled, its position is let go."""
     core.sync_mark(smart)
     for level in smart.levels:
@@ -94,7 +94,7 @@ def end_plan(core: Core, smart: SmartOrder, state: SmartState, what: str, data: 
     advance(smart, "state", state)
     if state is not SmartState.CANCELLED:
         smart.remaining = 0
-    withdraw_plan(core, smart)
+    withdraw_smart(core, smart)
     core.save_smart(smart, what, data)
     position = core.state.positions.get(smart.position)
     if position is not None and position.smart == smart.id:
@@ -108,7 +108,7 @@ def entry_ended(core: Core, number: int, why: str) -> None:
     """Cancel a smart order whose entry order was canceled, expired or failed."""
     smart = core.state.smarts.get(number)
     if smart is not None and smart.state is SmartState.PENDING:
-        end_plan(core, smart, SmartState.CANCELLED, "entry_ended", {"why": why})
+        end_smart(core, smart, SmartState.CANCELLED, "entry_ended", {"why": why})
 
 
 def to_text_price(smart: SmartOrder, price: Fraction) -> str:

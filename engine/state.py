@@ -25,15 +25,15 @@ def _masks(listed: tuple[str, ...]) -> Masks:
 
 @dataclass(slots=True)
 class Book:
-    """What one account has open, and the caches of its watch."""
+    """What one account has open, and the caches of its price bounds."""
 
     positions: dict[int, Position] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
     margin: int | None = None  # cached margin of positions, minor units; None: compute afresh
-    watch_gen: int = 0  # price bounds of an older generation are dead
-    watch_shift: int = 8  # last good width of the price bounds: 2^-shift of the price
+    bounds_gen: int = 0  # price bounds of an older generation are dead
+    bounds_shift: int = 8  # last good width of the price bounds: 2^-shift of the price
 
 
 @dataclass(slots=True)

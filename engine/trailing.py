@@ -1,6 +1,6 @@
 """Trailing stops, grouped by their high-water mark: a tick costs the same with one or a hundred thousand.
 
-All trailing smart orders of one symbol, side and group spread whose mark is equal form a Group. A price that
+All trailing smart orders of one symbol, side and group spread whose mark is equal form a `MarkGroup`. A price that
 makes new highs merges every group it passes into one, the smaller into the larger, so that an order changes
 groups only a logarithmic number of times. Inside a group the tightest stop is the smallest callback rate.
 Everything is computed in "forward" points: prices for longs, negated prices for shorts, so that forward up
@@ -25,7 +25,7 @@ def stop_points(mark: int, callback: Fraction, side: Side) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class Group:
+class MarkGroup:
     """Orders of one mark, the smallest callback first; dead members are left behind and passed over."""
 
     mark: int  # forward points
@@ -39,9 +39,9 @@ class TrailBook:
     """All trailing stops of one symbol, side and group spread."""
 
     side: Side
-    by_mark: list[tuple[int, int, Group]] = field(default_factory=list)
-    by_stop: list[tuple[int, int, int, Group]] = field(default_factory=list)
-    groups: dict[int, Group] = field(default_factory=dict)
+    by_mark: list[tuple[int, int, MarkGroup]] = field(default_factory=list)
+    by_stop: list[tuple[int, int, int, MarkGroup]] = field(default_factory=list)
+    groups: dict[int, MarkGroup] = field(default_factory=dict)
     counter: int = 0
 
     def _forward(self, points: int) -> int:
@@ -53,7 +53,7 @@ class TrailBook:
         forward = self._forward(mark)
         group = self.groups.get(forward)
         if group is None:
-            group = self.groups[forward] = Group(forward)
+            group = self.groups[forward] = MarkGroup(forward)
             self.counter += 1
             heappush(self.by_mark, (forward, self.counter, group))
         heappush(group.members, (smart.callback, smart.id, smart.gen, smart))
@@ -83,7 +83,7 @@ class TrailBook:
     def advance(self, price: int) -> bool:
         """Move every mark that this close price passes; return whether any moved."""
         forward = self._forward(price)
-        passed: list[Group] = []
+        passed: list[MarkGroup] = []
         while self.by_mark and self.by_mark[0][0] < forward:
             mark, _, group = heappop(self.by_mark)
             if self.groups.get(mark) is not group:
@@ -110,22 +110,22 @@ class TrailBook:
         self._announce(kept)
         return True
 
-    def _merge(self, kept: Group, gone: Group) -> None:
+    def _merge(self, kept: MarkGroup, gone: MarkGroup) -> None:
         for member in gone.members:
             if member[2] == member[3].gen:
                 member[3].group = kept
                 heappush(kept.members, member)
 
-    def _top(self, group: Group) -> Member | None:
+    def _top(self, group: MarkGroup) -> Member | None:
         members = group.members
         while members and members[0][2] != members[0][3].gen:
             heappop(members)
         return members[0] if members else None
 
-    def _stop(self, group: Group, callback: Fraction) -> int:
+    def _stop(self, group: MarkGroup, callback: Fraction) -> int:
         return self._forward(stop_points(self._forward(group.mark), callback, self.side))
 
-    def _announce(self, group: Group) -> None:
+    def _announce(self, group: MarkGroup) -> None:
         """Enter the group's tightest stop anew; older entries of it are dead."""
         group.version += 1
         top = self._top(group)

@@ -209,7 +209,7 @@ def _look(state: State, login: int) -> _Look:
 
 def _trades(state: State, name: str) -> bool:
     symbol = state.symbols[name]
-    return not symbol.gateway and symbol.in_session(state.now_ms)
+    return not symbol.venue_executed and symbol.in_session(state.now_ms)
 
 
 def _waits_for_dealer(state: State, login: int, name: str) -> bool:
@@ -221,11 +221,11 @@ def _waits_for_dealer(state: State, login: int, name: str) -> bool:
 
 def _exits(state: State, position: Position) -> tuple[int | None, int | None]:
     """Return the stop and the target of a position in points, its smart order's where one owns it."""
-    plan = state.smarts.get(position.smart)
-    if plan is None:
+    smart = state.smarts.get(position.smart)
+    if smart is None:
         return position.sl, position.tp
-    level = next_level(plan)
-    return effective_stop(plan), None if level is None else level.price
+    level = next_level(smart)
+    return effective_stop(smart), None if level is None else level.price
 
 
 def _is_exit_reached(state: State, position: Position) -> bool:

@@ -11,10 +11,10 @@ from engine.commands import (
     SetHalt,
 )
 from engine.core import Core
+from engine.dealer_queue import retime_requests
 from engine.enums import CREDIT_KINDS, OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind
 from engine.events import AccountChanged, CommandDone, HaltChanged, SettingsChanged
 from engine.execution import book_money
-from engine.queue import retime_requests
 from engine.records import Account
 from engine.refusals import money
 from engine.rounding import on_grid, to_text
@@ -158,9 +158,9 @@ def _put(core: Core, change: Change, affected: list[int]) -> None:
         state.index_settings()
     for login in affected:
         state.book(login).margin = None
-    core.watch.touch_many(affected)
+    core.bounds.touch_many(affected)
     if rearm:
-        core.settle_marks(set(affected))
+        core.write_marks(set(affected))
         core.arm_everything()
 
 

@@ -5,12 +5,13 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CloseBy, ClosePosition, ModifyPosition
 from engine.core import Core
+from engine.dealer_queue import executes_by_itself, queue_order
 from engine.enums import By, DealBy, OrderStatus, RequestKind, Side
 from engine.events import CommandDone
 from engine.execution import MARKET_OF, Fill, close_deal, complete
 from engine.handlers.orders import fill_of, reason_of
+from engine.order_ending import fail_order
 from engine.plans import nearest_point
-from engine.queue import executes_by_itself, fail_order, queue_order
 from engine.records import Order, Position
 from engine.refusals import Asked
 from engine.requotes import offer_data, requote

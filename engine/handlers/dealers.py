@@ -8,20 +8,20 @@ from engine import checks, refusals
 from engine.codes import Code
 from engine.commands import AcceptRequote, AnswerRequest, ClosePosition, PlaceOrder, TakeRequest, from_json
 from engine.core import Core
+from engine.dealer_queue import leave_queue
 from engine.enums import By, DealBy, DealerAnswer, HookPoint, OrderReason, RequestKind
 from engine.events import CommandDone, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers import closing, gate, orders
 from engine.handlers.closing import execute_close_by
-from engine.queue import drop_request, fail_order
+from engine.order_ending import drop_request, fail_order
 from engine.records import Order, Position, Request
 from engine.refusals import Asked
 from engine.requotes import forget, offer_data, requote, terms_of
 from engine.rounding import fraction_text, to_text
 from engine.settings import Symbol
-from engine.stages import pendings, smart, stopout, stops
+from engine.stages import pendings, smart_exits, stopout, stops
 from engine.stages.triggered import context, price_applied, trigger_key
-from engine.waiting import leave_queue
 
 
 class Cause(NamedTuple):
@@ -249,13 +249,13 @@ def _confirm_trigger(
     evidence: dict[str, Any] = {**request.context, "dealer": dealer}
     reason = _REASONS[request.kind]
     point = HookPoint.STOPOUTS_APPLY if request.kind is RequestKind.STOP_OUT else HookPoint.STOPS_APPLY
-    told = context(
+    hook_context = context(
         core, core.state.symbols[request.symbol], view, login=position.login, ticket=position.ticket,
         side=position.side.opposite, volume=request.volume, reason=reason,
         trigger=str(request.context.get("trigger", request.kind.value)),
         level=None if request.kind is RequestKind.STOP_OUT else request.price, price=at,
     )  # fmt: skip
-    applied = price_applied(core, point, told, evidence, at)
+    applied = price_applied(core, point, hook_context, evidence, at)
     if applied is None:  # it has left the queue, stays armed, and queues again when it is reached again
         return
     at = applied
@@ -263,7 +263,7 @@ def _confirm_trigger(
         stopout.confirm(core, position, at, market, evidence, dealer=dealer)
         return
     if request.smart:
-        smart.confirm(core, request, position, at, evidence, dealer=dealer)
+        smart_exits.confirm(core, request, position, at, evidence, dealer=dealer)
         return
     order = closing_order(core, position, position.volume, reason, request.price)
     fill = Fill(

@@ -23,7 +23,7 @@ from engine.core import Core
 from engine.enums import By, EntryType
 from engine.events import CommandDone
 from engine.handlers import closing, orders
-from engine.queue import fail_order
+from engine.order_ending import fail_order
 from engine.records import Order
 from engine.refusals import Asked
 
@@ -49,7 +49,7 @@ def refused(core: Core, command: Command) -> CommandDone | None:
     if code is not None:
         return _refuse(core, command, code, refusals.text(core, code, asked))
     refusal = core.hooks.refusal(command, core.state.now_ms)
-    return None if refusal is None else _refuse(core, command, Code.REJECTED, refusal.said)
+    return None if refusal is None else _refuse(core, command, Code.REJECTED, refusal.reply)
 
 
 def _opens(core: Core, command: Command) -> bool:

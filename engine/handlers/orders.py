@@ -9,10 +9,11 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CancelOrder, Command, ModifyOrder, PlaceOrder
 from engine.core import Core
+from engine.dealer_queue import executes_by_itself, queue_order
 from engine.enums import By, DealBy, OrderReason, OrderStatus, RequestKind
 from engine.events import CommandDone
 from engine.execution import Fill, netting_position, open_deal
-from engine.queue import cancel_order, executes_by_itself, fail_order, queue_order
+from engine.order_ending import cancel_order, fail_order
 from engine.records import Order
 from engine.refusals import Asked
 from engine.requotes import offer_data, requote
@@ -271,7 +272,7 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
         order.expires_ms, order.expires_day = expiry
     core.save_order(order)
     core.arm_order(order)
-    core.watch.touch(order.login)
+    core.bounds.touch(order.login)
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
@@ -403,7 +404,7 @@ def cancel(core: Core, command: CancelOrder) -> CommandDone:
         return CommandDone(code, said, command.order, command.login)
     order = core.state.orders[command.order]
     cancel_order(core, order, comment=command.comment)
-    core.watch.touch(order.login)
+    core.bounds.touch(order.login)
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 

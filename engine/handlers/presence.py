@@ -10,15 +10,15 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import SetDealers
 from engine.core import Core
+from engine.dealer_queue import leave_queue
 from engine.enums import By, Execution, HaltLevel, RequestKind
 from engine.events import CommandDone, DealersChanged
 from engine.handlers import dealers
-from engine.queue import ORDER_KINDS, fail_order
+from engine.order_ending import ORDER_KINDS, fail_order
 from engine.records import Position, Request
 from engine.settings import Symbol
-from engine.stages import pendings, smart, stopout, stops
-from engine.stages.triggered import Tick
-from engine.waiting import leave_queue
+from engine.stages import pendings, smart_exits, stopout, stops
+from engine.stages.triggered import AcceptedTick
 
 
 def set_dealers(core: Core, command: SetDealers) -> CommandDone:
@@ -52,12 +52,12 @@ def _release(core: Core, request: Request) -> None:
     quote = state.quotes.get(request.symbol)
     if quote is None:
         return
-    tick = Tick(symbol, quote)
+    tick = AcceptedTick(symbol, quote)
     if request.kind is RequestKind.STOP_OUT:
         stopout.look(core, tick, request.login)
         return
     halt = checks.halt_level(core, request.login, symbol)
-    waits = symbol.gateway or halt is HaltLevel.HALT or not symbol.in_session(state.now_ms)
+    waits = symbol.venue_executed or halt is HaltLevel.HALT or not symbol.in_session(state.now_ms)
     if waits or checks.quote_check(core, symbol, fresh=True) is not None:
         return  # it stays armed
     if request.kind is RequestKind.PENDING:
@@ -88,15 +88,15 @@ def _execute(core: Core, request: Request, symbol: Symbol) -> None:
     fail_order(core, order, code)
 
 
-def _exit(core: Core, tick: Tick, request: Request, position: Position) -> None:
+def _exit(core: Core, tick: AcceptedTick, request: Request, position: Position) -> None:
     """Execute an exit that is still reached."""
     if request.kind in stops.REASONS:
         stops.close_if_reached(core, tick, position, stops.REASONS[request.kind])
         return
-    plan = core.state.smarts.get(request.smart)
-    if plan is None or plan.position != position.ticket:
+    smart = core.state.smarts.get(request.smart)
+    if smart is None or smart.position != position.ticket:
         return
     if request.kind is RequestKind.SMART_LEVEL:
-        smart.fill_if_reached(core, tick, plan, position, request.level)
+        smart_exits.fill_if_reached(core, tick, smart, position, request.level)
     else:
-        smart.stop_if_reached(core, tick, plan, position, plans.effective_stop(plan))
+        smart_exits.stop_if_reached(core, tick, smart, position, plans.effective_stop(smart))

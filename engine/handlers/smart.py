@@ -9,6 +9,7 @@ from engine.checks import first_failure
 from engine.codes import Code
 from engine.commands import CancelSmart, ClosePosition, ModifySmart, PlaceSmart
 from engine.core import Core
+from engine.dealer_queue import executes_by_itself, queue_order
 from engine.enums import (
     By,
     EntryType,
@@ -25,8 +26,8 @@ from engine.execution import netting_position, open_deal
 from engine.handlers import closing
 from engine.handlers.orders import fill_of
 from engine.lifecycle import OPEN_LEVEL
+from engine.order_ending import cancel_order
 from engine.order_types import ENTRY_TYPES, PRICED_ENTRIES
-from engine.queue import cancel_order, executes_by_itself, queue_order
 from engine.records import Level, Order, Position, SmartOrder
 from engine.refusals import Asked
 from engine.rounding import parse_decimal
@@ -76,11 +77,11 @@ def place(core: Core, command: PlaceSmart) -> CommandDone:
         said = refusals.text(core, code or "", _asked(core, command, level or 0))
         return CommandDone(code or "", said, ticket=command.smart, login=command.login, level=level or 0)
     smart = _new_smart(core, command, draft)
-    core.newborn.add(smart.id)
+    core.created.add(smart.id)
     core.save_smart(smart, "created", {"entry": command.entry.value})
     if command.entry is EntryType.POSITION:
         position = state.positions[command.position or 0]
-        smart_life.start_plan(core, smart, position, position.open_price)
+        smart_life.start_smart(core, smart, position, position.open_price)
         return _done(smart)
     order = _entry_order(core, command, smart, draft)
     smart.order = order.ticket
@@ -550,5 +551,5 @@ def cancel(core: Core, command: CancelSmart) -> CommandDone:
             ),
         )  # fmt: skip
         return replace(done, ticket=smart.id) if done.code else done
-    smart_life.end_plan(core, smart, SmartState.CANCELLED, "cancelled", {"by": command.by.value})
+    smart_life.end_smart(core, smart, SmartState.CANCELLED, "cancelled", {"by": command.by.value})
     return CommandDone("", login=smart.login, ticket=smart.order, data={"smart": smart.id})

@@ -8,19 +8,19 @@ from typing import Any
 from engine import checks
 from engine.codes import Code
 from engine.core import Core
+from engine.dealer_queue import executes_by_itself, is_manual, leave_queue, queue_pending
 from engine.enums import Answer, DealBy, HaltLevel, HookPoint, OrderStatus, TradeMode
 from engine.execution import Fill, has_rates, open_deal
 from engine.hooks import Context
+from engine.order_ending import cancel_order
 from engine.order_types import OrderType
-from engine.queue import cancel_order, executes_by_itself, is_manual, queue_pending
 from engine.records import Order
-from engine.stages.triggered import Tick, context, evidence, price_applied
-from engine.waiting import leave_queue
+from engine.stages.triggered import AcceptedTick, context, evidence_of, price_applied
 
 Collected = tuple[Order, dict[str, str]]  # the order and its hooks' answers so far
 
 
-def collect(core: Core, tick: Tick) -> list[Collected]:
+def collect(core: Core, tick: AcceptedTick) -> list[Collected]:
     """Return the orders that this tick reaches and that may be activated, by login and ticket.
 
     `pendings_filter` is asked; unless it says OK, an order of a `manual` group goes to the dealers instead.
@@ -48,7 +48,7 @@ def collect(core: Core, tick: Tick) -> list[Collected]:
     return collected
 
 
-def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
+def activate(core: Core, tick: AcceptedTick, collected: list[Collected]) -> None:
     """Activate collected orders that are still pending: filter again, the three deletions, apply."""
     for order, hooks in collected:
         if order.status is not OrderStatus.PENDING:
@@ -69,14 +69,14 @@ def activate(core: Core, tick: Tick, collected: list[Collected]) -> None:
         _open(core, order, price, _evidence(core, tick, order, hooks))
 
 
-def is_reached(core: Core, tick: Tick, order: Order) -> bool:
+def is_reached(core: Core, tick: AcceptedTick, order: Order) -> bool:
     """Return whether the quote is at or beyond a pending order's price."""
     assert order.price is not None
     market = checks.market_price(tick.view(core, order.login), order.type.side, opening=True)
     return order.type.is_reached_by(market, order.price)
 
 
-def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, dealer: str) -> Code | None:
+def execute(core: Core, order: Order, price: int, evidence: dict[str, Any], *, dealer: str) -> Code | None:
     """Activate an order that a dealer confirmed at a price, or return what hinders it.
 
     `pendings_apply` is asked as before every activation: where it does not say OK the order stays armed.
@@ -87,13 +87,13 @@ def execute(core: Core, order: Order, price: int, found: dict[str, Any], *, deal
     symbol = core.state.symbols[order.symbol]
     view = checks.view_of(core, order.login, symbol)
     assert view is not None
-    told = context(
+    hook_context = context(
         core, symbol, view, login=order.login, ticket=order.ticket, side=order.type.side,
         volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price, price=price,
     )  # fmt: skip
-    at = price_applied(core, HookPoint.PENDINGS_APPLY, told, found, price)
+    at = price_applied(core, HookPoint.PENDINGS_APPLY, hook_context, evidence, price)
     if at is not None:
-        _open(core, order, at, found, DealBy.DEALER, dealer)
+        _open(core, order, at, evidence, DealBy.DEALER, dealer)
     return None
 
 
@@ -118,7 +118,7 @@ def _become_limit(core: Core, order: Order) -> None:
     order.price = order.requested_price = order.limit_price
     core.save_order(order)
     core.arm_order(order)
-    core.watch.touch(order.login)
+    core.bounds.touch(order.login)
 
 
 def _is_held(core: Core, order: Order) -> bool:
@@ -127,7 +127,7 @@ def _is_held(core: Core, order: Order) -> bool:
     return checks.halt_level(core, order.login, symbol) is not HaltLevel.NORMAL
 
 
-def _context(core: Core, tick: Tick, order: Order) -> Context:
+def _context(core: Core, tick: AcceptedTick, order: Order) -> Context:
     view = tick.view(core, order.login)
     return context(
         core, tick.symbol, view, login=order.login, ticket=order.ticket, side=order.type.side,
@@ -136,14 +136,14 @@ def _context(core: Core, tick: Tick, order: Order) -> Context:
     )  # fmt: skip
 
 
-def _evidence(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> dict[str, object]:
+def _evidence(core: Core, tick: AcceptedTick, order: Order, hooks: dict[str, str]) -> dict[str, object]:
     view = tick.view(core, order.login)
-    return evidence(
+    return evidence_of(
         tick.symbol, view, tick.quote.time_ms, trigger=order.type.value, level=order.price, hooks=hooks
     )
 
 
-def _queue(core: Core, tick: Tick, order: Order, hooks: dict[str, str]) -> None:
+def _queue(core: Core, tick: AcceptedTick, order: Order, hooks: dict[str, str]) -> None:
     queue_pending(core, order, order.type.side, _evidence(core, tick, order, hooks))
 
 
@@ -167,7 +167,7 @@ def _hindrance(core: Core, order: Order, price: int) -> Code | None:
         comment = "deleted [hedge is prohibited]"
     if code is not None:
         cancel_order(core, order, comment=comment)
-        core.watch.touch(order.login)
+        core.bounds.touch(order.login)
     return code
 
 
@@ -175,7 +175,7 @@ def _open(
     core: Core,
     order: Order,
     price: int,
-    found: dict[str, Any],
+    evidence: dict[str, Any],
     by: DealBy = DealBy.SYSTEM,
     actor: str = "",
 ) -> None:
@@ -185,6 +185,6 @@ def _open(
     assert order.price is not None
     fill = Fill(
         price=price, requested_price=order.price, reason=order.reason,
-        trigger_key=f"order:{order.ticket}:activation", evidence=found, by=by, actor=actor,
+        trigger_key=f"order:{order.ticket}:activation", evidence=evidence, by=by, actor=actor,
     )  # fmt: skip
     open_deal(core, order, fill)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from engine.core import Core
-from engine.enums import Refusal
+from engine.enums import TickRefusal
 from engine.records import Quote
 from engine.rounding import parse_price, round_half_up
 from engine.settings import Symbol
@@ -35,30 +35,30 @@ def read_points(text: str, digits: int) -> Price | None:
     return on_grid
 
 
-def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | Refusal:
+def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | TickRefusal:
     """Return a tick's prices in points, rounded, or why it is refused; a refused tick moves no price.
 
     Causes in order: invalid, crossed, stale, filtered. A deviating tick counts in the row of its direction.
     """
     result = _judge(core, symbol, bid_text, ask_text, time_ms)
-    if isinstance(result, Refusal) and symbol.name in core.state.quotes:
+    if isinstance(result, TickRefusal) and symbol.name in core.state.quotes:
         core.state.quotes[symbol.name].note(refused=True)
     return result
 
 
-def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | Refusal:
+def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | TickRefusal:
     digits = symbol.digits
     bid, ask = read_points(bid_text, digits), read_points(ask_text, digits)
     if bid is None or ask is None or ((bid <= 0 or ask <= 0) and not symbol.allow_negative):
-        return Refusal.INVALID
+        return TickRefusal.INVALID
     if ask < bid:
-        return Refusal.CROSSED
+        return TickRefusal.CROSSED
     last = core.state.quotes.get(symbol.name)
     if last is not None:
         if time_ms < last.time_ms:
-            return Refusal.STALE
+            return TickRefusal.STALE
         if symbol.filter_points and not _passes_filter(symbol, last, bid + ask):
-            return Refusal.FILTERED
+            return TickRefusal.FILTERED
     low = bid if type(bid) is int else round_half_up(Fraction(bid))
     high = ask if type(ask) is int else round_half_up(Fraction(ask))
     return low, high

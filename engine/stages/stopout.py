@@ -1,6 +1,6 @@
 """Stage 5: margin calls and stop-outs of the accounts that hold the ticked symbol (rules section 8).
 
-Only accounts that the watch calls due are computed; the answer is the same as computing all of them. An
+Only accounts that `AccountBounds` calls due are computed; the answer is the same as computing all of them. An
 account that reached its limit and could not be helped stays due.
 """
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import checks
 from engine.core import Core
+from engine.dealer_queue import drop_trigger, executes_by_itself, queue_trigger
 from engine.enums import (
     Answer,
     DealBy,
@@ -23,12 +24,12 @@ from engine.events import AccountChanged, MarginCallChanged
 from engine.execution import Fill, book_money, close_deal, closing_order, complete
 from engine.fewest_steps import fewest_steps
 from engine.margin import position_leg, reservation, reserving_orders
+from engine.order_ending import cancel_order
 from engine.profit import floating_profit
-from engine.queue import cancel_order, drop_trigger, executes_by_itself, queue_trigger
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import divide_half_up, round_half_up, to_text
 from engine.settings import currency_digits
-from engine.stages.triggered import Tick, context, tick_evidence
+from engine.stages.triggered import AcceptedTick, context, tick_evidence
 from engine.valuation import (
     AccountState,
     account_state,
@@ -38,11 +39,11 @@ from engine.valuation import (
 )
 
 
-def run(core: Core, tick: Tick) -> None:
+def run(core: Core, tick: AcceptedTick) -> None:
     """Look at every due account that has a position on the symbol, by login."""
     name = tick.symbol.name
-    core.watch.crossed(name, tick.bid, tick.ask)
-    due = core.watch.due.get(name)
+    core.bounds.crossed(name, tick.bid, tick.ask)
+    due = core.bounds.due.get(name)
     if not due:
         return
     for login in sorted(due):
@@ -52,7 +53,7 @@ def run(core: Core, tick: Tick) -> None:
         look(core, tick, login)
 
 
-def look(core: Core, tick: Tick, login: int) -> None:
+def look(core: Core, tick: AcceptedTick, login: int) -> None:
     """Look at one account: its margin call, and a stop-out where it is reached."""
     figures = account_state(core.state, login)
     _margin_call(core, login, figures)
@@ -62,7 +63,7 @@ def look(core: Core, tick: Tick, login: int) -> None:
         _margin_call(core, login, figures)
         if _reached(core, login, figures):
             return
-    core.watch.settle(login)
+    core.bounds.arm_bounds(login)
 
 
 def _reached(core: Core, login: int, figures: AccountState) -> bool:
@@ -80,7 +81,7 @@ def _margin_call(core: Core, login: int, figures: AccountState) -> None:
         core.emit(AccountChanged(account))
 
 
-def _stop_out(core: Core, tick: Tick, login: int) -> None:
+def _stop_out(core: Core, tick: AcceptedTick, login: int) -> None:
     """Close victims until the account is above its limit or nothing is left to close."""
     group = core.state.group_of(login)
     skipped: set[int] = set()
@@ -116,7 +117,7 @@ def _delete_reserving(core: Core, login: int, figures: AccountState) -> bool:
         return False
     order: Order = min(ranked, key=lambda entry: entry[:2])[2]
     cancel_order(core, order, comment=stop_out_comment(core, login, figures), reason=OrderReason.FORCED_CLOSE)
-    core.watch.touch(login)
+    core.bounds.touch(login)
     return True
 
 
@@ -145,9 +146,9 @@ def _victim(core: Core, login: int, skipped: set[int]) -> Position | None:
 
 
 def _can_close(core: Core, position: Position) -> bool:
-    """Return whether the symbol is freshly quoted, in session, not a gateway's and not halted."""
+    """Return whether the symbol is freshly quoted, in session, not executed by a venue and not halted."""
     symbol = core.state.symbols[position.symbol]
-    if symbol.gateway or not symbol.in_session(core.state.now_ms):
+    if symbol.venue_executed or not symbol.in_session(core.state.now_ms):
         return False
     if checks.quote_check(core, symbol, fresh=True) is not None:
         return False
@@ -163,7 +164,7 @@ def own_margin(core: Core, position: Position) -> int:
     return round_half_up(amount * 10**digits)
 
 
-def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountState) -> bool | None:
+def _close_victim(core: Core, tick: AcceptedTick, victim: Position, figures: AccountState) -> bool | None:
     """Close a victim; False: a hook skips it; None: it was queued for a dealer."""
     state = core.state
     symbol = state.symbols[victim.symbol]
@@ -172,12 +173,12 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
     price = checks.market_price(view, victim.side, opening=False)
     volume = _victim_volume(core, victim, price)
     hooks: dict[str, str] = {}
-    told = context(
+    hook_context = context(
         core, symbol, view, login=victim.login, ticket=victim.ticket, side=victim.side.opposite, volume=volume,
         reason=OrderReason.FORCED_CLOSE, trigger="stop_out", level=None, price=price,
     )  # fmt: skip
-    answer = core.hooks.filter(HookPoint.STOPOUTS_FILTER, told, hooks)
-    found: dict[str, Any] = {
+    answer = core.hooks.filter(HookPoint.STOPOUTS_FILTER, hook_context, hooks)
+    evidence: dict[str, Any] = {
         "tick": tick_evidence(tick.symbol, tick.view(core, victim.login), tick.quote.time_ms),
         "trigger": "stop_out",
         "level": None,
@@ -187,13 +188,13 @@ def _close_victim(core: Core, tick: Tick, victim: Position, figures: AccountStat
     if answer is not Answer.OK and not executes_by_itself(core, victim.login, victim.symbol):
         if any(r.kind is RequestKind.STOP_OUT for r in state.book(victim.login).requests.values()):
             return None
-        queue_trigger(core, victim, RequestKind.STOP_OUT, volume=volume, price=price, context=found)
+        queue_trigger(core, victim, RequestKind.STOP_OUT, volume=volume, price=price, context=evidence)
         return None
-    verdict = core.hooks.apply(HookPoint.STOPOUTS_APPLY, told, hooks)
+    verdict = core.hooks.apply(HookPoint.STOPOUTS_APPLY, hook_context, hooks)
     if verdict.answer is not Answer.OK:
         return False
     at = price if verdict.price is None else checks.hook_price(symbol, verdict.price, price)
-    _force_close(core, victim, volume, at, price, figures, found)
+    _force_close(core, victim, volume, at, price, figures, evidence)
     return True
 
 
@@ -211,7 +212,7 @@ def _force_close(
     price: int,
     requested: int,
     figures: AccountState,
-    found: dict[str, Any],
+    evidence: dict[str, Any],
     by: DealBy = DealBy.SYSTEM,
     actor: str = "",
 ) -> None:
@@ -219,15 +220,15 @@ def _force_close(
     order = closing_order(core, victim, volume, OrderReason.FORCED_CLOSE, requested)
     order.comment = stop_out_comment(core, victim.login, figures)
     fill = Fill(
-        price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=found, by=by, actor=actor
+        price=price, requested_price=requested, reason=OrderReason.FORCED_CLOSE, evidence=evidence, by=by, actor=actor
     )  # fmt: skip
     close_deal(core, victim, volume, order, fill)
     complete(core, order, victim.ticket, price)
-    found["after"] = _figures(core, victim.login, account_state(core.state, victim.login))
+    evidence["after"] = _figures(core, victim.login, account_state(core.state, victim.login))
 
 
 def confirm(
-    core: Core, victim: Position, price: int, market: int, found: dict[str, Any], *, dealer: str
+    core: Core, victim: Position, price: int, market: int, evidence: dict[str, Any], *, dealer: str
 ) -> None:
     """Close a victim that a dealer confirmed at a price; the account is looked at again by the next tick.
 
@@ -235,7 +236,7 @@ def confirm(
     """
     figures = account_state(core.state, victim.login)
     volume = _victim_volume(core, victim, price)
-    _force_close(core, victim, volume, price, market, figures, found, DealBy.DEALER, dealer)
+    _force_close(core, victim, volume, price, market, figures, evidence, DealBy.DEALER, dealer)
     compensate(core, victim.login)
 
 

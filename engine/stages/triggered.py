@@ -5,9 +5,9 @@ from typing import Any
 
 from engine import checks
 from engine.core import Core
+from engine.dealer_queue import executes_by_itself, queue_trigger
 from engine.enums import Answer, By, HookPoint, OrderReason, RequestKind, Side
 from engine.hooks import Context
-from engine.queue import executes_by_itself, queue_trigger
 from engine.rates import widen
 from engine.records import Position, Quote
 from engine.rounding import to_text
@@ -15,7 +15,7 @@ from engine.settings import Symbol
 
 
 @dataclass(slots=True, frozen=True)
-class Tick:
+class AcceptedTick:
     """An accepted tick on its way through the stages; prices in raw points."""
 
     symbol: Symbol
@@ -48,7 +48,7 @@ def tick_evidence(symbol: Symbol, view: tuple[int, int], time_ms: int) -> dict[s
     }
 
 
-def evidence(
+def evidence_of(
     symbol: Symbol,
     view: tuple[int, int],
     time_ms: int,
@@ -81,19 +81,19 @@ def context(
 
 
 def price_applied(
-    core: Core, point: HookPoint, told: Context, found: dict[str, Any], price: int
+    core: Core, point: HookPoint, hook_context: Context, evidence: dict[str, Any], price: int
 ) -> int | None:
     """Ask an apply hook before an execution that a dealer confirmed (§6.9).
 
     Returns the price in points: the hook's where it gives one. None: it did not say OK. All answers reach
-    the evidence `found`.
+    `evidence`.
     """
-    hooks: dict[str, str] = dict(found.get("hooks", {}))
-    verdict = core.hooks.apply(point, told, hooks)
-    found["hooks"] = hooks
+    hooks: dict[str, str] = dict(evidence.get("hooks", {}))
+    verdict = core.hooks.apply(point, hook_context, hooks)
+    evidence["hooks"] = hooks
     if verdict.answer is not Answer.OK:
         return None
-    symbol = core.state.symbols[told.symbol]
+    symbol = core.state.symbols[hook_context.symbol]
     return price if verdict.price is None else checks.hook_price(symbol, verdict.price, price)
 
 
@@ -110,32 +110,34 @@ class Exit:
     number: int = 0  # of a smart order's level
 
 
-def let_out(core: Core, tick: Tick, position: Position, exit_: Exit) -> tuple[int, dict[str, Any]] | None:
+def decide_exit(
+    core: Core, tick: AcceptedTick, position: Position, exit_: Exit
+) -> tuple[int, dict[str, Any]] | None:
     """Ask hooks, execution mode and FIFO; return (price, evidence) if the exit executes now, None if it waits."""
     view = tick.view(core, position.login)
     hooks: dict[str, str] = {}
-    told = context(
+    hook_context = context(
         core, tick.symbol, view, login=position.login, ticket=position.ticket, side=position.side.opposite,
         volume=exit_.volume, reason=exit_.reason, trigger=exit_.trigger, level=exit_.level, price=exit_.price,
     )  # fmt: skip
-    answer = core.hooks.filter(HookPoint.STOPS_FILTER, told, hooks)
-    found = evidence(
+    answer = core.hooks.filter(HookPoint.STOPS_FILTER, hook_context, hooks)
+    evidence = evidence_of(
         tick.symbol, view, tick.quote.time_ms, trigger=exit_.trigger, level=exit_.level, hooks=hooks
     )
     if answer is not Answer.OK and not executes_by_itself(core, position.login, position.symbol):
         queue_trigger(
-            core, position, exit_.kind, volume=exit_.volume, price=exit_.level, level=exit_.number, context=found
+            core, position, exit_.kind, volume=exit_.volume, price=exit_.level, level=exit_.number, context=evidence
         )  # fmt: skip
         return None
     if checks.fifo_check(core, position, By.SYSTEM) is not None:
         return None
-    verdict = core.hooks.apply(HookPoint.STOPS_APPLY, told, hooks)
+    verdict = core.hooks.apply(HookPoint.STOPS_APPLY, hook_context, hooks)
     if verdict.answer is not Answer.OK:
         return None
-    found["hooks"] = hooks
+    evidence["hooks"] = hooks
     if verdict.price is None:
-        return exit_.price, found
-    return checks.hook_price(tick.symbol, verdict.price, exit_.price), found
+        return exit_.price, evidence
+    return checks.hook_price(tick.symbol, verdict.price, exit_.price), evidence
 
 
 def trigger_key(position: Position, reason: OrderReason) -> str:

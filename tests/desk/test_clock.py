@@ -11,7 +11,7 @@ from django.db.models import F
 from dealing import clock, services
 from dealing.models import EngineShard
 from engine import commands as cmd
-from engine.enums import Refusal
+from engine.enums import TickRefusal
 from engine.order_types import OrderType
 from markets.models import Quote, Symbol
 from positions.models import Position
@@ -186,9 +186,9 @@ def test_ticks_when_their_reader_refuses_them_then_they_count_and_move_nothing()
     market = Market()
     before = (market.state.quotes["EURUSD"].bid, market.state.quotes["EURUSD"].time_ms)
 
-    events = market.engine.refuse_tick("EURUSD", Refusal.INVALID)
+    events = market.engine.refuse_tick("EURUSD", TickRefusal.INVALID)
 
     assert [(event.symbol, event.cause) for event in events] == [("EURUSD", "invalid")]
     quote = market.state.quotes["EURUSD"]
     assert (quote.bid, quote.time_ms, quote.refusals) == (*before, 1)
-    assert market.engine.refuse_tick("NOSUCH", Refusal.INVALID)[0].symbol == "NOSUCH"
+    assert market.engine.refuse_tick("NOSUCH", TickRefusal.INVALID)[0].symbol == "NOSUCH"

@@ -36,7 +36,7 @@ class Settling(EngineBackend):
     """An engine that does ahead of each tick what a change of settings or a day's end has left to do."""
 
     def tick(self, value, time_ms):
-        self.engine.settle(2)
+        self.engine.arm_bounds(2)
         return super().tick(value, time_ms)
 
 

@@ -6,24 +6,24 @@ tested from the next tick on.
 
 from engine import checks, plans, smart_life
 from engine.core import Core
+from engine.dealer_queue import drop_trigger
 from engine.enums import DealBy, OrderReason, RequestKind, Side
 from engine.execution import Fill, close_deal, closing_order, complete
 from engine.lifecycle import LIVE_SMART, OPEN_LEVEL
-from engine.queue import drop_trigger
 from engine.rates import widened_bid
 from engine.records import Deal, Level, Position, Request, SmartOrder
-from engine.stages.triggered import Exit, Tick, let_out
+from engine.stages.triggered import AcceptedTick, Exit, decide_exit
 
 
-def trailed(core: Core, tick: Tick) -> list[SmartOrder]:
+def trailed(core: Core, tick: AcceptedTick) -> list[SmartOrder]:
     """Take out and return the smart orders whose trailing stop this tick reaches."""
-    found: list[SmartOrder] = []
+    reached: list[SmartOrder] = []
     for (side, shift), book in core.trails.get(tick.symbol.name, {}).items():
-        found.extend(book.due(_close_price(tick, side, shift)))
-    return found
+        reached.extend(book.due(_close_price(tick, side, shift)))
+    return reached
 
 
-def visit(core: Core, tick: Tick, position: Position) -> None:
+def visit(core: Core, tick: AcceptedTick, position: Position) -> None:
     """Fill the levels that this tick reaches, then execute the standing stop if it is reached."""
     smart = core.state.smarts[position.smart]
     view = tick.view(core, position.login)
@@ -42,7 +42,7 @@ def visit(core: Core, tick: Tick, position: Position) -> None:
         core.arm_position(position)
 
 
-def move_marks(core: Core, tick: Tick) -> None:
+def move_marks(core: Core, tick: AcceptedTick) -> None:
     """Activate trailing stops whose activation price is reached, and raise the marks that the tick passes."""
     name = tick.symbol.name
     ladder = core.activations.get(name)
@@ -61,14 +61,14 @@ def move_marks(core: Core, tick: Tick) -> None:
         core.note_extremes(name, tick.quote)
 
 
-def _close_price(tick: Tick, side: Side, shift: int) -> int:
+def _close_price(tick: AcceptedTick, side: Side, shift: int) -> int:
     """Return the price in points at which this side closes, for a group whose spread moves it by `shift`."""
     if side is Side.SELL:
         return tick.ask + shift
     return widened_bid(tick.bid, shift, positive=not tick.symbol.allow_negative)
 
 
-def _raise_mark(core: Core, tick: Tick, smart: SmartOrder) -> None:
+def _raise_mark(core: Core, tick: AcceptedTick, smart: SmartOrder) -> None:
     """Let the tick that reached the activation price raise the mark; a mark never falls (§9.8)."""
     view = tick.view(core, smart.login)
     price = checks.market_price(view, smart.side, opening=False)
@@ -77,7 +77,7 @@ def _raise_mark(core: Core, tick: Tick, smart: SmartOrder) -> None:
 
 
 def confirm(
-    core: Core, request: Request, position: Position, price: int, found: dict[str, object], *, dealer: str
+    core: Core, request: Request, position: Position, price: int, evidence: dict[str, object], *, dealer: str
 ) -> None:
     """Execute an exit of a smart order that a dealer confirmed."""
     smart = core.state.smarts.get(request.smart)
@@ -86,14 +86,16 @@ def confirm(
     if request.kind is RequestKind.SMART_LEVEL:
         level = smart.levels[request.level - 1]
         if level.status in OPEN_LEVEL:
-            _deal_level(core, smart, position, level, price, found, dealer)
+            _deal_level(core, smart, position, level, price, evidence, dealer)
             core.arm_position(position)
     else:
         stop = request.price if request.price is not None else price
-        _deal_stop(core, smart, position, stop, price, found, dealer)
+        _deal_stop(core, smart, position, stop, price, evidence, dealer)
 
 
-def fill_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Position, number: int) -> None:
+def fill_if_reached(
+    core: Core, tick: AcceptedTick, smart: SmartOrder, position: Position, number: int
+) -> None:
     """Fill the level of this number if it is open and the quote is at or beyond it."""
     buy = position.side is Side.BUY
     market = checks.market_price(tick.view(core, position.login), position.side, opening=False)
@@ -107,7 +109,9 @@ def fill_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Positio
         core.arm_position(position)
 
 
-def stop_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Position, stop: int | None) -> None:
+def stop_if_reached(
+    core: Core, tick: AcceptedTick, smart: SmartOrder, position: Position, stop: int | None
+) -> None:
     """Execute the stop if there is one and the quote is at or beyond it."""
     market = checks.market_price(tick.view(core, position.login), position.side, opening=False)
     if stop is not None and (market <= stop if position.side is Side.BUY else market >= stop):
@@ -115,25 +119,25 @@ def stop_if_reached(core: Core, tick: Tick, smart: SmartOrder, position: Positio
 
 
 def _fill_level(
-    core: Core, tick: Tick, smart: SmartOrder, position: Position, level: Level, price: int
+    core: Core, tick: AcceptedTick, smart: SmartOrder, position: Position, level: Level, price: int
 ) -> None:
     exit_ = Exit(
         kind=RequestKind.SMART_LEVEL, reason=OrderReason.SMART_ORDER, trigger=f"level {level.number}",
         level=level.price, price=price, volume=min(level.volume, position.volume), number=level.number,
     )  # fmt: skip
-    execution = let_out(core, tick, position, exit_)
+    execution = decide_exit(core, tick, position, exit_)
     if execution is not None:
         _deal_level(core, smart, position, level, *execution)
 
 
 def _execute_stop(
-    core: Core, tick: Tick, smart: SmartOrder, position: Position, stop: int, price: int
+    core: Core, tick: AcceptedTick, smart: SmartOrder, position: Position, stop: int, price: int
 ) -> None:
     exit_ = Exit(
         kind=RequestKind.SMART_STOP, reason=OrderReason.SMART_ORDER, trigger="stop", level=stop, price=price,
         volume=min(smart.remaining, position.volume),
     )  # fmt: skip
-    execution = let_out(core, tick, position, exit_)
+    execution = decide_exit(core, tick, position, exit_)
     if execution is not None:
         _deal_stop(core, smart, position, stop, *execution)
 
@@ -144,13 +148,13 @@ def _deal_level(
     position: Position,
     level: Level,
     price: int,
-    found: dict[str, object],
+    evidence: dict[str, object],
     dealer: str | None = None,
 ) -> None:
     volume = min(level.volume, position.volume)
     level.volume = volume
     key = f"smart:{smart.id}:level:{level.number}"
-    deal = _deal(core, position, volume, price, level.price, key, found, level.number, dealer)
+    deal = _deal(core, position, volume, price, level.price, key, evidence, level.number, dealer)
     smart_life.level_filled(core, smart, level, deal)
 
 
@@ -160,17 +164,17 @@ def _deal_stop(
     position: Position,
     stop: int,
     price: int,
-    found: dict[str, object],
+    evidence: dict[str, object],
     dealer: str | None = None,
 ) -> None:
     volume = min(smart.remaining, position.volume)
-    found = {**found, "source": plans.stop_source(smart)}
-    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", found, 0, dealer)
+    evidence = {**evidence, "source": plans.stop_source(smart)}
+    deal = _deal(core, position, volume, price, stop, f"smart:{smart.id}:stop", evidence, 0, dealer)
     smart_life.stop_executed(core, smart, deal, stop)
 
 
 def _deal(
-    core: Core, position: Position, volume: int, price: int, level: int, key: str, found: dict[str, object],
+    core: Core, position: Position, volume: int, price: int, level: int, key: str, evidence: dict[str, object],
     number: int, dealer: str | None,
 ) -> Deal:  # fmt: skip
     kind = RequestKind.SMART_LEVEL if number else RequestKind.SMART_STOP
@@ -178,9 +182,9 @@ def _deal(
     order = closing_order(core, position, volume, OrderReason.SMART_ORDER, level)
     order.smart = position.smart
     fill = Fill(
-        price=price, requested_price=level, reason=OrderReason.SMART_ORDER, trigger_key=key, evidence=found,
+        price=price, requested_price=level, reason=OrderReason.SMART_ORDER, trigger_key=key, evidence=evidence,
         by=DealBy.SYSTEM if dealer is None else DealBy.DEALER, actor=dealer or "",
     )  # fmt: skip
-    deal = close_deal(core, position, volume, order, fill, by_plan=True)
+    deal = close_deal(core, position, volume, order, fill, by_smart=True)
     complete(core, order, position.ticket, price)
     return deal

@@ -46,13 +46,13 @@ def test_accounts_when_a_change_touched_all_then_pieces_leave_nothing_to_the_nex
     engine: Engine, change: c.Command
 ) -> None:
     engine.on_command(change, 86_400_000)
-    touched = len(engine.core.watch.due["EURUSD"])
+    touched = len(engine.core.bounds.due["EURUSD"])
 
-    pieces = [engine.settle(8) for _ in range(5)]
+    pieces = [engine.arm_bounds(8) for _ in range(5)]
 
     assert touched == ACCOUNTS
     assert pieces == [8, 8, 8, 6, 0]
-    assert not engine.core.watch.due["EURUSD"]
+    assert not engine.core.bounds.due["EURUSD"]
 
 
 def test_account_when_a_change_brought_it_to_its_limit_then_it_is_left_to_the_next_tick(
@@ -61,9 +61,9 @@ def test_account_when_a_change_brought_it_to_its_limit_then_it_is_left_to_the_ne
     change = {"stop_out": "100000000", "margin_call": "0"}
     engine.on_command(c.ChangeSettings(kind="group", key="retail", values=change), 3)
 
-    engine.settle()
+    engine.arm_bounds()
 
-    assert len(engine.core.watch.due["EURUSD"]) == ACCOUNTS
+    assert len(engine.core.bounds.due["EURUSD"]) == ACCOUNTS
     engine.on_tick("EURUSD", "1.10000", "1.10010", 4)
     assert not engine.state.positions
 

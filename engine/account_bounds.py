@@ -32,7 +32,7 @@ class Unsafe(Exception):
 
 
 @dataclass(slots=True)
-class Watch:
+class AccountBounds:
     """Price bounds of all accounts, and those that are due for an exact look."""
 
     state: State
@@ -45,20 +45,20 @@ class Watch:
     def touch(self, login: int, symbol: str = "") -> None:
         """Make the account due: something of it changed. `symbol` is one that it has just left or joined."""
         book = self.state.book(login)
-        book.watch_gen += 1
+        book.bounds_gen += 1
         for held in {position.symbol for position in book.positions.values()}:
             self.due.setdefault(held, set()).add(login)
         if symbol and login in self.due.get(symbol, ()) and not self._holds(book, symbol):
             self.due[symbol].discard(login)
 
     def touch_many(self, logins: Iterable[int]) -> None:
-        """Make these accounts due, and let them be settled between ticks."""
+        """Make these accounts due, and let their bounds be armed between ticks."""
         for login in logins:
             self.touch(login)
             self.backlog[login] = None
 
     def touch_all(self) -> None:
-        """Make every account with positions due, and let them be settled between ticks."""
+        """Make every account with positions due, and let their bounds be armed between ticks."""
         self.lows.clear()
         self.highs.clear()
         self.limits.clear()
@@ -66,14 +66,14 @@ class Watch:
         self.backlog.clear()
         self.touch_many(login for login, book in self.state.books.items() if book.positions)
 
-    def settle_some(self, most: int) -> int:
+    def arm_some(self, most: int) -> int:
         """Arm bounds for accounts of the backlog that are safe at the quotes of the moment; return how many.
 
         Else the next tick would have to compute them all. Those that are not safe stay due for it.
         """
         count = min(most, len(self.backlog))
         for _ in range(count):
-            self.settle(self.backlog.popitem()[0])
+            self.arm_bounds(self.backlog.popitem()[0])
         return count
 
     def crossed(self, symbol: str, bid: int, ask: int) -> None:
@@ -84,10 +84,10 @@ class Watch:
     def _pop(self, heap: list[Bound] | None, price: int) -> None:
         while heap and heap[0][0] < price:
             _, login, gen = heappop(heap)
-            if self.state.book(login).watch_gen == gen:
+            if self.state.book(login).bounds_gen == gen:
                 self.touch(login)
 
-    def settle(self, login: int) -> None:
+    def arm_bounds(self, login: int) -> None:
         """Arm bounds for an account that was found safe; it stays due where no safe interval exists."""
         book = self.state.book(login)
         held = {position.symbol for position in book.positions.values()}
@@ -98,11 +98,11 @@ class Watch:
         symbols = self._dependencies(login, held, account.currency)
         if symbols is None:
             return
-        shift = max(MIN_SHIFT, book.watch_shift - 2)
+        shift = max(MIN_SHIFT, book.bounds_shift - 2)
         while shift <= MAX_SHIFT:
             intervals = self._intervals(symbols, shift)
             if self._is_safe(login, group, intervals):
-                book.watch_shift = shift
+                book.bounds_shift = shift
                 self._arm(login, book, intervals)
                 for name in held:
                     self.due.get(name, set()).discard(login)
@@ -110,17 +110,17 @@ class Watch:
             shift += 2
 
     def _arm(self, login: int, book: Book, intervals: Intervals) -> None:
-        book.watch_gen += 1
+        book.bounds_gen += 1
         for name, (low, high) in intervals.items():
-            self._push(name, False, (-low, login, book.watch_gen))
-            self._push(name, True, (high, login, book.watch_gen))
+            self._push(name, False, (-low, login, book.bounds_gen))
+            self._push(name, True, (high, login, book.bounds_gen))
 
     def _push(self, symbol: str, above: bool, bound: Bound) -> None:
         heap = (self.highs if above else self.lows).setdefault(symbol, [])
         heappush(heap, bound)
         if len(heap) > self.limits.get((symbol, above), _SWEEP_AT):
             books = self.state.books
-            heap[:] = [b for b in heap if books[b[1]].watch_gen == b[2]]
+            heap[:] = [b for b in heap if books[b[1]].bounds_gen == b[2]]
             heapify(heap)
             self.limits[symbol, above] = max(_SWEEP_AT, 2 * len(heap))
 

@@ -1,22 +1,19 @@
-"""The dealers' queue: what waits for a dealer, and what becomes of it (rules section 5).
+"""The dealers' queue: what waits for a dealer, the way into it, and the one way out (rules section 5).
 
 A request is one market order, close, close by, or trigger. A trigger that leaves the queue unexecuted stays
-armed. Confirming executes; rates, hedge and margin of openings are checked again then.
+armed. Confirming executes; rates, hedge and margin of openings are checked again then. What becomes of an order
+whose request leaves is `order_ending.py`'s.
 """
 
 from heapq import heappush
 
 from engine.core import Core
-from engine.enums import Execution, OrderReason, OrderStatus, RequestKind, Side
+from engine.enums import Execution, LevelStatus, RequestKind, Side
 from engine.events import RequestChanged
-from engine.lifecycle import advance
-from engine.records import Order, Position, Request
+from engine.records import Order, Position, Request, SmartOrder
 from engine.settings import Group
-from engine.smart_life import entry_ended
-from engine.waiting import leave_queue
 
-ORDER_KINDS = frozenset({RequestKind.MARKET, RequestKind.CLOSE, RequestKind.CLOSE_BY})
-PLAN_KINDS = frozenset({RequestKind.SMART_LEVEL, RequestKind.SMART_STOP})
+SMART_KINDS = frozenset({RequestKind.SMART_LEVEL, RequestKind.SMART_STOP})
 
 
 def executes_by_itself(core: Core, login: int, symbol: str) -> bool:
@@ -71,25 +68,10 @@ def queue_trigger(
         core, kind, login=position.login, symbol=position.symbol, side=position.side.opposite, volume=volume,
         price=price, position=position.ticket, digits=position.digits,
     )  # fmt: skip
-    if kind in PLAN_KINDS:  # a stop-out of a managed position is the position's, and outlives the plan
+    if kind in SMART_KINDS:  # a stop-out of a managed position is the position's, and outlives the plan
         request.smart = position.smart
     request.level = level
     request.context = dict(context)
-
-
-def standing_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> Request | None:
-    """Return the request by which this trigger of the position waits for a dealer."""
-    for request in core.state.book(position.login).requests.values():
-        if request.position == position.ticket and request.kind is kind and request.level == level:
-            return request
-    return None
-
-
-def drop_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> None:
-    """Take a trigger that has executed by itself out of the queue."""
-    request = standing_trigger(core, position, kind, level)
-    if request is not None:
-        leave_queue(core, request, "executed")
 
 
 def _enqueue(
@@ -108,38 +90,45 @@ def _enqueue(
     return request
 
 
-def drop_request(core: Core, request: Request, outcome: str) -> None:
-    """End a request unexecuted: an order fails with the outcome as its error, a trigger stays armed."""
-    leave_queue(core, request, outcome)
-    if request.kind not in ORDER_KINDS:
-        return
+def standing_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> Request | None:
+    """Return the request by which this trigger of the position waits for a dealer."""
+    for request in core.state.book(position.login).requests.values():
+        if request.position == position.ticket and request.kind is kind and request.level == level:
+            return request
+    return None
+
+
+def leave_queue(core: Core, request: Request, outcome: str) -> None:
+    """Take a request out of the dealers' queue; its order or position is free to queue again."""
+    core.state.requests.pop(request.id, None)
+    core.state.book(request.login).requests.pop(request.id, None)
     order = core.state.orders.get(request.order)
-    if order is not None:
-        fail_order(core, order, outcome)
+    if order is not None and order.request == request.id:
+        order.request = 0
+        core.save_order(order)  # a pending order stays, and its row must not name a request that is gone
+    core.emit(RequestChanged(request, open=False, outcome=outcome))
 
 
-def fail_order(core: Core, order: Order, error: str) -> None:
-    """End an order as FAILED with its code."""
-    order.error = str(error)
-    advance(order, "status", OrderStatus.FAILED)
-    core.save_order(order)
-    if order.smart:
-        entry_ended(core, order.smart, error)
-
-
-def cancel_order(core: Core, order: Order, *, comment: str = "", reason: OrderReason | None = None) -> None:
-    """End a pending order as CANCELED; one that waits for a dealer leaves the queue."""
-    request = core.state.requests.get(order.request)
+def drop_trigger(core: Core, position: Position, kind: RequestKind, level: int = 0) -> None:
+    """Take a trigger that has executed by itself out of the queue."""
+    request = standing_trigger(core, position, kind, level)
     if request is not None:
-        leave_queue(core, request, "canceled")
-    if comment:
-        order.comment = comment
-    if reason is not None:
-        order.reason = reason
-    advance(order, "status", OrderStatus.CANCELED)
-    core.save_order(order)
-    if order.smart:
-        entry_ended(core, order.smart, comment or (reason.value if reason else "canceled"))
+        leave_queue(core, request, "executed")
+
+
+def withdraw_smart(core: Core, smart: SmartOrder) -> None:
+    """Take an ended plan's exits out of the queue."""
+    for request in list(core.state.book(smart.login).requests.values()):
+        if request.smart == smart.id:
+            leave_queue(core, request, "withdrawn")
+
+
+def withdraw_cut_levels(core: Core, smart: SmartOrder) -> None:
+    """Take levels that were cut to nothing out of the queue."""
+    cut = {level.number for level in smart.levels if level.status is LevelStatus.CANCELLED}
+    for request in list(core.state.book(smart.login).requests.values()):
+        if request.smart == smart.id and request.kind is RequestKind.SMART_LEVEL and request.level in cut:
+            leave_queue(core, request, "withdrawn")
 
 
 def retime_requests(core: Core, group: Group) -> None:
