@@ -5,9 +5,12 @@ equity stays on the safe side anywhere inside all intervals. The intervals' ends
 tick looks only at the nearest ends. A crossed end, or any change of the account, makes the account "due" for
 every symbol it holds; the stop-out stage then computes it exactly. So the answers are those of computing
 every account on every tick, at a cost that does not grow with the number of accounts.
+
+An account that has reached its stop-out while nothing of it may be closed is parked: only its margin call has
+bounds, and it is due again when what it waits for has come.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
@@ -41,11 +44,16 @@ class AccountBounds:
     limits: dict[tuple[str, bool], int] = field(default_factory=dict)
     due: dict[str, set[int]] = field(default_factory=dict)
     backlog: dict[int, None] = field(default_factory=dict)  # due by a change that touched many, in its order
+    parked: set[int] = field(default_factory=set)  # at their stop-out, and nothing of them may be closed
+    openings: list[Bound] = field(
+        default_factory=list
+    )  # (moment, ...): a session of a parked account's begins
 
     def touch(self, login: int, symbol: str = "") -> None:
         """Make the account due: something of it changed. `symbol` is one that it has just left or joined."""
         book = self.state.book(login)
         book.bounds_gen += 1
+        self.parked.discard(login)
         for held in {position.symbol for position in book.positions.values()}:
             self.due.setdefault(held, set()).add(login)
         if symbol and login in self.due.get(symbol, ()) and not self._holds(book, symbol):
@@ -64,6 +72,8 @@ class AccountBounds:
         self.limits.clear()
         self.due.clear()
         self.backlog.clear()
+        self.parked.clear()
+        self.openings.clear()
         self.touch_many(login for login, book in self.state.books.items() if book.positions)
 
     def arm_some(self, most: int) -> int:
@@ -75,6 +85,25 @@ class AccountBounds:
         for _ in range(count):
             self.arm_bounds(self.backlog.popitem()[0])
         return count
+
+    def wake(self, concerned: Callable[[int], bool]) -> None:
+        """Make those parked accounts due that a kill switch concerns."""
+        for login in [login for login in self.parked if concerned(login)]:
+            self.touch(login)
+
+    def opened(self, now_ms: int) -> None:
+        """Make those parked accounts due for which a session has begun by now."""
+        openings = self.openings
+        while openings and openings[0][0] <= now_ms:
+            _, login, gen = heappop(openings)
+            if self.state.book(login).bounds_gen == gen:
+                self.touch(login)
+
+    def passed_over(self, symbol: str, bid: int, ask: int) -> None:
+        """Take a quote that no stage has looked at: whoever waits for one, or has bounds that it left, is due."""
+        for login in list(self.due.get(symbol, ())):
+            self.touch(login)
+        self.crossed(symbol, bid, ask)
 
     def crossed(self, symbol: str, bid: int, ask: int) -> None:
         """Make those accounts due whose bounds this quote, in raw points, has left."""
@@ -89,25 +118,45 @@ class AccountBounds:
 
     def arm_bounds(self, login: int) -> None:
         """Arm bounds for an account that was found safe; it stays due where no safe interval exists."""
+        self._arm_inside(login, frozenset())
+
+    def park(self, login: int, quoteless: Set[str], opens_ms: int | None) -> None:
+        """Let an account rest that has reached its stop-out and may not be acted on.
+
+        It stays due for ticks of the symbols that are `quoteless`, and is due at the moment at which a session of
+        its symbols may open; a kill switch that is turned wakes it.
+        """
+        if not self._arm_inside(login, quoteless, parked=True):
+            return
+        self.parked.add(login)
+        if opens_ms is not None:
+            heappush(self.openings, (opens_ms, login, self.state.book(login).bounds_gen))
+
+    def _arm_inside(self, login: int, due_for: Set[str], *, parked: bool = False) -> bool:
+        """Arm the widest intervals that are found safe, and leave the account due for ticks of these symbols only.
+
+        Returns False where there are none; then nothing has changed.
+        """
         book = self.state.book(login)
         held = {position.symbol for position in book.positions.values()}
         if not held:
-            return
+            return False
         account = self.state.accounts[login]
         group = self.state.groups[account.group]
         symbols = self._dependencies(login, held, account.currency)
         if symbols is None:
-            return
+            return False
         shift = max(MIN_SHIFT, book.bounds_shift - 2)
         while shift <= MAX_SHIFT:
             intervals = self._intervals(symbols, shift)
-            if self._is_safe(login, group, intervals):
+            if self._is_safe(login, group, intervals, parked=parked):
                 book.bounds_shift = shift
                 self._arm(login, book, intervals)
-                for name in held:
+                for name in held - due_for:
                     self.due.get(name, set()).discard(login)
-                return
+                return True
             shift += 2
+        return False
 
     def _arm(self, login: int, book: Book, intervals: Intervals) -> None:
         book.bounds_gen += 1
@@ -148,16 +197,16 @@ class AccountBounds:
             intervals[name] = (quote.bid - (abs(quote.bid) >> shift), quote.ask + (abs(quote.ask) >> shift))
         return intervals
 
-    def _is_safe(self, login: int, group: Group, intervals: Intervals) -> bool:
-        """Return whether neither stop-out nor a change of margin call is possible inside the intervals."""
+    def _is_safe(self, login: int, group: Group, intervals: Intervals, *, parked: bool) -> bool:
+        """Return whether no change of margin call, nor a stop-out unless `parked`, is possible inside the intervals."""
         try:
             worst, best = self._equity_range(login, group, intervals)
             low_margin, high_margin = self._margin_range(login, group, intervals)
         except Unsafe:
             return False
         account = self.state.accounts[login]
-        hedged = is_fully_hedged(self.state, login)
-        if any(
+        hedged = not parked and is_fully_hedged(self.state, login)
+        if not parked and any(
             is_stopped_out(group, account.currency, worst, margin, hedged=hedged)
             for margin in (low_margin, high_margin)
         ):

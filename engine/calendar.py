@@ -101,6 +101,7 @@ class Calendar:
     week: Week | None  # None: always
     holidays: frozenset[int]
     days: dict[int, tuple[Span, ...]] = field(default_factory=dict)
+    change: tuple[int, int] = (0, 0)  # the one last found: from the first moment on, the second is the next
 
     def is_open(self, time_ms: int) -> bool:
         """Return whether this moment is inside a session: the start is inside, the end is not."""
@@ -125,10 +126,13 @@ class Calendar:
         """Return the next moment at which a session starts or ends, None where none is near."""
         if self.week is None and not self.holidays:
             return None
+        if self.change[0] <= time_ms < self.change[1]:
+            return self.change[1]
         is_open, day = self.is_open(time_ms), local_day(self.zone, time_ms)
         for near in range(day - 1, day + _LOOK_AHEAD_DAYS):
             for moment in sorted(edge for span in self._spans(near) for edge in span):
                 if moment > time_ms and self.is_open(moment) is not is_open:
+                    self.change = time_ms, moment
                     return moment
         return None
 

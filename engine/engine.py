@@ -108,6 +108,7 @@ class Engine:
         quote = self._take_quote(symbol, bid, ask, time_ms)
         if isinstance(quote, TickRefusal):
             return [TickRefused(symbol_name, quote.value)]
+        self.core.bounds.passed_over(symbol_name, quote.bid, quote.ask)
         self.core.finish()
         return self._drain()
 

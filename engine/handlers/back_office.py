@@ -173,13 +173,19 @@ def set_halt(core: Core, command: SetHalt) -> CommandDone:
     state = core.state
     if command.scope is HaltScope.SERVER:
         state.server_halt = command.level.value
+        core.bounds.wake(lambda login: True)
     elif command.scope is HaltScope.GROUP and command.key in state.groups:
         state.groups[command.key].halt = command.level
+        core.bounds.wake(lambda login: state.accounts[login].group == command.key)
     elif command.scope is HaltScope.SYMBOL and command.key in state.symbols:
         state.symbols[command.key].halt = command.level
+        core.bounds.wake(
+            lambda login: any(p.symbol == command.key for p in state.book(login).positions.values())
+        )
     elif command.scope is HaltScope.ACCOUNT and command.key.isdigit() and int(command.key) in state.accounts:
         account = state.accounts[int(command.key)]
         account.halt = command.level.value
+        core.bounds.wake(lambda login: login == account.login)
         core.emit(AccountChanged(account))
     else:
         return CommandDone(Code.INVALID_SETTING, f"there is no {command.scope} {command.key!r}")

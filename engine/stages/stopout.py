@@ -1,12 +1,13 @@
 """Stage 5: margin calls and stop-outs of the accounts that hold the ticked symbol (rules section 8).
 
 Only accounts that `AccountBounds` calls due are computed; the answer is the same as computing all of them. An
-account that reached its limit and could not be helped stays due.
+account that reached its limit and could not be helped stays due; where nothing of it may be closed it is parked.
 """
 
 from typing import Any
 
 from engine import checks
+from engine.calendar import DAY_MS
 from engine.core import Core
 from engine.dealer_queue import drop_trigger, executes_by_itself, queue_trigger
 from engine.enums import (
@@ -38,10 +39,13 @@ from engine.valuation import (
     is_stopped_out,
 )
 
+_LOOK_AGAIN_MS = 300 * DAY_MS  # where no session begins for longer than the calendar looks ahead
+
 
 def run(core: Core, tick: AcceptedTick) -> None:
     """Look at every due account that has a position on the symbol, by login."""
     name = tick.symbol.name
+    core.bounds.opened(core.state.now_ms)
     core.bounds.crossed(name, tick.bid, tick.ask)
     due = core.bounds.due.get(name)
     if not due:
@@ -62,8 +66,31 @@ def look(core: Core, tick: AcceptedTick, login: int) -> None:
         figures = account_state(core.state, login)
         _margin_call(core, login, figures)
         if _reached(core, login, figures):
+            _park(core, login)
             return
     core.bounds.arm_bounds(login)
+
+
+def _park(core: Core, login: int) -> None:
+    """Let an account rest of which nothing may be closed, until that may have changed."""
+    state = core.state
+    if state.group_of(login).stop_out_mode is StopOutMode.MT5 and reserving_orders(state, login):
+        return  # a rate may give one of them something to reserve, and then it is deleted
+    quoteless: set[str] = set()
+    opens_ms: int | None = None
+    for name in {position.symbol for position in state.book(login).positions.values()}:
+        symbol = state.symbols[name]
+        if symbol.venue_executed or checks.halt_level(core, login, symbol) is HaltLevel.HALT:
+            continue
+        if symbol.in_session(state.now_ms):
+            if checks.quote_check(core, symbol, fresh=True) is None:
+                return
+            quoteless.add(name)
+            continue
+        change_ms = symbol.calendar.next_change(state.now_ms)
+        next_ms = state.now_ms + _LOOK_AGAIN_MS if change_ms is None else change_ms
+        opens_ms = next_ms if opens_ms is None else min(opens_ms, next_ms)
+    core.bounds.park(login, quoteless, opens_ms)
 
 
 def _reached(core: Core, login: int, figures: AccountState) -> bool:

@@ -13,6 +13,7 @@ import time
 
 from scenario.engine_backend import EngineBackend
 from tests.fuzz.compare import Maker, Outcome, run_seed, shrink
+from tests.fuzz.literal import run_halted
 from tests.fuzz.market import PROFILES
 from tests.oracle.model import Twin
 
@@ -30,6 +31,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--twin", action="store_true", help="play the twin against itself (measures the generator)"
     )
+    parser.add_argument(
+        "--literal",
+        action="store_true",
+        help="play the engine, kill switches included, against itself without its price bounds",
+    )
     parser.add_argument("--no-shrink", action="store_true")
     return parser.parse_args()
 
@@ -41,6 +47,14 @@ def main() -> int:
     started, done, found, seed = time.perf_counter(), 0, 0, options.seed
     while done < options.events and found < options.max_differences:
         count = min(options.steps, options.events - done)
+        if options.literal:
+            difference = run_halted(seed, count, options.profile)
+            if difference is not None:
+                found += 1
+                print(f"\nseed {seed}: {difference}")
+            done += count
+            seed += 1
+            continue
         outcome = run_seed(seed, count, maker, options.profile)
         done += len(outcome.steps)
         if outcome.difference is not None:

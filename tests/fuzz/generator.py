@@ -12,6 +12,7 @@ from random import Random
 
 from tests.fuzz.market import MONEY, PROFILES, ZONES, Kind, Market, Profile, Record, commission, sessions
 from tests.oracle.book import Book
+from tests.oracle.margin import account_state
 
 #: Pending types: the side, whether their price belongs above the market, whether they have a limit price.
 PENDING = {
@@ -124,6 +125,8 @@ class Generator:
         move = 0 if calm else rng.randint(-unit, unit)
         if not calm and rng.random() < 0.1:
             move *= rng.choice([5, 10, 30, 60])
+        if not calm and "hovering" in self.profile.features and rng.random() < 0.5:
+            move = self._towards_limit(book, symbol, 60 * unit) + rng.randint(-2, 2)
         base = Decimal(kind.price)
         mid = self.mids[symbol] + move * point
         if not base / 2 < mid < base * 2 and "allow_negative" not in kind.terms:
@@ -147,6 +150,23 @@ class Generator:
             step["at"] = _iso(book.now_ms - rng.choice([0, 1, 2, 30]) * 1000)
         return step
 
+    def _towards_limit(self, book: Book, symbol: str, most: int) -> int:
+        """Return about how many points of the symbol bring one of its holders to their stop-out or margin call."""
+        holders = sorted({position.login for position in book.positions if position.symbol == symbol})
+        if not holders:
+            return 0
+        login = self.rng.choice(holders)
+        state, group = account_state(book, login), book.group(login)
+        mine = [position for position in book.positions_of(login) if position.symbol == symbol]
+        lots = sum(p.volume if p.side == "buy" else -p.volume for p in mine)
+        money = self.kinds[symbol].notional_usd * MONEY[group.currency] * Decimal(float(lots))
+        if not money or group.stop_out_unit == "money":
+            return 0
+        limit = self.rng.choice([group.stop_out, group.margin_call])
+        lacking = Decimal(float(state.margin * limit / 100 - state.equity))
+        points = lacking / money * Decimal(self.kinds[symbol].price) / self._point(symbol)
+        return max(-most, min(most, int(points)))
+
     def _account(self) -> Record:
         return self.rng.choice(self.market.accounts)
 
@@ -158,6 +178,8 @@ class Generator:
         if rng.random() < 0.02:
             return rng.choice(["0", "-0.10", "0.005", "0.123", "10000"])
         steps = rng.choice([1, 2, 3, 5, 10, 20, 30, 50])
+        if "many" in self.profile.features:
+            return str(low + step * (steps // 5))
         if account is not None and rng.random() < 0.6:
             steps = int(self._affordable(symbol, account) / step * rng.choice([5, 10, 20, 30, 50, 70]) / 100)
         most = 3000 if "fine" in self.profile.features else 400

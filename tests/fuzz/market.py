@@ -127,6 +127,10 @@ PROFILES = (
         "hedge_margin pending_margin expiry levels dealers stopout smart sessions filters fees swaps agents limits",
         smart=4, dealer=4, dealers=1, hook=2, pending=12, close_by=2, set=4, wait=1.5, day_end=1.5,
     ),
+    _profile("hovering", "hovering poor stopout few", tick=90, place=16, balance=2),
+    _profile("hovering-wide", "hovering poor stopout currencies hedge_margin pending_margin fees swaps", tick=90, place=18),
+    _profile("asleep", "poor stopout sessions hovering", place=22, wait=3, set=4),
+    _profile("many", "many rich hedging hedge_margin fees swaps currencies", tick=40, place=60, close=8, close_by=2),
 )  # fmt: skip
 
 
@@ -281,6 +285,8 @@ class Market:
         scale = Decimal("0.3") if "poor" in self.profile.features else Decimal(1)
         if "rich" in self.profile.features:
             scale = Decimal(100)
+        if "many" in self.profile.features:
+            scale = Decimal(10)
         for i in range(rng.randint(1, 4)):
             group = rng.choice(self.groups)
             money = MONEY[group["currency"]]
