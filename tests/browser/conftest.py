@@ -75,6 +75,24 @@ def stack(browser: Any, services: Services) -> Iterator[Stack]:
         yield running
 
 
+# Ends what the account of the page still has, by requests beside the page's own, and waits until the page knows.
+END_ALL = """async () => {
+    const {store, isLiveSmart} = await import("/static/portal/js/lib/store.js");
+    const token = document.cookie.match(/csrftoken=([^;]+)/)[1];
+    const send = async (method, path) => {
+        const headers = {"Content-Type": "application/json", "X-CSRFToken": token};
+        const answer = await fetch("/api/v1/" + path, {method, headers, body: method === "POST" ? "{}" : null});
+        if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    };
+    const plans = () => [...store.smarts.values()].filter(isLiveSmart);
+    for (const plan of plans()) await send("POST", `smart-orders/${plan.id}/cancel/`);
+    while (plans().length) await new Promise((done) => setTimeout(done, 20));
+    for (const ticket of store.orders.keys()) await send("DELETE", `orders/${ticket}/`);
+    for (const ticket of store.positions.keys()) await send("POST", `positions/${ticket}/close/`);
+    while (store.orders.size + store.positions.size) await new Promise((done) => setTimeout(done, 20));
+}"""
+
+
 class Trader:
     """A logged-in page and the words for what one does in it."""
 
@@ -97,6 +115,10 @@ class Trader:
     def wait_live(self) -> None:
         """Wait for the first snapshot; a market without ticks may have fallen silent since."""
         self.page.locator("#connection:is([data-state=live], [data-state=quiet])").wait_for()
+
+    def end_all(self) -> None:
+        """Cancel and close what earlier tests left to the account."""
+        self.page.evaluate(END_ALL)
 
     def text(self, selector: str) -> str:
         """Return the visible text of the first element."""
@@ -143,6 +165,12 @@ class Trader:
         return [fault for fault in self.faults if not any(word in fault for word in self.expected)]
 
 
+@pytest.fixture(autouse=True)
+def nobody_chose(stack: Stack) -> None:
+    """Let no user have chosen anything yet: one click, to be asked before a close, a time zone."""
+    stack.rows("DELETE FROM accounts_preference RETURNING id")
+
+
 @pytest.fixture
 def open_page(browser: Any, stack: Stack) -> Iterator[Callable[..., Trader]]:
     """Return a maker of pages with cookies of their own; each must end without an error in its console."""
@@ -165,7 +193,8 @@ def open_page(browser: Any, stack: Stack) -> Iterator[Callable[..., Trader]]:
 
 @pytest.fixture
 def trader(open_page: Callable[..., Trader]) -> Trader:
-    """Return a logged-in trader at a desktop."""
+    """Return a logged-in trader at a desktop, whose account 1001 has no position, order or plan."""
     made = open_page()
     made.log_in()
+    made.end_all()
     return made

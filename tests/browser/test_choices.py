@@ -151,9 +151,10 @@ def test_close_by_when_no_opposite_position_is_chosen_then_nothing_is_sent(
 
 
 def test_history_when_its_days_are_in_the_wrong_order_then_it_says_so_and_asks_nothing(
-    at_market: Trader,
+    at_market: Trader, stack: Stack
 ) -> None:
     trader, page = at_market, at_market.page
+    open_positions(trader, stack, 1)
     asked: list[str] = []
     for key, name in (("4", "history"), ("5", "ledger")):
         page.keyboard.press(key)
@@ -217,7 +218,6 @@ def test_one_click_when_enter_is_held_down_on_a_price_then_one_order_is_sent(
     page.locator(".toast", has_text="filled at").first.wait_for()
 
     assert orders(stack) == before + 1
-    stack.rows("DELETE FROM accounts_preference RETURNING id")
 
 
 def test_levels_when_a_cross_is_double_clicked_then_one_level_goes(at_market: Trader) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.browser.seed_dealer import DEALER, OTHER, SERVED
 from tests.browser.words import PASSWORD
 from tests.stack import ROOT, Stack, wait_until
@@ -20,6 +22,13 @@ def seed(stack: Stack) -> None:
         words, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def dealer(stack: Stack) -> None:
+    """Write the dealer and their clients' positions."""
+    stack.tick("EURUSD", "1.10000", "1.10010")
+    seed(stack)
 
 
 # What a browser does to a tab that has been hidden for minutes, at its worst: no timer of its page fires any more.
@@ -48,12 +57,10 @@ def log_in(page: Any, stack: Stack) -> None:
 
 
 def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execute_within_20_s(
-    open_page: Callable[..., Any],
+    open_page: Callable[..., Any], dealer: None
 ) -> None:
     made = open_page()
     page, stack = made.page, made.stack
-    stack.tick("EURUSD", "1.10000", "1.10010")
-    seed(stack)
     log_in(page, stack)
     page.goto(f"{stack.url}/admin/orders/dealerrequest/?is_open__exact=1")
     wait_until(lambda: online(stack) == [{"name": DEALER, "groups": ["serv*"]}], "the dealer's presence")
@@ -81,11 +88,11 @@ def test_dealer_when_the_page_is_closed_then_the_stop_outs_of_their_groups_execu
 
 
 def test_dealer_when_the_browser_slows_the_hidden_tab_then_they_stay_online(
-    open_page: Callable[..., Any],
+    open_page: Callable[..., Any], dealer: None
 ) -> None:
     made = open_page()
     page, stack = made.page, made.stack
-    log_in(page, stack)  # seeded by the test above
+    log_in(page, stack)
     page.add_init_script(SLOWED)
     beats: list[float] = []
     page.on("request", lambda one: one.url.endswith("/beat/") and beats.append(time.monotonic()))

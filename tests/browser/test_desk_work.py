@@ -23,11 +23,10 @@ def market(stack: Stack) -> None:
 
 @pytest.fixture
 def at_market(trader: Trader) -> Trader:
-    """Return a trader who sees EURUSD at its price and a chart, and holds nothing."""
+    """Return a trader who sees EURUSD at its price and a chart."""
     trader.page.locator("[data-symbol=EURUSD] button").click()
     trader.until("document.querySelector('.side.buy .side-price').textContent === '1.10000'")
     trader.page.locator(".chart-box canvas").first.wait_for()
-    close_all(trader)
     return trader
 
 

@@ -27,6 +27,7 @@ def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyb
 ) -> None:
     boss = manager(open_page)
     page = boss.page
+    ((before,),) = boss.stack.rows("SELECT balance FROM accounts_account WHERE login = 1001")
     page.goto(f"{boss.stack.url}/admin/accounts/account/1001/money/")
 
     page.locator("#id_amount").fill("1,000")
@@ -38,7 +39,7 @@ def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyb
     page.locator("#id_amount").fill("1000")
     page.locator("button.td-button-main:enabled").wait_for()
     page.keyboard.press("Enter")
-    page.get_by_text("Balance goes from 10,000.00 to 11,000.00 USD").wait_for()
+    page.get_by_text(f"Balance goes from {before:,.2f} to {before + 1000:,.2f} USD").wait_for()
     page.locator("button.td-button-main:focus").wait_for()  # it is deaf for the first moment
     page.keyboard.press("Enter")
     page.get_by_text("Move money of account 1001: done.").wait_for()

@@ -1,6 +1,6 @@
 """A price offered instead of the one seen: shown with the time left, taken by intention only, and gone by itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,12 +20,10 @@ def let_stand(stack: Stack, seconds: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def market(stack: Stack) -> Iterator[None]:
+def market(stack: Stack) -> None:
     """Put EURUSD at its price, and let offers stand longer than a busy machine needs."""
     stack.tick("EURUSD", "1.09990", "1.10000")
     let_stand(stack, "60")
-    yield
-    stack.rows("DELETE FROM accounts_preference RETURNING id")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +18,6 @@ LIVE_ROWS = "table.positions tbody tr:not(.gone)"
 def market(stack: Stack) -> None:
     """Put EURUSD at its price."""
     stack.tick("EURUSD", "1.09990", "1.10000")
-
-
-@pytest.fixture(autouse=True)
-def tidy(stack: Stack) -> Iterator[None]:
-    """Choose the careful ways again after a test that chose others."""
-    yield
-    stack.rows("DELETE FROM accounts_preference RETURNING id")
 
 
 def ready(trader: Trader) -> Trader:
