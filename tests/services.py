@@ -41,6 +41,8 @@ NEEDY = {
     "stack",
 }
 NEEDY_MARKS = ("django_db", "stack", "browser")
+ADDRESSES = ("DATABASE_URL", "REDIS_URL", "DESK_DATA")
+PLANNED = "DESK_TESTS_PLANNED"  # names those of the addresses that this module chose itself
 
 
 @dataclass
@@ -62,6 +64,11 @@ class Services:
         if not os.environ.get("REDIS_URL"):
             self.redis = Redis(self.folder / "redis", port=self._hold(), durable=durable)
             os.environ["REDIS_URL"] = self.redis.url
+
+    @property
+    def are_own(self) -> bool:
+        """Whether both are this session's own, so that a second one beside it disturbs neither."""
+        return self.postgres is not None and self.redis is not None
 
     def _hold(self) -> int:
         """Return a free port that stays ours until the server takes it."""
@@ -103,6 +110,12 @@ def make_open_folder() -> Path:
 
 def _plan() -> Services:
     folder = make_open_folder()
+    planned = os.environ.pop(PLANNED, "").split()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ[PLANNED] = " ".join(name for name in ADDRESSES if not os.environ.get(name))
+    else:  # one of several processes: what the one that started it planned is not for it
+        for name in planned:
+            del os.environ[name]
     os.environ.setdefault("DESK_DATA", str(folder / "desk"))
     os.environ.setdefault("SECRET_KEY", "a key of the tests, which guards nothing that anyone could want")
     # All tests come from one address within minutes; those of the limits set their own.

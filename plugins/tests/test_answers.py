@@ -46,7 +46,14 @@ def deals(events: Sequence[Event]) -> list[int]:
     return [event.deal.price for event in events if isinstance(event, DealMade)]
 
 
-WRONG = [None, True, "ok", 1, {}, [], Verdict, object()]
+class Thing:
+    """Anything at all; its name has no address, so that a test of it is called the same in every process."""
+
+    def __repr__(self) -> str:
+        return "a thing"
+
+
+WRONG = [None, True, "ok", 1, {}, [], Verdict, Thing()]
 
 
 @pytest.mark.parametrize("answer", [*WRONG, OK, Verdict(Answer.OK)], ids=repr)
@@ -140,7 +147,7 @@ def test_engine_when_any_method_fails_then_ticks_and_orders_go_on(method: str, h
 
 
 MEMORIES: list[Any] = [
-    {"x": {1}}, {1: "a"}, {"x": float("nan")}, {"x": float("inf")}, {"x": b"1"}, {"x": object()}, {"x": "a\x00b"},
+    {"x": {1}}, {1: "a"}, {"x": float("nan")}, {"x": float("inf")}, {"x": b"1"}, {"x": Thing()}, {"x": "a\x00b"},
     {"x": "\ud800"}, {"\x00": 1}, {"x": [{"y": {2: 3}}]}, {"x": "a" * 2_000_000}, [], None, "memory", {"x": 1 + 2j},
 ]  # fmt: skip
 

@@ -25,6 +25,7 @@ def _position_volume(stack: Stack) -> Any:
 def test_trader_when_he_buys_then_profit_moves_and_closing_books_it(trader: Trader, stack: Stack) -> None:
     page = trader.page
     trader.until("document.querySelector('.side.buy .side-price').textContent !== '–'")
+    ((before,),) = stack.rows("SELECT balance FROM accounts_account WHERE login = 1001")
 
     page.keyboard.press("b")
     page.get_by_label("Volume, lots").first.fill("0.5")
@@ -50,9 +51,9 @@ def test_trader_when_he_buys_then_profit_moves_and_closing_books_it(trader: Trad
 
     ((profit, balance),) = stack.rows(
         "SELECT d.profit, a.balance FROM positions_deal d JOIN accounts_account a USING (login)"
-        " WHERE direction = 'out'"
+        " WHERE direction = 'out' ORDER BY d.ticket DESC LIMIT 1"
     )
-    assert balance == 10000 + profit
+    assert balance == before + profit
     trader.until(
         "want => document.querySelector('[data-figure=balance]').innerText === want", f"{balance:,.2f}"
     )
