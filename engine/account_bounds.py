@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 
 from engine.margin import positions_margin, reservation, reserving_orders
 from engine.profit import in_money, raw_profit
-from engine.rates import close_price, conversion_path, widen
+from engine.rates import BidAsk, close_price, conversion_path, widen
 from engine.records import Position
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import Book, State
@@ -27,7 +27,7 @@ MIN_SHIFT, MAX_SHIFT = 3, 24
 _SWEEP_AT = 4096
 
 Bound = tuple[int, int, int]  # (signed price, login, generation)
-Intervals = dict[str, tuple[int, int]]
+Intervals = dict[str, BidAsk]  # the lowest bid and the highest ask of each symbol
 
 
 class Unsafe(Exception):
@@ -191,10 +191,11 @@ class AccountBounds:
         return None if any(name not in self.state.quotes for name in found) else found
 
     def _intervals(self, symbols: set[str], shift: int) -> Intervals:
-        intervals = {}
+        intervals: Intervals = {}
         for name in symbols:
             quote = self.state.quotes[name]
-            intervals[name] = (quote.bid - (abs(quote.bid) >> shift), quote.ask + (abs(quote.ask) >> shift))
+            low, high = quote.bid - (abs(quote.bid) >> shift), quote.ask + (abs(quote.ask) >> shift)
+            intervals[name] = BidAsk(low, high)
         return intervals
 
     def _is_safe(self, login: int, group: Group, intervals: Intervals, *, parked: bool) -> bool:
@@ -244,7 +245,7 @@ class AccountBounds:
             high += reservation(self.state, order, rates[1])
         return low, high
 
-    def _view(self, group: Group, symbol: Symbol, intervals: Intervals) -> tuple[int, int]:
+    def _view(self, group: Group, symbol: Symbol, intervals: Intervals) -> BidAsk:
         low, high = intervals[symbol.name]
         diff = self.state.terms_for(group, symbol).spread_diff
         return widen(low, high, diff, positive=not symbol.allow_negative)
@@ -270,12 +271,12 @@ class AccountBounds:
 
 
 def _profit_range(
-    symbol: Symbol, position: Position, view: tuple[int, int], rates: tuple[Fraction, Fraction], digits: int
+    symbol: Symbol, position: Position, view: BidAsk, rates: tuple[Fraction, Fraction], digits: int
 ) -> tuple[int, int]:
     """Return the least and the greatest profit of a position inside a price and a rate interval."""
     side = position.side
     bad = close_price(view, side)
-    good = close_price((view[1], view[0]), side)
+    good = close_price(BidAsk(view.ask, view.bid), side)
     worst = raw_profit(symbol, side, position.open_price, bad, position.volume)
     best = raw_profit(symbol, side, position.open_price, good, position.volume)
     low = in_money(worst, rates[0] if worst[0] >= 0 else rates[1], digits)

@@ -1,119 +1,140 @@
-"""Pre-trade checks: one small function a rule, asked in order of precedence (rules section 4).
+"""The checks of requests: one small function a rule (rules section 4); their order is precedence.py's.
 
-Each check returns a Code or None and changes nothing. `first_failure` asks them in order. Prices come as
-decimal text and are read here, because only the symbol knows its grid. A manager is not bound by sessions,
-read-only, close-only, freeze, distances and FIFO.
+Each check returns a Refusal with what it found, or None, and changes nothing. Prices come as decimal text and are read
+here, because only the symbol knows its grid. A manager is not bound by sessions, read-only, close-only, freeze,
+distances and FIFO.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 from engine.codes import Code
 from engine.commands import NO_LEVEL
-from engine.core import Core
-from engine.enums import By, HaltLevel, Side, TradeMode
-from engine.execution import has_rates, netting_position
+from engine.enums import By, HaltLevel, Side, Tier, TradeMode
 from engine.margin import Leg, account_margin, new_lot_margin, order_leverage, position_leg, reservation
-from engine.order_types import OrderType
-from engine.rates import close_price, group_quote, margin_conversion, open_price
-from engine.records import VOLUME_SCALE, Account, Order, Position
+from engine.rates import BidAsk, close_price, group_quote, has_rates, margin_conversion, open_price
+from engine.records import LAST_TICKS, Account, Order, Position, lots_text
+from engine.refusals import Refusal, refuse
 from engine.rounding import on_grid, parse_decimal, round_half_up
 from engine.settings import LAST_MS, Group, Symbol
-from engine.valuation import account_state
+from engine.state import State
+from engine.valuation import account_state, money_text
 
 _HALT_RANK = {level: rank for rank, level in enumerate(HaltLevel)}
-
-
-def first_failure(*checks: Callable[[], Code | None]) -> Code | None:
-    """Return the code of the first check that fails, None where all pass."""
-    for check in checks:
-        code = check()
-        if code is not None:
-            return code
-    return None
+_TIER_RANK = {tier: rank for rank, tier in enumerate(Tier)}
 
 
 # The account and the switches
 
 
-def account_check(account: Account | None, by: By, *, opening: bool) -> Code | None:
-    """Enabled, not read-only, not close-only for an opening."""
-    if account is None or not account.enabled:
-        return Code.ACCOUNT_DISABLED
+def known_check(state: State, login: int) -> Refusal | None:
+    """The account is there."""
+    return None if login in state.accounts else refuse(Code.ACCOUNT_DISABLED, "unknown", login=login)
+
+
+def account_check(state: State, login: int, by: By) -> Refusal | None:
+    """There, enabled, and for a client not read-only."""
+    account = state.accounts.get(login)
+    if account is None:
+        return known_check(state, login)
+    if not account.enabled:
+        return refuse(Code.ACCOUNT_DISABLED, "disabled", login=login)
     if by is By.CLIENT and account.read_only:
-        return Code.READ_ONLY
-    if by is By.CLIENT and opening and account.close_only:
-        return Code.CLOSE_ONLY
+        return refuse(Code.READ_ONLY, "account", login=login)
     return None
 
 
-def halt_level(core: Core, login: int, symbol: Symbol | None) -> HaltLevel:
+def opening_check(account: Account, by: By) -> Refusal | None:
+    """Not close-only, except for a manager."""
+    if by is By.CLIENT and account.close_only:
+        return refuse(Code.CLOSE_ONLY, "account", login=account.login)
+    return None
+
+
+def tier_check(account: Account) -> Refusal | None:
+    """Of the tier PRO or above."""
+    if _TIER_RANK[Tier(account.tier)] < _TIER_RANK[Tier.PRO]:
+        return refuse(Code.SUBSCRIPTION_REQUIRED, "tier", login=account.login, tier=account.tier)
+    return None
+
+
+def halt_level(state: State, login: int, symbol: Symbol | None) -> HaltLevel:
     """Return the strictest kill switch that covers an account and symbol."""
-    account = core.state.accounts[login]
-    levels = [core.state.server_halt, account.halt, core.state.groups[account.group].halt]
+    account = state.accounts[login]
+    levels = [state.server_halt, account.halt, state.groups[account.group].halt]
     if symbol is not None:
         levels.append(symbol.halt)
     return max((HaltLevel(level) for level in levels), key=_HALT_RANK.__getitem__)
 
 
 def halt_check(
-    core: Core, login: int, symbol: Symbol | None, by: By, *, opening: bool, closing: bool
-) -> Code | None:
+    state: State, login: int, symbol: Symbol | None, by: By, *, opening: bool, closing: bool
+) -> Refusal | None:
     """Kill switches: no_new_positions stops openings, close_only all but closing, halt everything."""
     if by is not By.CLIENT:
         return None
-    level = halt_level(core, login, symbol)
-    if level is HaltLevel.HALT:
-        return Code.HALTED
-    if level is HaltLevel.CLOSE_ONLY and not closing:
-        return Code.HALTED
-    if level is HaltLevel.NO_NEW_POSITIONS and opening:
-        return Code.HALTED
+    level = halt_level(state, login, symbol)
+    forbids = level is HaltLevel.HALT or (level is HaltLevel.CLOSE_ONLY and not closing)
+    if forbids or (level is HaltLevel.NO_NEW_POSITIONS and opening):
+        return refuse(Code.HALTED, "switch", halt=level.value.replace("_", " "))
     return None
 
 
 # The symbol
 
 
-def trade_mode_check(symbol: Symbol, side: Side, *, opening: bool) -> Code | None:
-    """What the symbol may be traded for."""
+def symbol_check(state: State, name: str) -> Refusal | None:
+    """The symbol is there."""
+    return None if name in state.symbols else refuse(Code.SYMBOL_NOT_FOUND, "unknown", symbol=name)
+
+
+def disabled_check(symbol: Symbol) -> Refusal | None:
+    """The symbol may be traded at all."""
+    if symbol.trade_mode is TradeMode.DISABLED:
+        return refuse(Code.TRADE_DISABLED, "symbol", symbol=symbol.name)
+    return None
+
+
+def direction_check(symbol: Symbol, side: Side) -> Refusal | None:
+    """The symbol may be opened on this side."""
     mode = symbol.trade_mode
-    if mode is TradeMode.DISABLED:
-        return Code.TRADE_DISABLED
-    if not opening:
-        return None
     if mode is TradeMode.CLOSE_ONLY:
-        return Code.CLOSE_ONLY
+        return refuse(Code.CLOSE_ONLY, "symbol", symbol=symbol.name)
     if mode is TradeMode.LONG_ONLY and side is Side.SELL:
-        return Code.LONG_ONLY
+        return refuse(Code.LONG_ONLY, "symbol", symbol=symbol.name)
     if mode is TradeMode.SHORT_ONLY and side is Side.BUY:
-        return Code.SHORT_ONLY
+        return refuse(Code.SHORT_ONLY, "symbol", symbol=symbol.name)
     return None
 
 
-def session_check(core: Core, symbol: Symbol, by: By) -> Code | None:
+def session_check(state: State, symbol: Symbol, by: By) -> Refusal | None:
     """Inside a trading session, except for a manager."""
-    if by is By.CLIENT and not symbol.in_session(core.state.now_ms):
-        return Code.MARKET_CLOSED
+    if by is By.CLIENT and not symbol.in_session(state.now_ms):
+        return refuse(Code.MARKET_CLOSED, "session", symbol=symbol.name)
     return None
 
 
-def quote_check(core: Core, symbol: Symbol, *, fresh: bool) -> Code | None:
+def quote_check(state: State, symbol: Symbol, *, fresh: bool) -> Refusal | None:
     """A quote is there; where it must be fresh it arrived within quotes_timeout, and is not one taken among refused."""
-    quote = core.state.quotes.get(symbol.name)
+    quote = state.quotes.get(symbol.name)
     if quote is None:
-        return Code.OFF_QUOTES
-    limit = symbol.quotes_timeout_s
-    if fresh and limit and core.state.passed_ms - quote.arrived_ms > limit * 1000:
-        return Code.OFF_QUOTES
-    if fresh and quote.is_refused_mostly:
-        return Code.OFF_QUOTES
+        return refuse(Code.OFF_QUOTES, "none", symbol=symbol.name)
+    if not fresh:
+        return None
+    age_ms, limit_s = state.passed_ms - quote.arrived_ms, symbol.quotes_timeout_s
+    if limit_s and age_ms > limit_s * 1000:
+        return refuse(Code.OFF_QUOTES, "old", symbol=symbol.name, seconds=age_ms // 1000, limit=limit_s)
+    if quote.is_refused_mostly:
+        refused = quote.refusals.bit_count()
+        return refuse(Code.OFF_QUOTES, "refused", symbol=symbol.name, refused=refused, of=LAST_TICKS)
     return None
 
 
-def rates_check(core: Core, login: int, symbol: Symbol, side: Side) -> Code | None:
+def rates_check(state: State, login: int, symbol: Symbol, side: Side) -> Refusal | None:
     """Profit and margin can be converted."""
-    return None if has_rates(core, login, symbol, side) else Code.OFF_QUOTES
+    if has_rates(state, login, symbol, side):
+        return None
+    currency = state.accounts[login].currency
+    return refuse(Code.OFF_QUOTES, "rate", symbol=symbol.name, currency=currency)
 
 
 # Volume, leverage, prices
@@ -125,24 +146,44 @@ def read_volume(text: str) -> int | None:
     return units if units is not None and units > 0 else None
 
 
-def volume_check(symbol: Symbol, units: int | None, *, whole: int | None = None) -> Code | None:
-    """Above 0, on its step, within min and max; `whole` is a position whose entire close is not bound."""
-    if units is None:
-        return Code.INVALID_VOLUME
+def volume_check(symbol: Symbol, text: str, *, whole: int | None = None) -> Refusal | None:
+    """Above 0, on its step, within min and max; `whole` is a position: not above it, and all of it is never bound."""
+    units = read_volume(text)
     if whole is not None and units == whole:
         return None
-    if units % symbol.volume_step or not symbol.volume_min <= units <= symbol.volume_max:
-        return Code.INVALID_VOLUME
-    return None
-
-
-def leverage_check(core: Core, login: int, asked: int | None) -> Code | None:
-    """At least 1 and not more than the account's."""
-    if asked is None:
+    if whole is not None and units is not None and units > whole:
+        return refuse(Code.INVALID_VOLUME, "above_whole", volume=text, whole=lots_text(whole))
+    if (
+        units is not None
+        and not units % symbol.volume_step
+        and symbol.volume_min <= units <= symbol.volume_max
+    ):
         return None
-    if asked < 1 or asked > order_leverage(core.state, login, None):
-        return Code.INVALID_LEVERAGE
-    return None
+    least, most = lots_text(symbol.volume_min), lots_text(symbol.volume_max)
+    step = lots_text(symbol.volume_step)
+    if whole is None:
+        return refuse(Code.INVALID_VOLUME, "range", volume=text, least=least, most=most, step=step)
+    return refuse(
+        Code.INVALID_VOLUME, "range_or_whole", volume=text, least=least, most=most, step=step,
+        whole=lots_text(whole),
+    )  # fmt: skip
+
+
+def whole_check(text: str, whole: int) -> Refusal | None:
+    """All of a position: neither more nor less."""
+    units = read_volume(text)
+    if units == whole:
+        return None
+    reason = "above_whole" if units is not None and units > whole else "not_whole"
+    return refuse(Code.INVALID_VOLUME, reason, volume=text, whole=lots_text(whole))
+
+
+def leverage_check(state: State, login: int, leverage: int | None) -> Refusal | None:
+    """At least 1 and not more than the account's."""
+    most = order_leverage(state, login, None) if leverage is not None else 0
+    if leverage is None or 1 <= leverage <= most:
+        return None
+    return refuse(Code.INVALID_LEVERAGE, "range", leverage=leverage, most=str(most))
 
 
 def read_price(symbol: Symbol, text: str | None) -> int | None:
@@ -153,66 +194,7 @@ def read_price(symbol: Symbol, text: str | None) -> int | None:
     return points
 
 
-def pending_price_check(
-    symbol: Symbol, order_type: OrderType, price: int | None, limit: int | None, view: tuple[int, int], by: By
-) -> Code | None:
-    """On its proper side of the market, at least stops_level points away; the limit on the better side."""
-    if price is None:
-        return Code.INVALID_PRICE
-    distance = order_type.ahead(price, market_price(view, order_type.side, opening=True))
-    if distance <= 0 or (by is By.CLIENT and distance < symbol.stops_level):
-        return Code.INVALID_PRICE
-    if order_type.has_limit and (limit is None or not order_type.is_limit_better(limit, price)):
-        return Code.INVALID_PRICE
-    return None
-
-
-def is_within_bound(core: Core, login: int, price: int, market: int) -> bool:
-    """Return whether a price by hand is near enough to the market's price of its side, both in points (§5.7)."""
-    bound = core.state.group_of(login).price_bound_points
-    distance = abs(price - market)
-    return distance * 100 <= abs(market) if bound is None else distance <= bound
-
-
-def expectation_check(symbol: Symbol, expected: str | None, deviation: int | None) -> Code | None:
-    """The price that was seen is a price, and a deviation has one to be measured from (§4.9)."""
-    if expected is None:
-        return None if deviation is None else Code.INVALID_PRICE
-    if read_price(symbol, expected) is None or (deviation is not None and deviation < 0):
-        return Code.INVALID_PRICE
-    return None
-
-
-def is_worse(side: Side, price: int, than: int, points: int | None) -> bool:
-    """Return whether a deal of this side at `price` is worse for the client by more than so many points; None: never."""
-    if points is None:
-        return False
-    return (price - than if side is Side.BUY else than - price) > points
-
-
-def deviation_check(order: Order, price: int) -> Code | None:
-    """The price at execution is no worse than expected by more than the deviation (§4.9)."""
-    if order.expected_price is None:
-        return None
-    worse = is_worse(order.type.side, price, order.expected_price, order.deviation)
-    return Code.REQUOTE if worse else None
-
-
-def stops_check(
-    symbol: Symbol, side: Side, base: int, by: By, *, sl: str | None, tp: str | None
-) -> Code | None:
-    """SL and TP strictly on their sides of `base` (points) and stops_level away, where they are no deletion."""
-    least = symbol.stops_level if by is By.CLIENT else 0
-    for text, above in ((sl, side is Side.SELL), (tp, side is Side.BUY)):
-        if text is None or deletes(symbol, text):
-            continue
-        level = read_price(symbol, text)
-        if level is None:
-            return Code.INVALID_STOPS
-        distance = level - base if above else base - level
-        if distance <= 0 or distance < least:
-            return Code.INVALID_STOPS
-    return None
+# Stops
 
 
 def deletes(symbol: Symbol, text: str | None) -> bool:
@@ -227,100 +209,115 @@ def read_level(symbol: Symbol, text: str | None, standing: int | None = None) ->
     return None if deletes(symbol, text) else on_grid(text, symbol.digits)
 
 
-def read_expiry(core: Core, expires: str | int | None) -> tuple[int, bool] | Code:
-    """Return (time in ms or 0, whether by day), or INVALID_EXPIRATION for one that is past, too late or unknown.
+class Expiry(NamedTuple):
+    """When an order ends by itself: a moment in ms, 0 for none; or the end of its day."""
 
-    An expiry equal to now is past.
-    """
+    time_ms: int = 0
+    by_day: bool = False
+
+
+def read_expiry(state: State, expires: str | int | None) -> Expiry | None:
+    """Return the expiry that is asked for, None for one that is past, too late or unknown; now is past."""
     if expires is None or expires == "gtc":
-        return 0, False
+        return Expiry()
     if expires == "day":
-        return 0, True
+        return Expiry(by_day=True)
     if isinstance(expires, bool) or not isinstance(expires, int):
-        return Code.INVALID_EXPIRATION
-    if not core.state.now_ms < expires <= LAST_MS:
-        return Code.INVALID_EXPIRATION
-    return expires, False
+        return None
+    return Expiry(expires) if state.now_ms < expires <= LAST_MS else None
 
 
-def unseen(symbol: Symbol, seen: dict[str, Any] | None, stands: dict[str, int | None]) -> str | None:
-    """Return the first of the values that a sender saw which is another by now, None where all are as they were.
-
-    seen: decimal text, or None or "0" for none; stands: the same in points. A name that is not there is another.
-    """
-    for name, text in (seen or {}).items():
-        found = stands.get(name) or None
-        wanted = None if text is None or parse_decimal(text) == 0 else on_grid(text, symbol.digits)
-        is_read = text is None or parse_decimal(text) == 0 or wanted is not None
-        if name not in stands or not is_read or wanted != found:
-            return name
-    return None
+def expiry_check(state: State, expires: str | int | None) -> Refusal | None:
+    """To come, and not too late to be written."""
+    if read_expiry(state, expires) is not None:
+        return None
+    if isinstance(expires, int) and expires > LAST_MS:
+        return refuse(Code.INVALID_EXPIRATION, "too_late", expires=ascii(expires), last=LAST_MS)
+    return refuse(Code.INVALID_EXPIRATION, "unreadable", expires=ascii(expires))
 
 
 # The account's room
 
 
-def counts_as_close(core: Core, login: int, symbol: str, side: Side, units: int | None) -> Position | None:
+def counts_as_close(state: State, login: int, symbol: str, side: Side, units: int | None) -> Position | None:
     """Return the netting position that an opposite order of this volume only reduces or closes."""
-    if not core.state.is_netting(login):
+    if not state.is_netting(login):
         return None
-    position = netting_position(core, login, symbol)
+    position = state.netting_position(login, symbol)
     if position is None or position.side is side or units is None or units > position.volume:
         return None
     return position
 
 
-def limit_check(core: Core, login: int, *, adds: bool) -> Code | None:
+def room_check(state: State, login: int, *, adds: bool) -> Refusal | None:
     """Open positions and pending orders that result, within the group's max_orders (§4.8).
 
     What `adds` neither, such as an increase, reduction or reversal on a netting account, is never refused.
     """
-    limit = core.state.group_of(login).max_orders if adds else 0
-    book = core.state.book(login)
+    most = state.group_of(login).max_orders if adds else 0
+    book = state.book(login)
     pending = sum(1 for order in book.orders.values() if not order.type.is_market)
-    if limit and len(book.positions) + pending + 1 > limit:
-        return Code.LIMIT_REACHED
+    if most and len(book.positions) + pending + 1 > most:
+        return refuse(Code.LIMIT_REACHED, "group", positions=len(book.positions), pending=pending, most=most)
     return None
 
 
-def hedge_check(core: Core, login: int, symbol: str, side: Side) -> Code | None:
-    """Not long and short on one symbol where the group prohibits it."""
-    group = core.state.group_of(login)
-    if not group.hedge_prohibited or core.state.is_netting(login):
+def no_position_check(state: State, login: int, symbol: str) -> Refusal | None:
+    """A netting account has no position on the symbol."""
+    standing = state.netting_position(login, symbol) if state.is_netting(login) else None
+    if standing is None:
         return None
-    for position in core.state.book(login).positions.values():
+    return refuse(Code.POSITION_EXISTS, "netting", position=standing.ticket, symbol=symbol)
+
+
+def hedge_check(state: State, login: int, symbol: str, side: Side) -> Refusal | None:
+    """Not long and short on one symbol where the group prohibits it."""
+    group = state.group_of(login)
+    if not group.hedge_prohibited or state.is_netting(login):
+        return None
+    for position in state.book(login).positions.values():
         if position.symbol == symbol and position.side is not side:
-            return Code.HEDGE_PROHIBITED
+            return refuse(
+                Code.HEDGE_PROHIBITED,
+                "position",
+                position=position.ticket,
+                side=position.side.value,
+                symbol=symbol,
+            )
     return None
 
 
-def margin_check(core: Core, order: Order, price: int) -> Code | None:
+def margin_check(state: State, order: Order, price: int, volume: str = "") -> Refusal | None:
     """If margin rises from m0 to m1, m1 - m0 must be within free margin.
 
-    An activated pending order gives its own reservation back in m1.
+    An activated pending order gives its own reservation back in m1. volume: as it was asked for, for the refusal.
     """
-    state = core.state
-    legs = legs_after(core, order, price)
-    if legs is None:
-        return Code.OFF_QUOTES
+    legs = legs_after(state, order, price)
+    assert legs is not None  # a rule before it asks for rates
     before = account_margin(state, order.login)
     after = account_margin(state, order.login, symbol_name=order.symbol, legs=legs, without=order.ticket)
-    if after > before and after - before > account_state(state, order.login).free_margin:
-        return Code.NO_MONEY
-    return None
+    return _free_margin_check(state, order, after - before, volume)
 
 
-def reservation_check(core: Core, order: Order) -> Code | None:
+def reservation_check(state: State, order: Order, volume: str = "") -> Refusal | None:
     """Free margin covers what a new pending order reserves."""
-    raised = reservation(core.state, order)
-    if raised > 0 and raised > account_state(core.state, order.login).free_margin:
-        return Code.NO_MONEY
-    return None
+    return _free_margin_check(state, order, reservation(state, order), volume)
 
 
-def legs_after(core: Core, order: Order, price: int) -> list[Leg] | None:
+def _free_margin_check(state: State, order: Order, raised: int, volume: str) -> Refusal | None:
+    if raised <= 0:
+        return None
+    free = account_state(state, order.login).free_margin
+    if raised <= free:
+        return None
+    return refuse(
+        Code.NO_MONEY, "margin", free=money_text(state, order.login, free),
+        volume=volume or lots_text(order.volume), symbol=order.symbol,
+    )  # fmt: skip
+
+
+def legs_after(state: State, order: Order, price: int) -> list[Leg] | None:
     """Return the legs of the symbol as they would be after the order; None: margin cannot be converted."""
-    state = core.state
     account = state.accounts[order.login]
     group: Group = state.groups[account.group]
     symbol = state.symbols[order.symbol]
@@ -346,50 +343,49 @@ def legs_after(core: Core, order: Order, price: int) -> list[Leg] | None:
 # Things that exist
 
 
-def fifo_check(core: Core, position: Position, by: By) -> Code | None:
+def managed_check(thing: str, smart: int) -> Refusal | None:
+    """No smart order owns it."""
+    return refuse(Code.MANAGED_BY_SMART_ORDER, "owned", thing=thing, smart=smart) if smart else None
+
+
+def fifo_check(state: State, position: Position, by: By) -> Refusal | None:
     """Only the oldest of the same symbol and side may be closed, by anyone but a manager."""
-    if by is By.MANAGER or not core.state.group_of(position.login).close_fifo:
+    if by is By.MANAGER or not state.group_of(position.login).close_fifo:
         return None
-    return None if oldest_of(core, position) is position else Code.FIFO
+    oldest = oldest_of(state, position)
+    if oldest is position:
+        return None
+    return refuse(Code.FIFO, "older", oldest=oldest.ticket, position=position.ticket)
 
 
-def oldest_of(core: Core, position: Position) -> Position:
+def oldest_of(state: State, position: Position) -> Position:
     """Return the oldest open position (open time, then ticket) of the same account, symbol and side."""
     same = [
         other
-        for other in core.state.book(position.login).positions.values()
+        for other in state.book(position.login).positions.values()
         if other.symbol == position.symbol and other.side is position.side
     ]
     return min(same, key=lambda p: (p.opened_ms, p.ticket))
 
 
-def frozen_check(
-    core: Core, login: int, symbol: Symbol, by: By, levels: list[tuple[int | None, int]]
-) -> Code | None:
-    """No level may be within freeze_level points of its market price; levels are (level, market)."""
-    if by is not By.CLIENT or not symbol.freeze_level:
-        return None
-    for level, market in levels:
-        if level is not None and abs(market - level) <= symbol.freeze_level:
-            return Code.FROZEN
-    return None
+# Prices as an account sees them
 
 
-def view_of(core: Core, login: int, symbol: Symbol) -> tuple[int, int] | None:
-    """Return the account's (bid, ask) in points."""
-    return group_quote(core.state, core.state.group_of(login), symbol)
+def view_of(state: State, login: int, symbol: Symbol) -> BidAsk | None:
+    """Return the quote as the account sees it, None before the first tick."""
+    return group_quote(state, state.group_of(login), symbol)
 
 
-def market_price(view: tuple[int, int], side: Side, *, opening: bool) -> int:
+def standing_view(state: State, login: int, symbol: Symbol) -> BidAsk:
+    """Return the quote as the account sees it, where a rule before has found one."""
+    view = view_of(state, login, symbol)
+    assert view is not None
+    return view
+
+
+def market_price(view: BidAsk, side: Side, *, opening: bool) -> int:
     """Return the price at which a side opens or closes."""
     return open_price(view, side) if opening else close_price(view, side)
-
-
-def lots_text(units: int) -> str:
-    """Return volume units as decimal lots without superfluous zeros."""
-    whole, part = divmod(units, VOLUME_SCALE)
-    text = f"{whole}.{part:08d}".rstrip("0").rstrip(".")
-    return text or "0"
 
 
 def hook_price(symbol: Symbol, text: str, otherwise: int) -> int:

@@ -1,4 +1,4 @@
-"""Refusal codes, in the order in which the checks are made.
+"""Refusal codes; in which order they are judged stands in precedence.py.
 
 A code is what a caller can cause: it is returned, never raised. Doors show `Code.value`;
 docs/codes.md is printed from this file and a test keeps the two equal.
@@ -110,55 +110,3 @@ CODES: dict[Code, CodeInfo] = {
     Code.INTERNAL_ERROR: CodeInfo(500, "The engine could not process it; it is kept for inspection."),
     Code.UNAVAILABLE: CodeInfo(503, "The desk does not answer; repeat with the same client id."),
 }
-
-#: A plugin is asked after the kill switches and before all else; a dealer's `rejected` comes later.
-_FIRST = (Code.TIMEOUT, Code.HALTED, Code.REJECTED)
-_ACCOUNT = (Code.ACCOUNT_DISABLED, Code.READ_ONLY)
-_AFTER_SYMBOL = (
-    Code.TRADE_DISABLED, Code.CLOSE_ONLY, Code.LONG_ONLY, Code.SHORT_ONLY, Code.MARKET_CLOSED, Code.OFF_QUOTES,
-    Code.INVALID_VOLUME,
-)  # fmt: skip
-#: The order in which each kind of request is judged: of two rules that it breaks, the one that stands first answers.
-#: An account's `close_only` stands with the account, a symbol's with its trade mode.
-PRECEDENCE: dict[str, tuple[Code, ...]] = {
-    "place an order": (
-        *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SYMBOL_NOT_FOUND, *_AFTER_SYMBOL, Code.INVALID_LEVERAGE,
-        Code.INVALID_PRICE, Code.INVALID_STOPS, Code.INVALID_EXPIRATION, Code.LIMIT_REACHED, Code.HEDGE_PROHIBITED,
-        Code.NO_MONEY, Code.REQUOTE,
-    ),
-    "place a smart order": (
-        *_FIRST, *_ACCOUNT, Code.CLOSE_ONLY, Code.SUBSCRIPTION_REQUIRED, Code.SYMBOL_NOT_FOUND,
-        Code.POSITION_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, *_AFTER_SYMBOL, Code.INVALID_PRICE, Code.INVALID_STOPS,
-        Code.INVALID_LEVELS, Code.LIMIT_REACHED, Code.POSITION_EXISTS, Code.HEDGE_PROHIBITED, Code.NO_MONEY,
-    ),
-    "close a position": (
-        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.OFF_QUOTES,
-        Code.INVALID_VOLUME, Code.FIFO, Code.INVALID_PRICE, Code.REQUOTE,
-    ),
-    "close by": (
-        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.TRADE_DISABLED, Code.MARKET_CLOSED, Code.FIFO,
-        Code.INVALID_CLOSE_BY,
-    ),
-    "modify a position": (
-        *_FIRST, *_ACCOUNT, Code.POSITION_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, Code.MARKET_CLOSED, Code.OFF_QUOTES,
-        Code.FROZEN, Code.INVALID_STOPS,
-    ),
-    "modify an order": (
-        *_FIRST, *_ACCOUNT, Code.ORDER_NOT_FOUND, Code.MANAGED_BY_SMART_ORDER, Code.MARKET_CLOSED, Code.OFF_QUOTES,
-        Code.FROZEN, Code.INVALID_PRICE, Code.INVALID_STOPS, Code.INVALID_EXPIRATION,
-    ),
-    "cancel an order": (*_FIRST, *_ACCOUNT, Code.ORDER_NOT_FOUND, Code.MARKET_CLOSED, Code.FROZEN),
-    "modify a smart order": (
-        *_FIRST, *_ACCOUNT, Code.SMART_NOT_FOUND, Code.CONFLICT, Code.INVALID_STOPS, Code.INVALID_LEVELS,
-    ),
-    "cancel a smart order": (*_FIRST, *_ACCOUNT, Code.SMART_NOT_FOUND, Code.CONFLICT),
-    "move money": (Code.ACCOUNT_DISABLED, Code.INVALID_AMOUNT, Code.NO_MONEY),
-    "answer a request": (Code.REQUEST_NOT_FOUND, Code.CONFLICT, Code.INVALID_PRICE, Code.OFF_QUOTES),
-    "accept a requote": (Code.REQUEST_NOT_FOUND, Code.TIMEOUT),
-}  # fmt: skip
-
-
-def precedes(family: str, one: Code, other: Code) -> bool:
-    """Return whether of two codes of one kind of request the first is the answer."""
-    order = PRECEDENCE[family]
-    return order.index(one) < order.index(other)

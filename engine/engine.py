@@ -21,7 +21,17 @@ from engine.core import Core
 from engine.day import end_day, next_swap
 from engine.enums import OrderReason, RequestKind, TickRefusal
 from engine.events import CommandDone, Event, StopOutUnanswered, TickAccepted, TickRefused
-from engine.handlers import back_office, closing, dealers, gate, orders, presence, smart
+from engine.handlers import (
+    back_office,
+    closing,
+    dealers,
+    gate,
+    orders,
+    presence,
+    smart_changing,
+    smart_ending,
+    smart_placing,
+)
 from engine.hooks import Plugin, Registration
 from engine.invariants import InvariantError, faults
 from engine.order_ending import cancel_order, drop_request
@@ -43,9 +53,9 @@ HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.ClosePosition: closing.close,
     c.CloseBy: closing.close_by,
     c.ModifyPosition: closing.modify,
-    c.PlaceSmart: smart.place,
-    c.ModifySmart: smart.modify,
-    c.CancelSmart: smart.cancel,
+    c.PlaceSmart: smart_placing.place,
+    c.ModifySmart: smart_changing.modify,
+    c.CancelSmart: smart_ending.cancel,
     c.BalanceOperation: back_office.balance,
     c.BookAgentCommission: back_office.agent_commission,
     c.ChangeSettings: back_office.change_settings,
@@ -250,8 +260,8 @@ class Engine:
     def state_hash(self) -> str:
         """Return a digest of all trading state, equal for equal states whatever their history in memory."""
         state = self.state
-        for record in state.smarts.values():
-            self.core.sync_mark(record)
+        for smart in state.smarts.values():
+            self.core.sync_mark(smart)
         parts = {
             "accounts": [_plain(a) for a in sorted(state.accounts.values(), key=lambda a: a.login)],
             "orders": [_plain(o) for o in sorted(state.orders.values(), key=lambda o: o.ticket)],

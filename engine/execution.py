@@ -20,14 +20,13 @@ from engine.enums import (
     OrderReason,
     OrderStatus,
     PositionStatus,
-    Side,
 )
 from engine.events import AccountChanged, AgentCommissionDue, LedgerBooked
 from engine.lifecycle import advance
 from engine.margin import margin_factor, order_leverage, position_factor
 from engine.order_types import MARKET_OF
 from engine.profit import commission_of, position_profit
-from engine.rates import group_quote, margin_conversion, profit_rate
+from engine.rates import group_quote, margin_conversion
 from engine.records import Account, Deal, LedgerEntry, Order, Position
 from engine.rounding import divide_half_up, exact_text
 from engine.settings import Group, Symbol
@@ -69,16 +68,6 @@ def book_money(
     return entry
 
 
-def has_rates(core: Core, login: int, symbol: Symbol, side: Side) -> bool:
-    """Return whether profit and margin of a new position of this side can be converted now."""
-    account = core.state.accounts[login]
-    group = core.state.groups[account.group]
-    for gain in (True, False):
-        if profit_rate(core.state, group, symbol, side, gain=gain, currency=account.currency) is None:
-            return False
-    return margin_conversion(core.state, group, symbol, side, account.currency) is not None
-
-
 def open_deal(core: Core, order: Order, fill: Fill) -> Position:
     """Execute an opening order at `fill`: a new position, or on a netting account in, out, or both.
 
@@ -89,7 +78,7 @@ def open_deal(core: Core, order: Order, fill: Fill) -> Position:
     if not state.is_netting(order.login):
         position = _new_position(core, order, fill, order.volume)
     else:
-        standing = netting_position(core, order.login, order.symbol)
+        standing = state.netting_position(order.login, order.symbol)
         if standing is None:
             position = _new_position(core, order, fill, order.volume)
         elif standing.side is side:
@@ -122,14 +111,6 @@ def complete(core: Core, order: Order, position: int, price: int) -> None:
     if order.status is not OrderStatus.COMPLETED:
         advance(order, "status", OrderStatus.COMPLETED)
     core.save_order(order)
-
-
-def netting_position(core: Core, login: int, symbol: str) -> Position | None:
-    """Return the netting account's position on a symbol."""
-    for position in core.state.book(login).positions.values():
-        if position.symbol == symbol:
-            return position
-    return None
 
 
 def _opening_deal(

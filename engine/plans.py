@@ -1,16 +1,19 @@
 """The arithmetic of smart orders (rules section 9): level volumes, stops, what is left.
 
-Pure functions over a SmartOrder; stages/smart_exits.py and handlers/smart.py act on what they say, and the doors
+Pure functions over a SmartOrder; stages/smart_exits.py and handlers/smart_*.py act on what they say, and the doors
 use them for previews.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
+from engine.codes import Code
 from engine.enums import LevelStatus, Side
 from engine.lifecycle import OPEN_LEVEL, advance
-from engine.records import Level, Position, SmartOrder
-from engine.rounding import round_half_up
+from engine.records import Level, Position, SmartOrder, lots_text
+from engine.refusals import Refusal, refuse
+from engine.rounding import fraction_text, round_half_up, to_text
 from engine.settings import Symbol
 from engine.trailing import stop_points
 
@@ -26,25 +29,44 @@ def level_volumes(volume: int, step: int, percents: Sequence[Fraction]) -> list[
     return volumes
 
 
-def faulty_level(
-    symbol: Symbol, side: Side, prices: Sequence[int], percents: Sequence[Fraction], volumes: Sequence[int],
-    *, has_stop: bool,
-) -> int | None:  # fmt: skip
-    """Return the number of the level that makes no exit plan, 0 where the whole does not, None if all is well.
+class Rungs(NamedTuple):
+    """The levels of a plan side by side: prices in points, percentages and their texts, volumes in units."""
 
-    At most 20 levels; each percentage above 0; together at most 100; below 100 a stop is needed; no level
-    below volume_min; each level farther than the one before.
+    prices: Sequence[int]
+    percents: Sequence[Fraction]
+    volumes: Sequence[int]
+    texts: Sequence[str]
+
+
+def levels_check(symbol: Symbol, side: Side, rungs: Rungs, *, has_stop: bool) -> Refusal | None:
+    """Make an exit plan: at most 20 levels; each percentage above 0; together at most 100; below 100 a stop is needed.
+
+    No level below volume_min; each level farther than the one before.
     """
+    prices, percents, volumes, texts = rungs
     if not prices and not has_stop:
-        return 0
+        return refuse(Code.INVALID_LEVELS, "no_exit")
     if len(prices) > MAX_LEVELS:
-        return MAX_LEVELS + 1
+        number = MAX_LEVELS + 1
+        return refuse(Code.INVALID_LEVELS, "too_many", at_level=number, count=len(prices), most=MAX_LEVELS)
     for number, percent in enumerate(percents, start=1):
         if percent <= 0:
-            return number
-    total = sum(percents)
-    if total > HUNDRED or (total < HUNDRED and not has_stop):
-        return 0
+            text = texts[number - 1]
+            return refuse(Code.INVALID_LEVELS, "percent", at_level=number, percent=text, level=number)
+    total = sum(percents, Fraction(0))
+    if total > HUNDRED:
+        return refuse(Code.INVALID_LEVELS, "above_100", total=fraction_text(total, 2))
+    if total < HUNDRED and not has_stop:
+        return refuse(Code.INVALID_LEVELS, "no_stop", total=fraction_text(total, 2))
+    number = _faulty_level(symbol, side, prices, volumes)
+    if not number:
+        return None
+    least = lots_text(symbol.volume_min)
+    return refuse(Code.INVALID_LEVELS, "level", at_level=number, least=least, level=number)
+
+
+def _faulty_level(symbol: Symbol, side: Side, prices: Sequence[int], volumes: Sequence[int]) -> int:
+    """Return the number of the level that is too small or not farther than the one before, 0 where all are well."""
     for number, volume in enumerate(volumes, start=1):
         if volume < symbol.volume_min:
             return number
@@ -52,7 +74,7 @@ def faulty_level(
     for number in range(1, len(forward)):
         if forward[number] <= forward[number - 1]:
             return number + 1
-    return None
+    return 0
 
 
 def next_level(smart: SmartOrder) -> Level | None:
@@ -156,21 +178,25 @@ def move_to_break_even(smart: SmartOrder) -> bool:
     return True
 
 
-def break_even_fits(smart: SmartOrder, entry: int) -> bool:
-    """Return whether break-even, from an entry at these points, stays on the losing side of level 1 (§9.9)."""
+def break_even_check(smart: SmartOrder, entry: int) -> Refusal | None:
+    """Stay on the losing side of level 1, where break-even goes from an entry at these points (§9.9)."""
     if not smart.break_even or not smart.levels:
-        return True
-    first = smart.levels[0].price
-    if smart.side is Side.BUY:
-        return entry + smart.offset < first
-    return entry - smart.offset > first
+        return None
+    first, buy = smart.levels[0].price, smart.side is Side.BUY
+    goes_to = entry + smart.offset if buy else entry - smart.offset
+    if goes_to < first if buy else goes_to > first:
+        return None
+    price, level = to_text(goes_to, smart.digits), to_text(first, smart.digits)
+    return refuse(Code.INVALID_STOPS, "break_even", price=price, level=level, side=smart.side.value)
 
 
-def is_reached(side: Side, stop: int | None, price: int) -> bool:
-    """Return whether a price, in points, at which this side closes has reached a stop."""
-    if stop is None:
-        return False
-    return price <= stop if side is Side.BUY else price >= stop
+def reached_check(smart: SmartOrder, price: int) -> Refusal | None:
+    """Have no stop that a price, in points, at which its side closes has reached already."""
+    stop = effective_stop(smart)
+    if stop is None or (price > stop if smart.side is Side.BUY else price < stop):
+        return None
+    at, base = to_text(stop, smart.digits), to_text(price, smart.digits)
+    return refuse(Code.INVALID_STOPS, "reached", stop=at, base=base, side=smart.side.value)
 
 
 def level_one_filled(smart: SmartOrder) -> bool:

@@ -4,6 +4,7 @@ All rates are exact Fractions of target currency for one unit of source currency
 """
 
 from fractions import Fraction
+from typing import NamedTuple
 
 from engine.enums import Conversion, Side
 from engine.settings import Group, Symbol
@@ -13,24 +14,31 @@ ONE = Fraction(1)
 USD = "USD"
 
 
+class BidAsk(NamedTuple):
+    """A quote's two prices in points, raw or as somebody sees them."""
+
+    bid: int
+    ask: int
+
+
 def widened_bid(bid: int, below: int, *, positive: bool) -> int:
     """Return a bid in points moved down by `below`: one point at least where prices are positive (§2.3)."""
     return max(bid - below, 1) if positive else bid - below
 
 
-def widen(bid: int, ask: int, spread_diff: int, *, positive: bool) -> tuple[int, int]:
+def widen(bid: int, ask: int, spread_diff: int, *, positive: bool) -> BidAsk:
     """Return a quote in points widened for a group (§2.3): bid - floor(diff/2), ask + ceil(diff/2).
 
     Where the symbol's prices are `positive` the bid stays at one point or above; a spread stays a spread.
     """
     if not spread_diff:
-        return bid, ask
+        return BidAsk(bid, ask)
     half = spread_diff // 2
     low = widened_bid(bid, half, positive=positive)
-    return low, max(ask + spread_diff - half, low + 1)
+    return BidAsk(low, max(ask + spread_diff - half, low + 1))
 
 
-def group_quote(state: State, group: Group, symbol: Symbol) -> tuple[int, int] | None:
+def group_quote(state: State, group: Group, symbol: Symbol) -> BidAsk | None:
     """Return (bid, ask) in points as the group sees them, None before the first tick."""
     quote = state.quotes.get(symbol.name)
     if quote is None:
@@ -39,14 +47,14 @@ def group_quote(state: State, group: Group, symbol: Symbol) -> tuple[int, int] |
     return widen(quote.bid, quote.ask, diff, positive=not symbol.allow_negative)
 
 
-def open_price(bid_ask: tuple[int, int], side: Side) -> int:
+def open_price(view: BidAsk, side: Side) -> int:
     """Return the price at which this side opens: buyers at ask, sellers at bid."""
-    return bid_ask[1] if side is Side.BUY else bid_ask[0]
+    return view.ask if side is Side.BUY else view.bid
 
 
-def close_price(bid_ask: tuple[int, int], side: Side) -> int:
+def close_price(view: BidAsk, side: Side) -> int:
     """Return the price at which this side closes: buyers at bid, sellers at ask."""
-    return bid_ask[0] if side is Side.BUY else bid_ask[1]
+    return view.bid if side is Side.BUY else view.ask
 
 
 def conversion_rate(state: State, group: Group, source: str, target: str, *, ask: bool) -> Fraction | None:
@@ -105,9 +113,9 @@ def _leg_rate(state: State, group: Group, name: str, *, inverse: bool, ask: bool
         return None
     scale = 10**symbol.digits
     if inverse:  # the ask of the inverse pair is 1 / bid of the pair
-        price = view[0] if ask else view[1]
+        price = view.bid if ask else view.ask
         return Fraction(scale, price) if price > 0 else None
-    return Fraction(view[1] if ask else view[0], scale)
+    return Fraction(view.ask if ask else view.bid, scale)
 
 
 def profit_rate(
@@ -134,3 +142,13 @@ def margin_conversion(
 ) -> Fraction | None:
     """Return the rate that turns margin of a new leg into account currency: ask for buys, bid for sells."""
     return conversion_rate(state, group, symbol.margin_currency, currency, ask=side is Side.BUY)
+
+
+def has_rates(state: State, login: int, symbol: Symbol, side: Side) -> bool:
+    """Return whether profit and margin of a new position of this side can be converted now."""
+    account = state.accounts[login]
+    group = state.groups[account.group]
+    for gain in (True, False):
+        if profit_rate(state, group, symbol, side, gain=gain, currency=account.currency) is None:
+            return False
+    return margin_conversion(state, group, symbol, side, account.currency) is not None

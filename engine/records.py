@@ -28,6 +28,13 @@ from engine.order_types import OrderType
 VOLUME_SCALE = 10**8
 
 
+def lots_text(units: int) -> str:
+    """Return volume units as decimal lots without superfluous zeros."""
+    whole, part = divmod(units, VOLUME_SCALE)
+    text = f"{whole}.{part:08d}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
 LAST_TICKS = 20  # of a symbol, among which the refused are counted
 
 

@@ -6,14 +6,13 @@ being accepted; one that has run out is remembered for 31 days, so that a late a
 
 from heapq import heappush
 
-from engine.checks import lots_text
 from engine.codes import Code
 from engine.commands import NO_LEVEL, ClosePosition, Command, PlaceOrder, to_json
 from engine.core import OFFER_REMEMBERED_MS, Core
 from engine.enums import By
 from engine.events import OfferChanged
 from engine.order_ending import fail_order
-from engine.records import Offer, Order
+from engine.records import Offer, Order, lots_text
 from engine.rounding import to_text
 
 OFFER_EXPIRY = 2  # kind of an entry of `Core.expiries`

@@ -132,6 +132,13 @@ class State:
         """Return whether the account keeps one position a symbol."""
         return self.group_of(login).margin_mode is MarginMode.NETTING
 
+    def netting_position(self, login: int, symbol: str) -> Position | None:
+        """Return the netting account's position on a symbol."""
+        for position in self.book(login).positions.values():
+            if position.symbol == symbol:
+                return position
+        return None
+
     def terms_for(self, group: Group, symbol: Symbol) -> Terms:
         """Return what the group grants on the symbol."""
         key = (group.name, symbol.name)

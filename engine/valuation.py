@@ -6,6 +6,7 @@ from engine.enums import Side, StopOutUnit
 from engine.figures import AccountState
 from engine.margin import account_margin
 from engine.profit import floating_profit
+from engine.rounding import to_text
 from engine.settings import Group, currency_digits
 from engine.state import State
 
@@ -25,6 +26,11 @@ def account_state(state: State, login: int) -> AccountState:
         margin=account_margin(state, login),
         mode=state.groups[account.group].free_margin_mode,
     )
+
+
+def money_text(state: State, login: int, amount: int) -> str:
+    """Return an amount in minor units as the account's currency is written."""
+    return to_text(amount, currency_digits(state.accounts[login].currency))
 
 
 def is_fully_hedged(state: State, login: int, *, without: str = "") -> bool:

@@ -14,7 +14,6 @@ from dealing.columns import decimal_text, volume_text
 from engine.checks import legs_after
 from engine.codes import CODES, Code
 from engine.commands import PlaceOrder, PlaceSmart
-from engine.core import Core
 from engine.enums import EntryType, OrderReason, OrderStatus, Side
 from engine.events import CommandDone
 from engine.margin import account_margin
@@ -50,7 +49,6 @@ class Preview:
         self.book = book
         self.state = book.state
         self.digits = book.money_digits
-        self.core = Core(book.state)
 
     def money(self, minor: int | None) -> str | None:
         """Return an amount in account currency as decimal text."""
@@ -93,7 +91,7 @@ class Preview:
             leverage=trade.leverage,
             digits=trade.symbol.digits,
         )
-        legs = legs_after(self.core, order, round_half_up(trade.entry))
+        legs = legs_after(self.state, order, round_half_up(trade.entry))
         if legs is None:
             return None
         login, name = self.book.login, trade.symbol.name

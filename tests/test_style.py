@@ -20,7 +20,6 @@ LONGER_FILES = {
     "engine/settings.py": "a table a kind of settings, read from top to bottom; most lines are fields",
     "dealing/loop.py": "one loop, whose steps share what is in hand; what is sought when an item fails has left it",
     "dealing/services.py": "one function a wish, each hardly more than the list of what it passes on",
-    "engine/handlers/smart.py": "placing, changing and ending a plan judge the same draft; to be split by job",
     "manager/tests/test_admin.py": "one walk through all actions on one seeded book",
     "static/portal/css/terminal.css": "one sheet, so that one place decides what overrides what",
     "tests/browser/test_slips.py": "slips of one hand on one page, which all start from the same page",

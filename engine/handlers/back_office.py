@@ -1,5 +1,6 @@
 """Commands of the back office: money, settings, kill switches, day end, plugins."""
 
+from engine import checks
 from engine.calendar import next_day_end
 from engine.changes import ACCOUNT_KEYS, Change, change_of, conflicts
 from engine.codes import Code
@@ -15,11 +16,14 @@ from engine.dealer_queue import retime_requests
 from engine.enums import CREDIT_KINDS, OPERATION_KINDS, TAKING_KINDS, HaltScope, LedgerKind
 from engine.events import AccountChanged, CommandDone, HaltChanged, SettingsChanged
 from engine.execution import book_money
+from engine.handlers.answers import refused
+from engine.precedence import Family, Rule, judge
 from engine.records import Account
-from engine.refusals import money
+from engine.refusals import Refusal, refuse
 from engine.rounding import on_grid, to_text
 from engine.settings import Group, Server, SettingError, Symbol, currency_digits
-from engine.valuation import account_state
+from engine.state import State
+from engine.valuation import account_state, money_text
 from engine.whatif import concerned, forecast
 
 #: What an account may hold and one operation may move, in whole units of its currency.
@@ -28,52 +32,91 @@ MAX_MONEY = 10**15
 
 def balance(core: Core, command: BalanceOperation) -> CommandDone:
     """Move money: what takes it may not leave balance, credit or free margin below 0, unless overridden."""
-    account = core.state.accounts.get(command.login)
-    if account is None:
-        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
-    digits = currency_digits(account.currency)
-    amount = on_grid(command.amount, digits)
-    wrong = _wrong_amount(command, account, amount)
-    if wrong or amount is None:
-        return CommandDone(Code.INVALID_AMOUNT, wrong, login=command.login)
-    if command.kind in TAKING_KINDS:
-        lacking = _lacking(core, command, account, amount)
-        if lacking:
-            said = f"{command.kind.replace('_', ' ')} of {command.amount}: {lacking}"
-            return CommandDone(Code.NO_MONEY, said, login=command.login)
-        amount = -amount
-    standing = account.credit if command.kind in CREDIT_KINDS else account.balance
-    if abs(standing + amount) > MAX_MONEY * 10**digits:
-        said = f"{to_text(standing + amount, digits)} is more than an account holds, which is {MAX_MONEY}"
-        return CommandDone(Code.INVALID_AMOUNT, said, login=command.login)
+    refusal = _balance_refusal(core.state, command)
+    if refusal is not None:
+        return refused(refusal, login=command.login)
+    account = core.state.accounts[command.login]
+    amount = _signed(command, account)
     book_money(core, account, command.kind, amount, comment=command.comment, actor=command.actor)
     return CommandDone("", login=command.login)
 
 
-def _wrong_amount(command: BalanceOperation, account: Account, amount: int | None) -> str:
-    """Return why this is no amount of the account's currency for this operation, "" where it is one."""
+def _amount(command: BalanceOperation, account: Account) -> int:
+    """Return the amount in minor units, where a rule before has found it to be one."""
+    amount = on_grid(command.amount, currency_digits(account.currency))
+    assert amount is not None
+    return amount
+
+
+def _signed(command: BalanceOperation, account: Account) -> int:
+    """Return by how much balance or credit changes, in minor units."""
+    amount = _amount(command, account)
+    return -amount if command.kind in TAKING_KINDS else amount
+
+
+def _balance_refusal(state: State, command: BalanceOperation) -> Refusal | None:
+    def account() -> Account:
+        return state.accounts[command.login]
+
+    return judge(Family.MOVE_MONEY, {
+        Rule.ACCOUNT_KNOWN: lambda: checks.known_check(state, command.login),
+        Rule.AMOUNT: lambda: _amount_check(command, account()),
+        Rule.TAKEN_IS_THERE: lambda: _taken_check(state, command, account()),
+        Rule.SUM_IS_HELD: lambda: _sum_check(command, account()),
+    })  # fmt: skip
+
+
+def _operation(command: BalanceOperation) -> str:
+    return command.kind.replace("_", " ")
+
+
+def _amount_check(command: BalanceOperation, account: Account) -> Refusal | None:
+    """An amount of the account's currency that this operation takes."""
     digits = currency_digits(account.currency)
     if command.kind not in OPERATION_KINDS:
-        return f"{command.kind} is no operation; there are {', '.join(sorted(OPERATION_KINDS))}"
+        kinds = ", ".join(sorted(OPERATION_KINDS))
+        return refuse(Code.INVALID_AMOUNT, "kind", kind=command.kind, kinds=kinds)
+    amount = on_grid(command.amount, digits)
     if amount is None:
-        return f"{command.amount!a} is no amount of {account.currency}, which has {digits} digits"
+        text = ascii(command.amount)
+        return refuse(Code.INVALID_AMOUNT, "off_grid", amount=text, currency=account.currency, digits=digits)
     if amount == 0 or (amount < 0 and command.kind is not LedgerKind.CORRECTION):
-        return f"the amount {command.amount} of a {command.kind.replace('_', ' ')} must be above 0"
+        operation = _operation(command)
+        return refuse(Code.INVALID_AMOUNT, "not_above_0", amount=command.amount, operation=operation)
     if abs(amount) > MAX_MONEY * 10**digits:
-        return f"the amount {command.amount} is more than {MAX_MONEY}"
-    return ""
+        return refuse(Code.INVALID_AMOUNT, "too_much", amount=command.amount, most=MAX_MONEY)
+    return None
 
 
-def _lacking(core: Core, command: BalanceOperation, account: Account, amount: int) -> str:
-    """Return what is not there to be taken, "" where all of it is."""
-    if command.kind is LedgerKind.CREDIT_OUT and account.credit < amount:
-        return f"the credit is {money(core, account.login, account.credit)}"
+def _taken_check(state: State, command: BalanceOperation, account: Account) -> Refusal | None:
+    """What is taken is there."""
+    if command.kind not in TAKING_KINDS:
+        return None
+    amount, is_credit = _amount(command, account), command.kind is LedgerKind.CREDIT_OUT
+    if is_credit and account.credit < amount:
+        return _lacking(state, command, "credit", account.credit)
     if command.override:
-        return ""
-    if command.kind is not LedgerKind.CREDIT_OUT and account.balance < amount:
-        return f"the balance is {money(core, account.login, account.balance)}"
-    free = account_state(core.state, account.login).free_margin
-    return f"the free margin is {money(core, account.login, free)}" if free < amount else ""
+        return None
+    if not is_credit and account.balance < amount:
+        return _lacking(state, command, "balance", account.balance)
+    free = account_state(state, account.login).free_margin
+    return _lacking(state, command, "free margin", free) if free < amount else None
+
+
+def _lacking(state: State, command: BalanceOperation, what: str, there: int) -> Refusal:
+    text = money_text(state, command.login, there)
+    operation = _operation(command)
+    return refuse(Code.NO_MONEY, "taken", operation=operation, amount=command.amount, what=what, there=text)
+
+
+def _sum_check(command: BalanceOperation, account: Account) -> Refusal | None:
+    """The account can hold what it would have."""
+    digits = currency_digits(account.currency)
+    standing = account.credit if command.kind in CREDIT_KINDS else account.balance
+    total = standing + _signed(command, account)
+    if abs(total) <= MAX_MONEY * 10**digits:
+        return None
+    return refuse(Code.INVALID_AMOUNT, "holds", amount=to_text(total, digits), most=MAX_MONEY)
 
 
 def agent_commission(core: Core, command: BookAgentCommission) -> CommandDone:

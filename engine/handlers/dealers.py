@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from engine import checks, refusals
+from engine import checks, price_checks
 from engine.codes import Code
 from engine.commands import AcceptRequote, AnswerRequest, ClosePosition, PlaceOrder, TakeRequest, from_json
 from engine.core import Core
@@ -13,15 +13,19 @@ from engine.enums import By, DealBy, DealerAnswer, HookPoint, OrderReason, Reque
 from engine.events import CommandDone, RequestChanged
 from engine.execution import Fill, close_deal, closing_order, complete, open_deal
 from engine.handlers import closing, gate, orders
+from engine.handlers.answers import refused
 from engine.handlers.closing import execute_close_by
 from engine.order_ending import drop_request, fail_order
-from engine.records import Order, Position, Request
-from engine.refusals import Asked
+from engine.precedence import Family, Rule, judge
+from engine.rates import BidAsk
+from engine.records import Order, Position, Request, lots_text
+from engine.refusals import Refusal, refuse
 from engine.requotes import forget, offer_data, requote, terms_of
-from engine.rounding import fraction_text, to_text
+from engine.rounding import fraction_text
 from engine.settings import Symbol
 from engine.stages import pendings, smart_exits, stopout, stops
 from engine.stages.triggered import context, price_applied, trigger_key
+from engine.state import State
 
 
 class Cause(NamedTuple):
@@ -41,37 +45,70 @@ _REASONS = {
 
 def take(core: Core, command: TakeRequest) -> CommandDone:
     """Let one dealer own a request; nobody else may take or answer it then."""
-    request = core.state.requests.get(command.request)
-    if request is None:
-        return _not_found(command.request)
-    if request.dealer and command.dealer and request.dealer != command.dealer:
-        return CommandDone(Code.CONFLICT, f"request {request.id} is {request.dealer}'s", login=request.login)
+    requests = core.state.requests
+    refusal = judge(Family.TAKE_REQUEST, {
+        Rule.REQUEST_THERE: lambda: _there_check(core.state, command.request),
+        Rule.REQUEST_FREE: lambda: _free_check(requests[command.request], command.dealer),
+    })  # fmt: skip
+    request = requests.get(command.request)
+    if refusal is not None or request is None:
+        return _refused(refusal, request)
     request.dealer = command.dealer
     core.emit(RequestChanged(request, open=True))
     return CommandDone("", login=request.login)
 
 
+def _there_check(state: State, number: int) -> Refusal | None:
+    return None if number in state.requests else refuse(Code.REQUEST_NOT_FOUND, "unknown", request=number)
+
+
+def _free_check(request: Request, dealer: str) -> Refusal | None:
+    """No other dealer owns it."""
+    if request.dealer and dealer and request.dealer != dealer:
+        return refuse(Code.CONFLICT, "dealer", request=request.id, dealer=request.dealer)
+    return None
+
+
+def _refused(refusal: Refusal | None, request: Request | None) -> CommandDone:
+    assert refusal is not None
+    return refused(refusal, login=0 if request is None else request.login)
+
+
 def answer(core: Core, command: AnswerRequest) -> CommandDone:
     """Execute, requote or reject a request of the queue."""
-    request = core.state.requests.get(command.request)
-    if request is None:
-        return _not_found(command.request)
-    if request.dealer and command.dealer and request.dealer != command.dealer:
-        return CommandDone(Code.CONFLICT, f"request {request.id} is {request.dealer}'s", login=request.login)
-    symbol = core.state.symbols[request.symbol]
+    state = core.state
+    refusal = _answer_refusal(state, command)
+    request = state.requests.get(command.request)
+    if refusal is not None or request is None:
+        return _refused(refusal, request)
     if command.answer is DealerAnswer.REJECT:
         return _reject(core, request, command)
-    price, wrong = _price_by_hand(core, request, command, symbol)
-    if wrong:
-        return CommandDone(Code.INVALID_PRICE, wrong, login=request.login)
+    price = checks.read_price(state.symbols[request.symbol], command.price)
     if command.answer is DealerAnswer.REQUOTE:
         assert price is not None
         return _requote(core, request, command, price)
-    if checks.quote_check(core, symbol, fresh=False) is not None:
-        return CommandDone(Code.OFF_QUOTES, f"{symbol.name} has no quote", login=request.login)
-    code = confirm(core, request, price, command.dealer)
-    said = refusals.text(core, code, _asked(core, request)) if code else ""
-    return CommandDone(code or "", said, request.order, request.login)
+    refusal = confirm(core, request, price, command.dealer)
+    if refusal is not None:
+        return refused(refusal, ticket=request.order, login=request.login)
+    return CommandDone("", "", request.order, request.login)
+
+
+def _answer_refusal(state: State, command: AnswerRequest) -> Refusal | None:
+    """Return why a request is not answered like this; whoever rejects needs neither price nor quote."""
+    rejects, confirms = (command.answer is one for one in (DealerAnswer.REJECT, DealerAnswer.CONFIRM))
+
+    def request() -> Request:
+        return state.requests[command.request]
+
+    def symbol() -> Symbol:
+        return state.symbols[request().symbol]
+
+    return judge(Family.ANSWER_REQUEST, {
+        Rule.REQUEST_THERE: lambda: _there_check(state, command.request),
+        Rule.REQUEST_FREE: lambda: _free_check(request(), command.dealer),
+        Rule.PRICE: lambda: None if rejects else _price_check(state, request(), command, symbol()),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=False) if confirms else None,
+    })  # fmt: skip
 
 
 def _reject(core: Core, request: Request, command: AnswerRequest) -> CommandDone:
@@ -98,15 +135,15 @@ def _requote(core: Core, request: Request, command: AnswerRequest, price: int) -
 
 def accept_requote(core: Core, command: AcceptRequote) -> CommandDone:
     """Place what was requoted anew, at the price that was offered; the offer is used up (§5.9)."""
-    offer = core.state.offers.get(command.order)
+    state = core.state
+    offer = state.offers.get(command.order)
+    refusal = _acceptance_refusal(state, command)
     if offer is None or offer.login != command.login:
-        said = f"order {command.order} has no requote to accept"
-        return CommandDone(Code.REQUEST_NOT_FOUND, said, login=command.login)
+        assert refusal is not None
+        return refused(refusal, login=command.login)
     forget(core, offer.order)
-    if core.state.now_ms > offer.expires_ms:
-        late_s = Fraction(core.state.now_ms - offer.expires_ms, 1000)
-        said = f"the requote of order {offer.order} ran out {fraction_text(late_s, 3)} s ago"
-        return CommandDone(Code.TIMEOUT, said, offer.order, command.login)
+    if refusal is not None:
+        return refused(refusal, ticket=offer.order, login=command.login)
     terms = from_json(offer.name, offer.terms)
     # Whoever asked first, what is accepted is the client's.
     terms = replace(terms, by=By.CLIENT, actor="", ticket=command.ticket, valid_until_ms=0)
@@ -119,50 +156,43 @@ def accept_requote(core: Core, command: AcceptRequote) -> CommandDone:
     return gate.refused(core, again) or orders.place(core, again, offered=offer.price)
 
 
-def _price_by_hand(
-    core: Core, request: Request, command: AnswerRequest, symbol: Symbol
-) -> tuple[int | None, str]:
-    """Return the price in points that a dealer named, and what is wrong with it, "" where nothing is (§5.7)."""
+def _acceptance_refusal(state: State, command: AcceptRequote) -> Refusal | None:
+    def there() -> Refusal | None:
+        offer = state.offers.get(command.order)
+        if offer is not None and offer.login == command.login:
+            return None
+        return refuse(Code.REQUEST_NOT_FOUND, "offer", order=command.order)
+
+    def stands() -> Refusal | None:
+        late_ms = state.now_ms - state.offers[command.order].expires_ms
+        if late_ms <= 0:
+            return None
+        seconds = fraction_text(Fraction(late_ms, 1000), 3)
+        return refuse(Code.TIMEOUT, "offer", order=command.order, seconds=seconds)
+
+    return judge(Family.ACCEPT_REQUOTE, {Rule.OFFER_THERE: there, Rule.OFFER_STANDS: stands})
+
+
+def _price_check(state: State, request: Request, command: AnswerRequest, symbol: Symbol) -> Refusal | None:
+    """A price that a dealer names is one, and near enough to the market; a requote names one (§5.7)."""
     if command.price is None:
-        needed = command.answer is DealerAnswer.REQUOTE
-        return None, "a requote needs a price" if needed else ""
-    price = checks.read_price(symbol, command.price)
-    if price is None:
-        return None, f"{command.price} is no price of {symbol.name}, which has {symbol.digits} digits"
-    view = checks.view_of(core, request.login, symbol)
-    if view is None or request.kind is RequestKind.CLOSE_BY:
-        return price, ""
-    market = checks.market_price(view, request.side, opening=True)  # the side of the deal
-    if checks.is_within_bound(core, request.login, price, market):
-        return price, ""
-    bound = core.state.group_of(request.login).price_bound_points
-    allowed = "1 % of it" if bound is None else f"{bound} points"
-    at = to_text(market, symbol.digits)
-    return None, f"{command.price} is farther than {allowed} from the market, which is at {at}"
-
-
-def _asked(core: Core, request: Request) -> Asked:
-    """Return what a request of the queue is about, for a refusal."""
-    position = core.state.positions.get(request.position)
-    return Asked(
-        whole=None if position is None else position.volume,
-        login=request.login, name=request.symbol, by=By.MANAGER, side=request.side,
-        volume=checks.lots_text(request.volume), position=request.position, smart=request.smart,
-    )  # fmt: skip
-
-
-def _not_found(number: int) -> CommandDone:
-    return CommandDone(Code.REQUEST_NOT_FOUND, f"the queue has no request {number}")
+        missing = command.answer is DealerAnswer.REQUOTE
+        return refuse(Code.INVALID_PRICE, "requote_missing") if missing else None
+    view = checks.view_of(state, request.login, symbol)
+    free = view is None or request.kind is RequestKind.CLOSE_BY
+    market = (
+        None if view is None or free else checks.market_price(view, request.side, opening=True)
+    )  # of the deal
+    return price_checks.by_hand_check(state, request.login, symbol, command.price, market)
 
 
 def confirm(
     core: Core, request: Request, price: int | None, dealer: str, *, outcome: str = "confirmed"
-) -> Code | None:
+) -> Refusal | None:
     """Execute a request at a price, or where none is given at the market or its own; return what hinders it."""
     leave_queue(core, request, outcome)
     cause = Cause(DealBy.CLIENT, "") if outcome == "released" else Cause(DealBy.DEALER, dealer)
-    view = checks.view_of(core, request.login, core.state.symbols[request.symbol])
-    assert view is not None
+    view = checks.standing_view(core.state, request.login, core.state.symbols[request.symbol])
     order = core.state.orders.get(request.order)
     if request.kind is RequestKind.MARKET:
         return None if order is None else _confirm_market(core, order, price, view, cause)
@@ -176,28 +206,29 @@ def confirm(
         assert order is not None
         return _confirm_close(core, request, order, position, price, view, cause)
     if position is None:
-        return Code.POSITION_NOT_FOUND
+        return _gone(request, request.position)
     _confirm_trigger(core, request, position, price, view, dealer)
     return None
 
 
+def _gone(request: Request, position: int) -> Refusal:
+    return refuse(Code.POSITION_NOT_FOUND, "unknown", login=request.login, position=position)
+
+
 def _confirm_market(
-    core: Core, order: Order, price: int | None, view: tuple[int, int], cause: Cause
-) -> Code | None:
-    symbol = core.state.symbols[order.symbol]
-    side = order.type.side
+    core: Core, order: Order, price: int | None, view: BidAsk, cause: Cause
+) -> Refusal | None:
+    state, symbol, side = core.state, core.state.symbols[order.symbol], order.type.side
     at = checks.market_price(view, side, opening=True) if price is None else price
-    code = checks.first_failure(
-        lambda: checks.rates_check(core, order.login, symbol, side),
-        lambda: checks.hedge_check(core, order.login, order.symbol, side),
-        lambda: checks.margin_check(core, order, at),
-    )
-    if code is not None:
-        fail_order(core, order, code)
-        return code
-    if checks.deviation_check(order, at) is not None:
-        requote(core, order, at, terms_of(order, whole=False))
-        return Code.REQUOTE
+    refusal = judge(Family.CONFIRM_OPENING, {
+        Rule.RATES: lambda: checks.rates_check(state, order.login, symbol, side),
+        Rule.HEDGE: lambda: checks.hedge_check(state, order.login, order.symbol, side),
+        Rule.MARGIN: lambda: checks.margin_check(state, order, at),
+        Rule.DEVIATION: lambda: _moved(state, order, at, order.symbol),
+    })  # fmt: skip
+    if refusal is not None:
+        _end_unexecuted(core, order, refusal, at, whole=False)
+        return refusal
     requested = order.requested_price if order.requested_price is not None else at
     fill = Fill(
         price=at, requested_price=requested, reason=order.reason, by=cause.by, actor=cause.actor
@@ -206,32 +237,45 @@ def _confirm_market(
     return None
 
 
+def _moved(state: State, order: Order, at: int, thing: str) -> Refusal | None:
+    if price_checks.is_worse_than_expected(order, at):
+        return price_checks.moved(state, order.login, thing, at)
+    return None
+
+
+def _end_unexecuted(core: Core, order: Order, refusal: Refusal, at: int, *, whole: bool) -> None:
+    """Let a queued order fail; at a price that is worse than expected, by more than it bears, it is requoted."""
+    if refusal.code is Code.REQUOTE:
+        requote(core, order, at, terms_of(order, whole=whole))
+    else:
+        fail_order(core, order, refusal.code)
+
+
 def _confirm_close(
     core: Core,
     request: Request,
     order: Order,
     position: Position | None,
     price: int | None,
-    view: tuple[int, int],
+    view: BidAsk,
     cause: Cause,
-) -> Code | None:
+) -> Refusal | None:
     other = core.state.positions.get(request.opposite)
-    gone = position is None or (request.kind is RequestKind.CLOSE_BY and other is None)
-    if gone or position is None:
-        fail_order(core, order, Code.POSITION_NOT_FOUND)
-        return Code.POSITION_NOT_FOUND
-    if request.kind is RequestKind.CLOSE_BY and other is not None:
+    by_another, whole = request.kind is RequestKind.CLOSE_BY, bool(request.context.get("whole"))
+    if position is None or (by_another and other is None):
+        gone = _gone(request, request.position if position is None else request.opposite)
+        fail_order(core, order, gone.code)
+        return gone
+    if by_another and other is not None:
         execute_close_by(core, order, position, other, by=cause.by, actor=cause.actor)
         return None
-    if request.context.get("whole"):  # all of it was asked for, whatever it is by now
+    if whole:  # all of it was asked for, whatever it is by now
         order.volume = position.volume
-    if order.volume > position.volume:
-        fail_order(core, order, Code.INVALID_VOLUME)
-        return Code.INVALID_VOLUME
     at = checks.market_price(view, position.side, opening=False) if price is None else price
-    if checks.deviation_check(order, at) is not None:
-        requote(core, order, at, terms_of(order, whole=bool(request.context.get("whole"))))
-        return Code.REQUOTE
+    refusal = _shrunk(order, position) or _moved(core.state, order, at, f"position {position.ticket}")
+    if refusal is not None:
+        _end_unexecuted(core, order, refusal, at, whole=whole)
+        return refusal
     requested = order.requested_price if order.requested_price is not None else at
     fill = Fill(price=at, requested_price=requested, reason=order.reason, by=cause.by, actor=cause.actor)
     close_deal(core, position, order.volume, order, fill)
@@ -239,8 +283,16 @@ def _confirm_close(
     return None
 
 
+def _shrunk(order: Order, position: Position) -> Refusal | None:
+    """Return the refusal of a close of more than is left of its position."""
+    if order.volume <= position.volume:
+        return None
+    volume, whole = lots_text(order.volume), lots_text(position.volume)
+    return refuse(Code.INVALID_VOLUME, "above_whole", volume=volume, whole=whole)
+
+
 def _confirm_trigger(
-    core: Core, request: Request, position: Position, price: int | None, view: tuple[int, int], dealer: str
+    core: Core, request: Request, position: Position, price: int | None, view: BidAsk, dealer: str
 ) -> None:
     """Execute a trigger: a take profit or level at its own price, others at the market, unless one is named."""
     own = request.kind in (RequestKind.TAKE_PROFIT, RequestKind.SMART_LEVEL)

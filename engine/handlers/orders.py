@@ -4,21 +4,24 @@ A refused placement leaves an order with status FAILED and its code; a refused c
 it was.
 """
 
-from engine import checks, refusals
-from engine.checks import first_failure
+from engine import checks, price_checks
 from engine.codes import Code
 from engine.commands import CancelOrder, Command, ModifyOrder, PlaceOrder
 from engine.core import Core
 from engine.dealer_queue import executes_by_itself, queue_order
 from engine.enums import By, DealBy, OrderReason, OrderStatus, RequestKind
 from engine.events import CommandDone
-from engine.execution import Fill, netting_position, open_deal
+from engine.execution import Fill, open_deal
+from engine.handlers.answers import refused
 from engine.order_ending import cancel_order, fail_order
+from engine.precedence import Check, Family, Rule, judge
+from engine.price_checks import Guarded
 from engine.records import Order
-from engine.refusals import Asked
+from engine.refusals import Refusal, refuse
 from engine.requotes import offer_data, requote
 from engine.rounding import to_text
 from engine.settings import LAST_MS, Symbol
+from engine.state import State
 
 
 def reason_of(by: By) -> OrderReason:
@@ -37,29 +40,25 @@ def place(core: Core, command: PlaceOrder, *, offered: int | None = None) -> Com
 
     `offered`: the price in points of a requote that the client accepts; then no dealer is asked.
     """
-    state = core.state
-    if command.login not in state.accounts:
-        return CommandDone(Code.ACCOUNT_DISABLED, f"there is no account {command.login}", login=command.login)
+    state, login = core.state, command.login
+    unknown = checks.known_check(state, login)
+    if unknown is not None:
+        return refused(unknown, login=login)
     if not 0 <= (command.open_time_ms or 0) <= LAST_MS:
-        said = f"open time {command.open_time_ms} is not from 0 to {LAST_MS}"
-        return CommandDone(Code.INVALID_SETTING, said, login=command.login)
-    symbol = state.symbols.get(command.symbol)
-    order = new_order(core, command, symbol)
+        message = f"open time {command.open_time_ms} is not from 0 to {LAST_MS}"
+        return CommandDone(Code.INVALID_SETTING, message, login=login)
+    order = new_order(core, command, state.symbols.get(command.symbol))
     if offered is not None:
         order.requested_price = offered
     queues = _queues(core, command, order, offered=offered)
-    code = placing_failure(core, command, order)
+    refusal = _placing_refusal(state, command, order, queues=queues, offered=offered)
     core.save_order(order)
-    if code is None and order.type.is_market and not queues:
-        at = _requoted_at(core, order, offered)
-        if at is not None:
-            requote(core, order, at, command)
-            return CommandDone(Code.REQUOTE, *_requoted(core, command, order))
-    if code is not None:
-        fail_order(core, order, code)
-        said = refusals.text(core, code, _asked(core, command, order))
-        return CommandDone(code, said, order.ticket, command.login)
-    assert symbol is not None
+    if refusal is not None and refusal.code is Code.REQUOTE:
+        requote(core, order, int(refusal.facts["price"]), command)
+        return refused(refusal, ticket=order.ticket, login=login, data=offer_data(order))
+    if refusal is not None:
+        fail_order(core, order, refusal.code)
+        return refused(refusal, ticket=order.ticket, login=login)
     if not order.type.is_market:
         core.arm_order(order)
     elif queues:
@@ -69,7 +68,7 @@ def place(core: Core, command: PlaceOrder, *, offered: int | None = None) -> Com
         position = open_deal(core, order, fill_of(command, order, order.requested_price))
         if command.open_time_ms and position.ticket == order.ticket:
             position.opened_ms = command.open_time_ms
-    return CommandDone("", ticket=order.ticket, login=order.login)
+    return CommandDone("", ticket=order.ticket, login=login)
 
 
 def _queues(core: Core, command: PlaceOrder, order: Order, *, offered: int | None) -> bool:
@@ -79,55 +78,17 @@ def _queues(core: Core, command: PlaceOrder, order: Order, *, offered: int | Non
     return not executes_by_itself(core, order.login, order.symbol)
 
 
-def _requoted_at(core: Core, order: Order, offered: int | None) -> int | None:
-    """Return the price at which a market order that would execute now is requoted, None where it may execute.
-
-    An acceptance is, where the market has moved against the broker by more than the request's deviation, else the
-    group's; any other where the price is worse than expected by more than its deviation (§4.9, §5.9).
-    """
-    assert order.requested_price is not None
-    if offered is None:
-        failed = checks.deviation_check(order, order.requested_price) is not None
-        return order.requested_price if failed else None
-    view = checks.view_of(core, order.login, core.state.symbols[order.symbol])
-    assert view is not None
-    side = order.type.side
-    market = checks.market_price(view, side, opening=True)
-    most = order.deviation if order.deviation is not None else core.state.group_of(order.login).deviation
-    return market if checks.is_worse(side, market, offered, most) else None
-
-
-def _requoted(core: Core, command: PlaceOrder, order: Order) -> tuple[str, int, int, int, dict[str, object]]:
-    """Return message, ticket, login, level and data of the answer to a requoted order."""
-    said = refusals.text(core, Code.REQUOTE, _asked(core, command, order))
-    return said, order.ticket, command.login, 0, offer_data(order)
-
-
-def _asked(core: Core, command: PlaceOrder, order: Order) -> Asked:
-    """Return what a placement asked for, for its refusal."""
-    symbol, side, base = core.state.symbols.get(command.symbol), command.type.side, None
-    if symbol is not None:
-        market = command.type.is_market
-        base = refusals.exit_base(core, command.login, symbol, side) if market else _base_of(order)
-    return Asked(
-        login=command.login, name=command.symbol, by=command.by, side=side, type=command.type,
-        volume=command.volume, leverage=command.leverage, price=command.price or command.open_price,
-        limit_price=command.limit_price, stops=refusals.exits(command.sl, command.tp), base=base,
-        expires=command.expires, expected=command.expected_price, deviation=command.deviation,
-    )  # fmt: skip
-
-
 def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
     """Return the order that a request asks for, as far as it can be read."""
-    now = core.state.now_ms
+    state, now = core.state, core.state.now_ms
     order = Order(
         ticket=command.ticket or core.new_order_ticket(), login=command.login, symbol=command.symbol,
         type=command.type, volume=checks.read_volume(command.volume) or 0, status=OrderStatus.PENDING,
         reason=reason_of(command.by), created_ms=now, modified_ms=now, leverage=command.leverage,
         comment=command.comment, client_id=command.client_id, actor=command.actor, deviation=command.deviation,
     )  # fmt: skip
-    expiry = checks.read_expiry(core, command.expires)
-    if isinstance(expiry, tuple):
+    expiry = checks.read_expiry(state, command.expires)
+    if expiry is not None:
         order.expires_ms, order.expires_day = expiry
     if symbol is None:
         return order
@@ -135,129 +96,175 @@ def new_order(core: Core, command: PlaceOrder, symbol: Symbol | None) -> Order:
     order.expected_price = checks.read_price(symbol, command.expected_price)
     order.sl, order.deletes_sl = checks.read_level(symbol, command.sl), checks.deletes(symbol, command.sl)
     order.tp, order.deletes_tp = checks.read_level(symbol, command.tp), checks.deletes(symbol, command.tp)
-    view = checks.view_of(core, command.login, symbol)
     if not command.type.is_market:
         order.price = checks.read_price(symbol, command.price)
         order.limit_price = checks.read_price(symbol, command.limit_price)
         order.requested_price = order.price
-    elif command.open_price is not None and command.by is not By.CLIENT:
-        order.requested_price = _price_by_hand(core, command, symbol, view)
-    elif view is not None:
-        order.requested_price = checks.market_price(view, command.type.side, opening=True)
+        return order
+    market = _market(state, command, symbol)
+    by_hand = _price_by_hand(command)
+    if by_hand is None:
+        order.requested_price = market
+    elif price_checks.by_hand_check(state, command.login, symbol, by_hand, market) is None:
+        order.requested_price = checks.read_price(symbol, by_hand)
     return order
 
 
-def _price_by_hand(
-    core: Core, command: PlaceOrder, symbol: Symbol, view: tuple[int, int] | None
-) -> int | None:
-    """Return a manager's price in points, None where it is no price or too far from the market (§5.7)."""
-    price = checks.read_price(symbol, command.open_price)
-    if price is None or view is None:
-        return price
-    market = checks.market_price(view, command.type.side, opening=True)
-    return price if checks.is_within_bound(core, command.login, price, market) else None
+def _market(state: State, command: PlaceOrder, symbol: Symbol) -> int | None:
+    """Return the market's price of a market order's side, None without a quote."""
+    view = checks.view_of(state, command.login, symbol)
+    return None if view is None else checks.market_price(view, command.type.side, opening=True)
 
 
-def placing_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
+def _price_by_hand(command: PlaceOrder) -> str | None:
+    """Return the price that a manager names for a market order."""
+    return command.open_price if command.by is not By.CLIENT else None
+
+
+def _placing_refusal(
+    state: State, command: PlaceOrder, order: Order, *, queues: bool, offered: int | None
+) -> Refusal | None:
     """Return the first rule of section 4 that the order breaks, None where it may be placed."""
-    state = core.state
-    account, symbol = state.accounts[command.login], state.symbols.get(command.symbol)
-    side = command.type.side
+    login, side, market = command.login, command.type.side, command.type.is_market
     units = checks.read_volume(command.volume)
-    market = command.type.is_market
-    reduces = checks.counts_as_close(core, command.login, command.symbol, side, units) if market else None
-    opening = reduces is None
-    early = first_failure(
-        lambda: checks.account_check(account, command.by, opening=opening),
-        lambda: Code.SYMBOL_NOT_FOUND if symbol is None else None,
-    )
-    if early is not None or symbol is None:
-        return early
+    reduces = checks.counts_as_close(state, login, command.symbol, side, units) if market else None
+
+    def symbol() -> Symbol:
+        return state.symbols[command.symbol]
+
+    rules: dict[Rule, Check] = {
+        Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, login, command.by),
+        Rule.SYMBOL_KNOWN: lambda: checks.symbol_check(state, command.symbol),
+        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol()),
+        Rule.SESSION: lambda: checks.session_check(state, symbol(), command.by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=market),
+        Rule.VOLUME: lambda: checks.volume_check(
+            symbol(), command.volume, whole=None if reduces is None else reduces.volume
+        ),
+        Rule.PRICE: lambda: _price_refusal(state, command, symbol(), offered),
+        Rule.DEVIATION: lambda: None if queues or not market else _moved(state, order, offered),
+    }
     if reduces is not None:  # it counts as a close: only what a close is asked is asked
-        return first_failure(
-            lambda: checks.trade_mode_check(symbol, side, opening=False),
-            lambda: checks.session_check(core, symbol, command.by),
-            lambda: checks.quote_check(core, symbol, fresh=True),
-            lambda: checks.volume_check(symbol, units, whole=reduces.volume),
-            lambda: _price_failure(core, command, order, symbol),
+        return judge(Family.REDUCE, rules)
+    rules |= {
+        Rule.ACCOUNT_OPENS: lambda: checks.opening_check(state.accounts[login], command.by),
+        Rule.SYMBOL_OPENS: lambda: checks.direction_check(symbol(), side),
+        Rule.RATES: lambda: checks.rates_check(state, login, symbol(), side) if market else None,
+        Rule.LEVERAGE: lambda: checks.leverage_check(state, login, command.leverage),
+        Rule.STOPS: lambda: _stops_refusal(state, command, order, symbol()),
+        Rule.EXPIRY: lambda: checks.expiry_check(state, command.expires),
+        Rule.ROOM: lambda: checks.room_check(state, login, adds=_adds(state, command)),
+        Rule.HEDGE: lambda: checks.hedge_check(state, login, command.symbol, side) if market else None,
+        Rule.MARGIN: lambda: _margin_refusal(state, command, order),
+    }
+    return judge(Family.PLACE_ORDER, rules)
+
+
+def _moved(state: State, order: Order, offered: int | None) -> Refusal | None:
+    """Return the requote of a market order that would execute now, None where it may.
+
+    An acceptance is requoted where the market has moved against the broker by more than the request's deviation, else
+    the group's; any other where the price is worse than expected by more than its deviation (§4.9, §5.9).
+    """
+    assert order.requested_price is not None
+    if offered is None:
+        if price_checks.is_worse_than_expected(order, order.requested_price):
+            return price_checks.moved(state, order.login, order.symbol, order.requested_price)
+        return None
+    view = checks.standing_view(state, order.login, state.symbols[order.symbol])
+    market = checks.market_price(view, order.type.side, opening=True)
+    most = order.deviation if order.deviation is not None else state.group_of(order.login).deviation
+    if price_checks.is_worse(order.type.side, market, offered, most):
+        return price_checks.moved(state, order.login, order.symbol, market)
+    return None
+
+
+def _adds(state: State, command: PlaceOrder) -> bool:
+    """Return whether the order adds a position or a pending order: a netting account's own position takes others in."""
+    if not command.type.is_market or not state.is_netting(command.login):
+        return True
+    return state.netting_position(command.login, command.symbol) is None
+
+
+def _price_refusal(state: State, command: PlaceOrder, symbol: Symbol, offered: int | None) -> Refusal | None:
+    if not command.type.is_market:
+        view = checks.standing_view(state, command.login, symbol)
+        return price_checks.pending_price_check(
+            symbol, command.type, command.price, command.limit_price, view, command.by
         )
-    return first_failure(
-        lambda: checks.trade_mode_check(symbol, side, opening=True),
-        lambda: checks.session_check(core, symbol, command.by),
-        lambda: checks.quote_check(core, symbol, fresh=market),
-        lambda: checks.rates_check(core, command.login, symbol, side) if market else None,
-        lambda: checks.volume_check(symbol, units),
-        lambda: checks.leverage_check(core, command.login, command.leverage),
-        lambda: _price_failure(core, command, order, symbol),
-        lambda: _stops_failure(core, command, order, symbol),
-        lambda: _expiry_failure(core, command),
-        lambda: checks.limit_check(core, command.login, adds=_adds(core, command)),
-        lambda: checks.hedge_check(core, command.login, command.symbol, side) if market else None,
-        lambda: _room_failure(core, command, order),
+    by_hand = _price_by_hand(command)
+    if by_hand is not None and offered is None:
+        market = _market(state, command, symbol)
+        wrong = price_checks.by_hand_check(state, command.login, symbol, by_hand, market)
+        if wrong is not None:
+            return wrong
+    return price_checks.expectation_check(symbol, command.expected_price, command.deviation)
+
+
+def _stops_refusal(state: State, command: PlaceOrder, order: Order, symbol: Symbol) -> Refusal | None:
+    """Judge SL and TP from the price at which a position would close, or at which the pending order opens one."""
+    side = command.type.side
+    if command.type.is_market:
+        base = checks.market_price(checks.standing_view(state, command.login, symbol), side, opening=False)
+    else:
+        opens_at = order.type.opening_price(order.price, order.limit_price)
+        assert opens_at is not None
+        base = opens_at
+    return price_checks.stops_check(
+        symbol, side, base, command.by, price_checks.stops(command.sl, command.tp)
     )
 
 
-def _adds(core: Core, command: PlaceOrder) -> bool:
-    """Return whether the order adds a position or a pending order: a netting account's own position takes others in."""
-    if not command.type.is_market or not core.state.is_netting(command.login):
-        return True
-    return netting_position(core, command.login, command.symbol) is None
-
-
-def _price_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
-    if command.type.is_market:
-        if order.requested_price is None:
-            return Code.INVALID_PRICE
-        return checks.expectation_check(symbol, command.expected_price, command.deviation)
-    view = checks.view_of(core, command.login, symbol)
-    assert view is not None
-    return checks.pending_price_check(symbol, command.type, order.price, order.limit_price, view, command.by)
-
-
-def _stops_failure(core: Core, command: PlaceOrder, order: Order, symbol: Symbol) -> Code | None:
-    view = checks.view_of(core, command.login, symbol)
-    assert view is not None
-    side = command.type.side
-    base = stops_base(order) if not command.type.is_market else checks.market_price(view, side, opening=False)
-    return checks.stops_check(symbol, side, base, command.by, sl=command.sl, tp=command.tp)
-
-
-def stops_base(order: Order) -> int:
-    """Return the price that SL and TP of a pending order are measured from: a stop-limit's is its limit."""
-    price = _base_of(order)
-    assert price is not None
-    return price
-
-
-def _base_of(order: Order) -> int | None:
-    return order.type.opening_price(order.price, order.limit_price)
-
-
-def _expiry_failure(core: Core, command: PlaceOrder) -> Code | None:
-    expiry = checks.read_expiry(core, command.expires)
-    return expiry if isinstance(expiry, Code) else None
-
-
-def _room_failure(core: Core, command: PlaceOrder, order: Order) -> Code | None:
+def _margin_refusal(state: State, command: PlaceOrder, order: Order) -> Refusal | None:
     if command.by is not By.CLIENT and not command.check_margin:
         return None
     if not command.type.is_market:
-        return checks.reservation_check(core, order)
+        return checks.reservation_check(state, order, command.volume)
     assert order.requested_price is not None
-    return checks.margin_check(core, order, order.requested_price)
+    return checks.margin_check(state, order, order.requested_price, command.volume)
 
 
-def _pending(core: Core, login: int, ticket: int) -> Order | None:
-    order = core.state.book(login).orders.get(ticket)
+# Orders that are there
+
+
+def _pending(state: State, login: int, ticket: int) -> Order | None:
+    order = state.book(login).orders.get(ticket)
     return order if order is not None and not order.type.is_market else None
+
+
+def _standing(state: State, command: ModifyOrder | CancelOrder) -> Order:
+    """Return the pending order that a request is about, where a rule before has found it."""
+    order = _pending(state, command.login, command.order)
+    assert order is not None
+    return order
+
+
+def _there_check(state: State, command: ModifyOrder | CancelOrder) -> Refusal | None:
+    if _pending(state, command.login, command.order) is not None:
+        return None
+    return refuse(Code.ORDER_NOT_FOUND, "unknown", login=command.login, order=command.order)
+
+
+def _frozen_check(state: State, order: Order, by: By) -> Refusal | None:
+    """Its price freezes a pending order (§4.4)."""
+    symbol = state.symbols[order.symbol]
+    view = checks.view_of(state, order.login, symbol)
+    if view is None:
+        return None
+    guarded = Guarded("price", order.price, checks.market_price(view, order.type.side, opening=True))
+    return price_checks.frozen_check(symbol, by, [guarded], f"order {order.ticket}")
+
+
+def _prices_of(order: Order) -> dict[str, int | None]:
+    """Return what a change may have seen, by name, in points."""
+    return {"price": order.price, "limit_price": order.limit_price, "sl": order.sl, "tp": order.tp}
 
 
 def modify(core: Core, command: ModifyOrder) -> CommandDone:
     """Change price, stops or expiry of a pending order; all of them are checked where the price is given."""
-    code = _modify_failure(core, command)
-    if code is not None:
-        said = refusals.text(core, code, _asked_change(core, command))
-        return CommandDone(code, said, command.order, command.login)
+    refusal = _modify_refusal(core.state, command)
+    if refusal is not None:
+        return refused(refusal, ticket=command.order, login=command.login)
     order = core.state.orders[command.order]
     symbol = core.state.symbols[order.symbol]
     if command.price is not None:
@@ -267,8 +274,8 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
     order.sl = checks.read_level(symbol, command.sl, order.sl)
     order.tp = checks.read_level(symbol, command.tp, order.tp)
     if command.expires is not None:
-        expiry = checks.read_expiry(core, command.expires)
-        assert isinstance(expiry, tuple)
+        expiry = checks.read_expiry(core.state, command.expires)
+        assert expiry is not None
         order.expires_ms, order.expires_day = expiry
     core.save_order(order)
     core.arm_order(order)
@@ -276,112 +283,56 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
-def _prices_of(order: Order) -> dict[str, int | None]:
-    """Return what a change may have seen, by name, in points."""
-    return {"price": order.price, "limit_price": order.limit_price, "sl": order.sl, "tp": order.tp}
+def _modify_refusal(state: State, command: ModifyOrder) -> Refusal | None:
+    by, thing = command.by, f"order {command.order}"
+
+    def order() -> Order:
+        return _standing(state, command)
+
+    def symbol() -> Symbol:
+        return state.symbols[order().symbol]
+
+    return judge(Family.MODIFY_ORDER, {
+        Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, command.login, by),
+        Rule.ORDER_THERE: lambda: _there_check(state, command),
+        Rule.NOT_MANAGED: lambda: checks.managed_check(thing, order().smart),
+        Rule.SEEN_STANDS: lambda: price_checks.seen_check(symbol(), command.seen, _prices_of(order()), thing),
+        Rule.SESSION: lambda: checks.session_check(state, symbol(), by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=False),
+        Rule.NOT_FROZEN: lambda: _frozen_check(state, order(), by),
+        Rule.PRICE: lambda: _modified_price_refusal(state, command, order(), symbol()),
+        Rule.STOPS: lambda: _modified_stops_refusal(command, order(), symbol()),
+        Rule.EXPIRY: lambda: None if command.expires is None else checks.expiry_check(state, command.expires),
+    })  # fmt: skip
 
 
-def _modify_failure(core: Core, command: ModifyOrder) -> Code | None:
-    state = core.state
-    account = state.accounts.get(command.login)
-    code = checks.account_check(account, command.by, opening=False)
-    if code is not None:
-        return code
-    order = _pending(core, command.login, command.order)
-    if order is None:
-        return Code.ORDER_NOT_FOUND
-    if order.smart:
-        return Code.MANAGED_BY_SMART_ORDER
-    symbol = state.symbols[order.symbol]
-    if checks.unseen(symbol, command.seen, _prices_of(order)) is not None:
-        return Code.CONFLICT
-    code = first_failure(
-        lambda: checks.session_check(core, symbol, command.by),
-        lambda: checks.quote_check(core, symbol, fresh=False),
-    )
-    if code is not None:
-        return code
-    return first_failure(
-        lambda: _order_frozen(core, order, symbol, command.by),
-        lambda: _modified_price_failure(core, command, order, symbol),
-        lambda: _modified_stops_failure(command, order, symbol),
-        lambda: _modified_expiry_failure(core, command),
-    )
+def _prices_after(command: ModifyOrder, order: Order, symbol: Symbol) -> tuple[str | None, str | None]:
+    """Return price and limit price after a change as texts: what it leaves out is what the order has."""
+    price = points_text(order.price, symbol) if command.price is None else command.price
+    limit = points_text(order.limit_price, symbol) if command.limit_price is None else command.limit_price
+    return price, limit
 
 
-def _asked_about(core: Core, command: ModifyOrder | CancelOrder) -> Asked:
-    """Return what a change or a deletion is about, for its refusal."""
-    asked = Asked(login=command.login, by=command.by, order=command.order)
-    account = core.state.accounts.get(command.login)
-    order = None if account is None else _pending(core, command.login, command.order)
-    if order is not None:
-        asked.name, asked.type, asked.side = order.symbol, order.type, order.type.side
-        asked.guarded = _guarded(core, order, core.state.symbols[order.symbol])
-    return asked
-
-
-def _asked_change(core: Core, command: ModifyOrder) -> Asked:
-    """Return what a change asked for: what it leaves out is what the order has."""
-    asked = _asked_about(core, command)
-    if not asked.name:
-        return asked
-    order, symbol = core.state.orders[command.order], core.state.symbols[asked.name]
-    asked.seen = refusals.seen(symbol, command.seen, _prices_of(order))
-    asked.price_stands, asked.expires = command.price is None, command.expires
-    asked.price = command.price or points_text(order.price, symbol)
-    asked.limit_price = command.limit_price or points_text(order.limit_price, symbol)
-    base = order.type.opening_price(asked.price, asked.limit_price)
-    asked.base = checks.read_price(symbol, base)
-    moved = command.price is not None or command.limit_price is not None
-    sl, tp = (points_text(order.sl, symbol), points_text(order.tp, symbol)) if moved else (None, None)
-    asked.stops = refusals.exits(
-        command.sl if command.sl is not None else sl, command.tp if command.tp is not None else tp
-    )
-    return asked
-
-
-def _guarded(core: Core, order: Order, symbol: Symbol) -> list[tuple[str, int | None, int]]:
-    """Return what freezes a pending order, with the market price that it is near to: its own price (§4.4)."""
-    view = checks.view_of(core, order.login, symbol)
-    if view is None:
-        return []
-    return [("price", order.price, checks.market_price(view, order.type.side, opening=True))]
-
-
-def _order_frozen(core: Core, order: Order, symbol: Symbol, by: By) -> Code | None:
-    levels = [(level, market) for _, level, market in _guarded(core, order, symbol)]
-    return checks.frozen_check(core, order.login, symbol, by, levels)
-
-
-def _modified_price_failure(core: Core, command: ModifyOrder, order: Order, symbol: Symbol) -> Code | None:
+def _modified_price_refusal(
+    state: State, command: ModifyOrder, order: Order, symbol: Symbol
+) -> Refusal | None:
     if command.price is None and command.limit_price is None:
         return None
-    view = checks.view_of(core, order.login, symbol)
-    assert view is not None
-    price = order.price if command.price is None else checks.read_price(symbol, command.price)
-    limit = order.limit_price
-    if command.limit_price is not None:
-        limit = checks.read_price(symbol, command.limit_price)
-    if command.price is None:  # only the limit price is given: only it is judged
-        if price is None or limit is None or not order.type.has_limit:
-            return Code.INVALID_PRICE
-        return None if order.type.is_limit_better(limit, price) else Code.INVALID_PRICE
-    return checks.pending_price_check(symbol, order.type, price, limit, view, command.by)
+    price, limit = _prices_after(command, order, symbol)
+    view = checks.standing_view(state, order.login, symbol)
+    stands = command.price is None
+    return price_checks.pending_price_check(symbol, order.type, price, limit, view, command.by, stands=stands)
 
 
-def _modified_stops_failure(command: ModifyOrder, order: Order, symbol: Symbol) -> Code | None:
-    moved = command.price is not None or command.limit_price is not None
-    price = order.price if command.price is None else checks.read_price(symbol, command.price)
-    limit = (
-        order.limit_price if command.limit_price is None else checks.read_price(symbol, command.limit_price)
-    )
+def _modified_stops_refusal(command: ModifyOrder, order: Order, symbol: Symbol) -> Refusal | None:
+    price, limit = (checks.read_price(symbol, text) for text in _prices_after(command, order, symbol))
     base = order.type.opening_price(price, limit)
     assert base is not None
     sl, tp = command.sl, command.tp
-    if moved:
+    if command.price is not None or command.limit_price is not None:
         sl = sl if sl is not None else points_text(order.sl, symbol)
         tp = tp if tp is not None else points_text(order.tp, symbol)
-    return checks.stops_check(symbol, order.type.side, base, command.by, sl=sl, tp=tp)
+    return price_checks.stops_check(symbol, order.type.side, base, command.by, price_checks.stops(sl, tp))
 
 
 def points_text(points: int | None, symbol: Symbol) -> str | None:
@@ -389,35 +340,24 @@ def points_text(points: int | None, symbol: Symbol) -> str | None:
     return None if points is None else to_text(points, symbol.digits)
 
 
-def _modified_expiry_failure(core: Core, command: ModifyOrder) -> Code | None:
-    if command.expires is None:
-        return None
-    expiry = checks.read_expiry(core, command.expires)
-    return expiry if isinstance(expiry, Code) else None
-
-
 def cancel(core: Core, command: CancelOrder) -> CommandDone:
     """Delete a pending order."""
-    code = _cancel_failure(core, command)
-    if code is not None:
-        said = refusals.text(core, code, _asked_about(core, command))
-        return CommandDone(code, said, command.order, command.login)
+    refusal = _cancel_refusal(core.state, command)
+    if refusal is not None:
+        return refused(refusal, ticket=command.order, login=command.login)
     order = core.state.orders[command.order]
     cancel_order(core, order, comment=command.comment)
     core.bounds.touch(order.login)
     return CommandDone("", ticket=order.ticket, login=order.login)
 
 
-def _cancel_failure(core: Core, command: CancelOrder) -> Code | None:
-    account = core.state.accounts.get(command.login)
-    code = checks.account_check(account, command.by, opening=False)
-    if code is not None:
-        return code
-    order = _pending(core, command.login, command.order)
-    if order is None:
-        return Code.ORDER_NOT_FOUND
-    symbol = core.state.symbols[order.symbol]
-    return first_failure(
-        lambda: checks.session_check(core, symbol, command.by),
-        lambda: _order_frozen(core, order, symbol, command.by),
-    )
+def _cancel_refusal(state: State, command: CancelOrder) -> Refusal | None:
+    def order() -> Order:
+        return _standing(state, command)
+
+    return judge(Family.CANCEL_ORDER, {
+        Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, command.login, command.by),
+        Rule.ORDER_THERE: lambda: _there_check(state, command),
+        Rule.SESSION: lambda: checks.session_check(state, state.symbols[order().symbol], command.by),
+        Rule.NOT_FROZEN: lambda: _frozen_check(state, order(), command.by),
+    })  # fmt: skip

@@ -6,8 +6,6 @@ client's; a trigger is the system's.
 """
 
 from engine import checks, plans
-from engine.checks import first_failure
-from engine.codes import Code
 from engine.commands import SetDealers
 from engine.core import Core
 from engine.dealer_queue import leave_queue
@@ -15,6 +13,7 @@ from engine.enums import By, Execution, HaltLevel, RequestKind
 from engine.events import CommandDone, DealersChanged
 from engine.handlers import dealers
 from engine.order_ending import ORDER_KINDS, fail_order
+from engine.precedence import Family, Rule, judge
 from engine.records import Position, Request
 from engine.settings import Symbol
 from engine.stages import pendings, smart_exits, stopout, stops
@@ -56,9 +55,9 @@ def _release(core: Core, request: Request) -> None:
     if request.kind is RequestKind.STOP_OUT:
         stopout.look(core, tick, request.login)
         return
-    halt = checks.halt_level(core, request.login, symbol)
+    halt = checks.halt_level(state, request.login, symbol)
     waits = symbol.venue_executed or halt is HaltLevel.HALT or not symbol.in_session(state.now_ms)
-    if waits or checks.quote_check(core, symbol, fresh=True) is not None:
+    if waits or checks.quote_check(state, symbol, fresh=True) is not None:
         return  # it stays armed
     if request.kind is RequestKind.PENDING:
         order = state.orders.get(request.order)
@@ -72,20 +71,23 @@ def _release(core: Core, request: Request) -> None:
 
 def _execute(core: Core, request: Request, symbol: Symbol) -> None:
     """Execute a client's request as a confirmation does, at the market, in session and at a fresh quote."""
-    order = core.state.orders[request.order]
+    state = core.state
+    order = state.orders[request.order]
     closing = request.kind is not RequestKind.MARKET or (
-        checks.counts_as_close(core, order.login, order.symbol, order.type.side, order.volume) is not None
+        checks.counts_as_close(state, order.login, order.symbol, order.type.side, order.volume) is not None
     )
-    code = first_failure(
-        lambda: checks.halt_check(core, order.login, symbol, By.CLIENT, opening=not closing, closing=closing),
-        lambda: checks.session_check(core, symbol, By.CLIENT),
-        lambda: checks.quote_check(core, symbol, fresh=True),
-    )
-    if code is None:
+    refusal = judge(Family.RELEASE, {
+        Rule.NOT_HALTED: lambda: checks.halt_check(
+            state, order.login, symbol, By.CLIENT, opening=not closing, closing=closing
+        ),
+        Rule.SESSION: lambda: checks.session_check(state, symbol, By.CLIENT),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol, fresh=True),
+    })  # fmt: skip
+    if refusal is None:
         dealers.confirm(core, request, None, "", outcome="released")
         return
-    leave_queue(core, request, Code(code).value)
-    fail_order(core, order, code)
+    leave_queue(core, request, refusal.code.value)
+    fail_order(core, order, refusal.code)
 
 
 def _exit(core: Core, tick: AcceptedTick, request: Request, position: Position) -> None:

@@ -9,14 +9,19 @@ from engine import checks
 from engine.codes import Code
 from engine.core import Core
 from engine.dealer_queue import executes_by_itself, is_manual, leave_queue, queue_pending
-from engine.enums import Answer, DealBy, HaltLevel, HookPoint, OrderStatus, TradeMode
-from engine.execution import Fill, has_rates, open_deal
+from engine.enums import Answer, DealBy, HaltLevel, HookPoint, OrderStatus
+from engine.execution import Fill, open_deal
 from engine.hooks import Context
 from engine.order_ending import cancel_order
 from engine.order_types import OrderType
+from engine.precedence import Family, Rule, judge
+from engine.rates import BidAsk
 from engine.records import Order
+from engine.refusals import Refusal
 from engine.stages.triggered import AcceptedTick, context, evidence_of, price_applied
 
+#: Comments of orders that are deleted where they were to be activated; any other cause is a trade mode.
+_DELETED = {Code.NO_MONEY: "deleted [no money]", Code.HEDGE_PROHIBITED: "deleted [hedge is prohibited]"}
 Collected = tuple[Order, dict[str, str]]  # the order and its hooks' answers so far
 
 
@@ -59,7 +64,7 @@ def activate(core: Core, tick: AcceptedTick, collected: list[Collected]) -> None
             continue
         view = tick.view(core, order.login)
         price = fill_price(core, order, view)
-        if _hindrance(core, order, price) is not None:
+        if _refusal(core, order, price) is not None:
             continue
         verdict = core.hooks.apply(HookPoint.PENDINGS_APPLY, _context(core, tick, order), hooks)
         if verdict.answer is not Answer.OK:
@@ -76,17 +81,16 @@ def is_reached(core: Core, tick: AcceptedTick, order: Order) -> bool:
     return order.type.is_reached_by(market, order.price)
 
 
-def execute(core: Core, order: Order, price: int, evidence: dict[str, Any], *, dealer: str) -> Code | None:
+def execute(core: Core, order: Order, price: int, evidence: dict[str, Any], *, dealer: str) -> Refusal | None:
     """Activate an order that a dealer confirmed at a price, or return what hinders it.
 
     `pendings_apply` is asked as before every activation: where it does not say OK the order stays armed.
     """
-    code = _hindrance(core, order, price)
-    if code is not None:
-        return code
+    refusal = _refusal(core, order, price)
+    if refusal is not None:
+        return refusal
     symbol = core.state.symbols[order.symbol]
-    view = checks.view_of(core, order.login, symbol)
-    assert view is not None
+    view = checks.standing_view(core.state, order.login, symbol)
     hook_context = context(
         core, symbol, view, login=order.login, ticket=order.ticket, side=order.type.side,
         volume=order.volume, reason=order.reason, trigger=order.type.value, level=order.price, price=price,
@@ -97,7 +101,7 @@ def execute(core: Core, order: Order, price: int, evidence: dict[str, Any], *, d
     return None
 
 
-def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
+def fill_price(core: Core, order: Order, view: BidAsk) -> int:
     """Return the price in points: a limit's own (the tick's under positive_slippage), a stop's the tick's."""
     market = checks.market_price(view, order.type.side, opening=True)
     assert order.price is not None
@@ -106,7 +110,7 @@ def fill_price(core: Core, order: Order, view: tuple[int, int]) -> int:
     return market
 
 
-def own_or_market(order: Order, view: tuple[int, int]) -> int:
+def own_or_market(order: Order, view: BidAsk) -> int:
     """Return the price of a dealer's confirmation that names none: a limit's own, else the market (section 11)."""
     if order.type.own_price and order.price is not None:
         return order.price
@@ -124,7 +128,7 @@ def _become_limit(core: Core, order: Order) -> None:
 def _is_held(core: Core, order: Order) -> bool:
     """Return whether a kill switch lets the order wait."""
     symbol = core.state.symbols[order.symbol]
-    return checks.halt_level(core, order.login, symbol) is not HaltLevel.NORMAL
+    return checks.halt_level(core.state, order.login, symbol) is not HaltLevel.NORMAL
 
 
 def _context(core: Core, tick: AcceptedTick, order: Order) -> Context:
@@ -147,28 +151,24 @@ def _queue(core: Core, tick: AcceptedTick, order: Order, hooks: dict[str, str]) 
     queue_pending(core, order, order.type.side, _evidence(core, tick, order, hooks))
 
 
-def _hindrance(core: Core, order: Order, price: int) -> Code | None:
+def _refusal(core: Core, order: Order, price: int) -> Refusal | None:
     """Return what keeps an order from opening: trade mode, margin and hedge prohibition delete it.
 
     An order whose profit or margin cannot be converted yet stays, and waits for a rate.
     """
-    symbol = core.state.symbols[order.symbol]
-    side = order.type.side
-    reduces = checks.counts_as_close(core, order.login, order.symbol, side, order.volume) is not None
-    closed = symbol.trade_mode is not TradeMode.DISABLED and reduces
-    code = None if closed else checks.trade_mode_check(symbol, side, opening=True)
-    comment = "deleted [close only]"
-    if code is None:
-        if not has_rates(core, order.login, symbol, side):
-            return Code.OFF_QUOTES
-        code, comment = checks.margin_check(core, order, price), "deleted [no money]"
-    if code is None:
-        code = checks.hedge_check(core, order.login, order.symbol, side)
-        comment = "deleted [hedge is prohibited]"
-    if code is not None:
-        cancel_order(core, order, comment=comment)
+    state, symbol, side = core.state, core.state.symbols[order.symbol], order.type.side
+    reduces = checks.counts_as_close(state, order.login, order.symbol, side, order.volume) is not None
+    refusal = judge(Family.ACTIVATE, {
+        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol),
+        Rule.SYMBOL_OPENS: lambda: None if reduces else checks.direction_check(symbol, side),
+        Rule.RATES: lambda: checks.rates_check(state, order.login, symbol, side),
+        Rule.MARGIN: lambda: checks.margin_check(state, order, price),
+        Rule.HEDGE: lambda: checks.hedge_check(state, order.login, order.symbol, side),
+    })  # fmt: skip
+    if refusal is not None and refusal.code is not Code.OFF_QUOTES:
+        cancel_order(core, order, comment=_DELETED.get(refusal.code, "deleted [close only]"))
         core.bounds.touch(order.login)
-    return code
+    return refusal
 
 
 def _open(

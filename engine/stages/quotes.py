@@ -4,12 +4,12 @@ from fractions import Fraction
 
 from engine.core import Core
 from engine.enums import TickRefusal
+from engine.rates import BidAsk
 from engine.records import Quote
 from engine.rounding import parse_price, round_half_up
 from engine.settings import Symbol
 
 Price = int | Fraction
-Prices = tuple[int, int]  # bid, ask in points
 _ZEROS = "0000000000"
 
 
@@ -35,7 +35,7 @@ def read_points(text: str, digits: int) -> Price | None:
     return on_grid
 
 
-def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | TickRefusal:
+def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> BidAsk | TickRefusal:
     """Return a tick's prices in points, rounded, or why it is refused; a refused tick moves no price.
 
     Causes in order: invalid, crossed, stale, filtered. A deviating tick counts in the row of its direction.
@@ -46,7 +46,7 @@ def judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int
     return result
 
 
-def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> Prices | TickRefusal:
+def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: int) -> BidAsk | TickRefusal:
     digits = symbol.digits
     bid, ask = read_points(bid_text, digits), read_points(ask_text, digits)
     if bid is None or ask is None or ((bid <= 0 or ask <= 0) and not symbol.allow_negative):
@@ -61,16 +61,15 @@ def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: in
             return TickRefusal.FILTERED
     low = bid if type(bid) is int else round_half_up(Fraction(bid))
     high = ask if type(ask) is int else round_half_up(Fraction(ask))
-    return low, high
+    return BidAsk(low, high)
 
 
-def accept(core: Core, symbol: Symbol, prices: Prices, time_ms: int) -> Quote:
+def accept(core: Core, symbol: Symbol, prices: BidAsk, time_ms: int) -> Quote:
     """Make prices that were judged the symbol's quote."""
-    low, high = prices
     last = core.state.quotes.get(symbol.name)
     if last is None:
-        last = core.state.quotes[symbol.name] = Quote(low, high, time_ms)
-    last.bid, last.ask, last.time_ms, last.deviating = low, high, time_ms, 0
+        last = core.state.quotes[symbol.name] = Quote(*prices, time_ms)
+    last.bid, last.ask, last.time_ms, last.deviating = *prices, time_ms, 0
     last.seq += 1
     last.arrived_ms = time_ms
     last.note(refused=False)

@@ -166,7 +166,7 @@ def _victim(core: Core, login: int, skipped: set[int]) -> Position | None:
             chosen = min(candidates, key=lambda p: (floating_profit(state, p), p.ticket))
         if not group.close_fifo:
             return chosen
-        oldest = checks.oldest_of(core, chosen)
+        oldest = checks.oldest_of(state, chosen)
         if oldest.ticket not in skipped:
             return oldest
         skipped.add(chosen.ticket)
@@ -177,9 +177,9 @@ def _can_close(core: Core, position: Position) -> bool:
     symbol = core.state.symbols[position.symbol]
     if symbol.venue_executed or not symbol.in_session(core.state.now_ms):
         return False
-    if checks.quote_check(core, symbol, fresh=True) is not None:
+    if checks.quote_check(core.state, symbol, fresh=True) is not None:
         return False
-    return checks.halt_level(core, position.login, symbol) is not HaltLevel.HALT
+    return checks.halt_level(core.state, position.login, symbol) is not HaltLevel.HALT
 
 
 def own_margin(core: Core, position: Position) -> int:
@@ -195,8 +195,7 @@ def _close_victim(core: Core, tick: AcceptedTick, victim: Position, figures: Acc
     """Close a victim; False: a hook skips it; None: it was queued for a dealer."""
     state = core.state
     symbol = state.symbols[victim.symbol]
-    view = checks.view_of(core, victim.login, symbol)
-    assert view is not None
+    view = checks.standing_view(state, victim.login, symbol)
     price = checks.market_price(view, victim.side, opening=False)
     volume = _victim_volume(core, victim, price)
     hooks: dict[str, str] = {}

@@ -29,7 +29,7 @@ def run(core: Core, tick: AcceptedTick) -> None:
     for smart in trailed:
         reached.add(smart.position)
     for position in sorted((core.state.positions[t] for t in reached), key=lambda p: (p.login, p.ticket)):
-        if checks.halt_level(core, position.login, tick.symbol) is HaltLevel.HALT:
+        if checks.halt_level(core.state, position.login, tick.symbol) is HaltLevel.HALT:
             core.arm_position(position)
         elif position.smart:
             smart_exits.visit(core, tick, position)

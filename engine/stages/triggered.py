@@ -8,8 +8,8 @@ from engine.core import Core
 from engine.dealer_queue import executes_by_itself, queue_trigger
 from engine.enums import Answer, By, HookPoint, OrderReason, RequestKind, Side
 from engine.hooks import Context
-from engine.rates import widen
-from engine.records import Position, Quote
+from engine.rates import BidAsk, widen
+from engine.records import Position, Quote, lots_text
 from engine.rounding import to_text
 from engine.settings import Symbol
 
@@ -31,26 +31,26 @@ class AcceptedTick:
         """Return the raw ask in points."""
         return self.quote.ask
 
-    def view(self, core: Core, login: int) -> tuple[int, int]:
+    def view(self, core: Core, login: int) -> BidAsk:
         """Return (bid, ask) in points as the account's group sees them."""
         diff = core.state.terms_for(core.state.group_of(login), self.symbol).spread_diff
         return widen(self.quote.bid, self.quote.ask, diff, positive=not self.symbol.allow_negative)
 
 
-def tick_evidence(symbol: Symbol, view: tuple[int, int], time_ms: int) -> dict[str, Any]:
+def tick_evidence(symbol: Symbol, view: BidAsk, time_ms: int) -> dict[str, Any]:
     """Return the tick part of a deal's evidence, as the account saw it."""
     digits = symbol.digits
     return {
         "symbol": symbol.name,
-        "bid": to_text(view[0], digits),
-        "ask": to_text(view[1], digits),
+        "bid": to_text(view.bid, digits),
+        "ask": to_text(view.ask, digits),
         "time_ms": time_ms,
     }
 
 
 def evidence_of(
     symbol: Symbol,
-    view: tuple[int, int],
+    view: BidAsk,
     time_ms: int,
     *,
     trigger: str,
@@ -67,15 +67,15 @@ def evidence_of(
 
 
 def context(
-    core: Core, symbol: Symbol, view: tuple[int, int], *, login: int, ticket: int, side: Side, volume: int,
+    core: Core, symbol: Symbol, view: BidAsk, *, login: int, ticket: int, side: Side, volume: int,
     reason: OrderReason, trigger: str, level: int | None, price: int,
 ) -> Context:  # fmt: skip
     """Return what the hooks of a trigger are told."""
     digits = symbol.digits
     return Context(
         symbol=symbol.name, group=core.state.accounts[login].group, login=login,
-        bid=to_text(view[0], digits), ask=to_text(view[1], digits), time_ms=core.state.now_ms, ticket=ticket,
-        side=side, volume=checks.lots_text(volume), reason=reason, trigger=trigger,
+        bid=to_text(view.bid, digits), ask=to_text(view.ask, digits), time_ms=core.state.now_ms, ticket=ticket,
+        side=side, volume=lots_text(volume), reason=reason, trigger=trigger,
         level="" if level is None else to_text(level, digits), price=to_text(price, digits),
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ def decide_exit(
             core, position, exit_.kind, volume=exit_.volume, price=exit_.level, level=exit_.number, context=evidence
         )  # fmt: skip
         return None
-    if checks.fifo_check(core, position, By.SYSTEM) is not None:
+    if checks.fifo_check(core.state, position, By.SYSTEM) is not None:
         return None
     verdict = core.hooks.apply(HookPoint.STOPS_APPLY, hook_context, hooks)
     if verdict.answer is not Answer.OK:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import commands as c
-from engine.codes import CODES, PRECEDENCE, Code
+from engine.codes import CODES, Code
 from engine.enums import Answer, EntryType, HaltLevel, HaltScope, Side, TradeMode
 from engine.hooks import Plugin, Registration
 from engine.order_types import OrderType
+from engine.precedence import PRECEDENCE
 from engine.settings import Symbol
 from tests.engine.market import CLIENT, Market
 

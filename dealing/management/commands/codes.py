@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from engine.codes import CODES, PRECEDENCE, Code
+from engine.codes import CODES, Code
+from engine.precedence import PRECEDENCE
 
 PAGE = Path(settings.BASE_DIR) / "docs" / "codes.md"
 _HEAD = """# Codes
@@ -16,7 +17,7 @@ _HEAD = """# Codes
 Why a request was refused, in the order in which the checks are made: the first failure is the answer. `timeout`
 (it came too late) stands before everything else, then `halted`, then the rulebook's section 4. Where a kind of request
 is judged in an order of its own, the second table says so. The same code is given at every door: in the `code` of a REST or WebSocket answer, in the `error` of an order, in
-a scenario's `"error"`. This page is printed from `engine/codes.py` by `./desk manage codes`.
+a scenario's `"error"`. This page is printed from `engine/codes.py` and `engine/precedence.py` by `./desk manage codes`.
 
 | code | HTTP | meaning |
 | --- | --- | --- |
