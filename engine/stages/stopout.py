@@ -80,10 +80,10 @@ def _park(core: Core, login: int) -> None:
     opens_ms: int | None = None
     for name in {position.symbol for position in state.book(login).positions.values()}:
         symbol = state.symbols[name]
-        if symbol.venue_executed or checks.halt_level(core, login, symbol) is HaltLevel.HALT:
+        if symbol.venue_executed or checks.halt_level(state, login, symbol) is HaltLevel.HALT:
             continue
         if symbol.in_session(state.now_ms):
-            if checks.quote_check(core, symbol, fresh=True) is None:
+            if checks.quote_check(state, symbol, fresh=True) is None:
                 return
             quoteless.add(name)
             continue
