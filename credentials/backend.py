@@ -7,7 +7,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
 from credentials import checks
-from doors.address import UNKNOWN, caller_address
+from credentials.address import UNKNOWN, caller_address
 
 
 class PasswordBackend(ModelBackend):

@@ -20,9 +20,9 @@ from django.db.models import Exists, OuterRef
 from structlog import get_logger
 
 from credentials import limits
+from credentials.address import limit_key
 from credentials.models import KnownAddress
-from doors.address import limit_key
-from doors.jsonio import storable
+from dealing.columns import storable
 
 log = get_logger(__name__)
 
@@ -48,7 +48,7 @@ ON CONFLICT (user_id, address) DO UPDATE SET seen_at = clock_timestamp()
 def check(name: str, password: str, *, address: str) -> Any:
     """Return the active user with this name and password, None where there is none.
 
-    `address` is the caller's (`doors.address.caller_address`).
+    `address` is the caller's (`credentials.address.caller_address`).
 
     Raises:
         TooManyAttempts: too many failed; the password was not looked at.

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from credentials import checks
-from doors.address import caller_address
+from credentials.address import caller_address
 
 
 class LimitedOldPassword:

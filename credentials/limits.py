@@ -160,7 +160,7 @@ def _client() -> Any:
 
 
 def take(name: str, address: str, *, known: bool) -> Attempt:
-    """Count an attempt with this name from this address (as `doors.address.limit_key` has it) before it is made.
+    """Count an attempt with this name from this address (as `credentials.address.limit_key` has it) before it is made.
 
     `known` says that the name's user has logged in from there before.
 

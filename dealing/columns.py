@@ -182,6 +182,18 @@ def ms_of(instant: datetime | None) -> int:
     return 0 if instant is None else (instant - EPOCH) // _MILLISECOND
 
 
+def iso(instant: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 UTC with milliseconds, None for None."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def storable(text: str) -> bool:
+    """Return whether PostgreSQL can hold the text: no NUL, no lone surrogate."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def json_text(value: Any) -> str | None:
     """Return a value as JSON text for a jsonb column, None (SQL's null) for None."""
     return None if value is None else json.dumps(value)

@@ -21,9 +21,11 @@ from redis.exceptions import RedisError
 from rest_framework.exceptions import ParseError
 from structlog import get_logger
 
-from doors.address import came_by_tls
-from doors.jsonio import loads
-from doors.scope import number_of
+from api.http.jsonio import loads
+from api.http.scope import number_of
+from credentials import callers
+from credentials.address import came_by_tls
+from credentials.callers import Caller
 from realtime import rights, snapshot
 from realtime.backlog import any_size, transport_of
 from realtime.guard import guard
@@ -58,7 +60,7 @@ class BadMessage(Exception):
 class ClientConsumer(AsyncWebsocketConsumer):
     """One socket of one user."""
 
-    caller: rights.Caller | None = None
+    caller: Caller | None = None
     outlet: Outlet | None = None
     groups_of: dict[int, str]
     _tokens: float = MESSAGES_BURST
@@ -104,7 +106,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
             outlet.hub.leave(outlet)
             await outlet.end()
 
-    async def _identify(self) -> rights.Caller | None:
+    async def _identify(self) -> Caller | None:
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         origin, host = headers.get(b"origin"), headers.get(b"host", "")
@@ -112,10 +114,10 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if origin is not None and not same_site:
             return None
         if "ticket" in query:
-            return await _in_thread(rights.caller_of_ticket, query["ticket"][0][:200])
+            return await _in_thread(callers.caller_of_ticket, query["ticket"][0][:200])
         if not same_site:
             return None  # a session cookie counts only with the origin that a browser proves
-        return await _in_thread(rights.caller_of_cookie, headers.get(b"cookie", ""))
+        return await _in_thread(callers.caller_of_cookie, headers.get(b"cookie", ""))
 
     async def _send_text(self, text: str) -> None:
         if len(text) * MAX_BYTES_A_CHARACTER <= MAX_MESSAGE_BYTES:
@@ -260,7 +262,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 outlet.set_spreads(*spreads[last])
 
 
-def _stands(caller: rights.Caller, standing: rights.Standing) -> bool:
+def _stands(caller: Caller, standing: rights.Standing) -> bool:
     """Return whether what the socket was opened with has not ended."""
     if caller.user.pk not in standing.users:
         return False

@@ -7,8 +7,7 @@ It changes names and forms, never a number.
 
 from typing import Any
 
-from dealing.columns import moment
-from doors.jsonio import iso
+from dealing.columns import iso, moment
 
 _TIMES = {
     "created_ms": "created_at",

@@ -7,15 +7,15 @@ state. `events_after` gives the events instead, where the outbox still holds all
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.api import show_account
+from api.v1.ledger import show_account
+from api.v1.orders import show_order
+from api.v1.positions import show_position
+from api.v1.smart_orders import show_smart
+from dealing.columns import iso
 from dealing.models import Outbox
-from doors.jsonio import iso
 from live.book import Book, one_snapshot, realised_profits
-from orders.api import show_order
 from orders.models import DealerRequest, RequoteOffer
 from orders.selectors import open_requests, pending_orders, smart_orders, standing_offers
-from orders.smart_api import show_smart
-from positions.api import show_position
 from positions.selectors import open_positions
 
 MAX_EVENTS = 500

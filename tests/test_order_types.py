@@ -11,7 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from doors.errors import Refused
+from api.http.errors import Refused
+from api.v1.orders import NewOrder, entry_prices
 from engine.enums import Side
 from engine.order_types import ENTRY_TYPES, MARKET_OF, OrderType
 from engine.records import Order
@@ -19,7 +20,6 @@ from engine.state import State
 from manager.admin import show
 from manager.forms import OrderForm
 from orders import store
-from orders.api import NewOrder, entry_prices
 from orders.models import Order as OrderRow
 from orders.tests.test_store import an_order, changes_of
 from plugins.triggers import family_of
@@ -31,7 +31,7 @@ from tests.oracle.model import Twin
 from tests.oracle.order_types import ORDER_TYPES
 
 ROOT = Path(__file__).parent.parent
-ROOMS = "accounts credentials dealing doors engine gateways live manager markets orders plugins portal positions realtime"
+ROOMS = "accounts api credentials dealing engine gateways live manager markets orders plugins portal positions realtime"
 ROOMS += " scenario tradingdesk static/portal static/manager templates"
 WORDS = {row.value for row in OrderType}
 UNKNOWN = "buy_unknown"

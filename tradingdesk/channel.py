@@ -20,7 +20,7 @@ from django.conf import settings
 from structlog import get_logger
 from twisted.web import http
 
-from doors.address import caller_address, limit_key
+from credentials.address import caller_address, limit_key
 from realtime.backlog import pending_bytes
 from tradingdesk.refusals import as_bytes, refusal
 from tradingdesk.seats import Seat, Seats

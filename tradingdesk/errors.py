@@ -1,6 +1,6 @@
 """What a page answers where a part of the server is silent: 503 and "again in a moment", never a 500.
 
-The doors of the API say so in their own form (doors.errors); this is for everything that they do not see: pages, the
+The doors of the API say so in their own form (api.http.errors); this is for everything that they do not see: pages, the
 admin, and what fails before or after a view. A fault of ours stays a 500.
 """
 
@@ -12,7 +12,7 @@ from django.template import loader
 from django.views.defaults import server_error
 from redis.exceptions import RedisError
 
-from doors.errors import RETRY_AFTER_S, Refused
+from api.http.errors import RETRY_AFTER_S, Refused
 from engine.codes import Code
 
 SILENT = (OperationalError, InterfaceError, RedisError)

@@ -28,9 +28,9 @@ from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.state import token_backend
 
-from doors.address import caller_address, limit_key
-from doors.errors import DOOR_CODES
-from doors.limits import MAX_CALLERS, Buckets, Limit, Shared, Take
+from api.http.errors import DOOR_CODES
+from api.http.limits import MAX_CALLERS, Buckets, Limit, Shared, Take
+from credentials.address import caller_address, limit_key
 from tradingdesk import lanes
 from tradingdesk.refusals import Headers, missing, refusal
 from tradingdesk.routes import Route, is_known, route_of

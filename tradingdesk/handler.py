@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from structlog.contextvars import bound_contextvars
 
-from doors.address import caller_address
+from credentials.address import caller_address
 from tradingdesk.gate import notice
 from tradingdesk.lanes import THREADS
 

@@ -17,8 +17,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
+from credentials.callers import caller_of_cookie
 from live.rights import is_staff
-from realtime.rights import caller_of_cookie
 from tradingdesk.vitals import recent_look
 
 TIMEOUT_S = 2

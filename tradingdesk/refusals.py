@@ -10,7 +10,7 @@ from functools import cache
 
 from django.template import loader
 
-from doors.errors import Refused, plain_body
+from api.http.errors import Refused, plain_body
 
 API = "/api/"
 PLAIN_ADDRESSES = ("/api/v1/trade/", "/api/v1/balance", "/api/v1/assets")

@@ -10,7 +10,7 @@ from collections import Counter
 
 from structlog import get_logger
 
-from doors.limits import Buckets
+from api.http.limits import Buckets
 
 log = get_logger(__name__)
 

@@ -40,7 +40,7 @@ except KeyTooShort as refusal:
     raise ImproperlyConfigured(str(refusal)) from None
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 HTTPS = env.bool("HTTPS", default=False)
-PROXY_COUNT = env.int("PROXY_COUNT", default=0)  # doors/address.py
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)  # credentials/address.py
 if PROXY_COUNT < 0:
     raise ImproperlyConfigured(f"PROXY_COUNT={PROXY_COUNT}: 0 or the number of proxies in front is needed")
 
@@ -242,13 +242,13 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
-        "doors.parameters.KnownParameters",
+        "api.http.parameters.KnownParameters",
     ],
-    "DEFAULT_RENDERER_CLASSES": ["doors.jsonio.ExactRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["doors.jsonio.StrictParser"],
+    "DEFAULT_RENDERER_CLASSES": ["api.http.jsonio.ExactRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["api.http.jsonio.StrictParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "doors.jsonio.AlwaysJson",
-    "EXCEPTION_HANDLER": "doors.errors.handle",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.http.jsonio.AlwaysJson",
+    "EXCEPTION_HANDLER": "api.http.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SIMPLE_JWT = {
@@ -268,7 +268,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "doors.openapi.complete",
+        "api.http.openapi.complete",
     ],
 }
 

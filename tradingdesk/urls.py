@@ -27,7 +27,7 @@ _own_password = path(
 urlpatterns = [
     path("favicon.ico", favicon, name="favicon"),
     path("admin/", ([_own_password, *_admin_patterns], _admin_app, _admin_name)),
-    path("api/v1/", include("tradingdesk.api_urls")),
+    path("api/v1/", include("api.urls")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("healthz", health.ready, name="healthz"),

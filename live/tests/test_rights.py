@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
+from api.http.scope import own_accounts as door_accounts
 from dealing.models import Command, SettingsChange
-from doors.scope import own_accounts as door_accounts
 from live import rights
 from live.roles import ROLES, put_roles
 from manager.tests.staff import Corner, browser_of, two_corners

@@ -8,10 +8,10 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.v1.markets import _end_ms, _show_candle
 from engine.settings import Server, Symbol
 from engine.state import State
 from markets import models
-from markets.api import _end_ms, _show_candle
 from markets.candles import INTERVALS, CandleBook, TradingDays
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from doors.address import UNKNOWN, caller_address, came_by_tls, limit_key
+from credentials.address import UNKNOWN, caller_address, came_by_tls, limit_key
 
 CASES = [
     # proxies, the connection's other end, X-Forwarded-For as it came, the caller

@@ -8,8 +8,8 @@ import pytest
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError, ValidationError
 
-from doors.fields import DecimalText, Number, StrictSerializer, Text, read
-from doors.jsonio import MAX_BODY_BYTES, StrictParser, dumps, loads
+from api.http.fields import DecimalText, Number, StrictSerializer, Text, read
+from api.http.jsonio import MAX_BODY_BYTES, StrictParser, dumps, loads
 
 
 def test_numbers_when_read_then_stay_exact():

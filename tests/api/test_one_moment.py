@@ -7,9 +7,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import Account
 from accounts.setup import put_accounts, put_groups
+from api.v1 import accounts
 from live.book import Book, read_book
 from markets.setup import put_symbols
-from tradingdesk.rest import accounts
 
 
 @pytest.mark.django_db

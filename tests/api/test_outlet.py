@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from credentials.callers import Caller
 from realtime import outlet as outlet_module
 from realtime.consumer import ClientConsumer
 from realtime.hub import Hub
 from realtime.outlet import CALM_BYTES, MAX_QUEUE_BYTES, AccountFeed, Outlet, widened
-from realtime.rights import Caller, Standing
+from realtime.rights import Standing
 
 pytestmark = pytest.mark.asyncio
 

@@ -1,6 +1,6 @@
 """Token buckets: how often one caller may ask."""
 
-from doors.limits import MAX_CALLERS, Buckets
+from api.http.limits import MAX_CALLERS, Buckets
 
 
 def test_caller_when_burst_is_used_up_then_waits_for_the_next_token():

@@ -1,0 +1,86 @@
+"""REST of accounts: the caller's own, with the figures of the moment and the state that events go on from."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import Account
+from api.http.describe import extended, page_of, thing
+from api.http.errors import not_found
+from api.http.scope import account_of, number_of
+from api.v1.ledger import ACCOUNT_SHOWN, show_account
+from api.v1.orders import ORDER
+from api.v1.positions import POSITION
+from api.v1.smart_orders import SMART
+from credentials.callers import TICKET_TTL_S, make_ticket
+from live.book import read_book
+from live.rights import own_accounts
+from realtime.snapshot import snapshot_of
+
+REQUEST = thing(
+    id="int", kind="text", account="int", symbol="text", side="text", volume="decimal", price="decimal?",
+    order="int?", position="int?", smart="int?", created_at="time",
+)  # fmt: skip
+REQUOTE = thing(
+    order="int", account="int", symbol="text", type="text?", volume="decimal?", position="int?", price="decimal",
+    expires_at="time", digits="int", open="flag",
+)  # fmt: skip
+SNAPSHOT = thing(
+    account=ACCOUNT_SHOWN,
+    positions=[POSITION],
+    orders=[ORDER],
+    smart_orders=[SMART],
+    requests=[REQUEST],
+    requotes=[REQUOTE],
+    seq="int",
+)
+
+
+def _card(row: Account) -> dict[str, Any]:
+    """Return an account with its figures, balance and equity of the same moment; a disabled one without figures."""
+    if not row.enabled:
+        return show_account(row)
+    book = read_book(row.login)
+    return show_account(book.account, book.account_values())
+
+
+class Accounts(APIView):
+    """All accounts of the caller."""
+
+    @extend_schema(responses={200: page_of(ACCOUNT_SHOWN)}, operation_id="accounts_list")
+    def get(self, request: Request) -> Response:
+        """Return the caller's accounts by login; a disabled one without its figures."""
+        shown = [_card(row) for row in own_accounts(request.user)]
+        return Response({"results": shown, "next": None})
+
+
+class OneAccount(APIView):
+    """One account with all that is open."""
+
+    @extend_schema(responses={200: extended(ACCOUNT_SHOWN, snapshot=SNAPSHOT)})
+    def get(self, request: Request, login: str) -> Response:
+        """Return the account's figures, its open things, and the number of the last event in them."""
+        number = number_of(login)
+        if number is None:
+            raise not_found("There is no such account.")
+        account = account_of(request, number)
+        state = snapshot_of(account.login)
+        return Response({**state["account"], "snapshot": state})
+
+
+class WebSocketTicket(APIView):
+    """A pass for programs that have no session."""
+
+    @extend_schema(request=None, responses={201: thing(ticket="text", expires_in="int")})
+    def post(self, request: Request) -> Response:
+        """Return a ticket that opens one WebSocket within 30 s: /ws/?ticket=..."""
+        token: Any = request.auth
+        if token is not None:
+            ticket = make_ticket(request.user, family=UUID(token["family"]))
+        else:
+            ticket = make_ticket(request.user, session_key=request._request.session.session_key or "")
+        return Response({"ticket": ticket, "expires_in": TICKET_TTL_S}, status=201)
