@@ -20,7 +20,6 @@ from rest_framework.views import APIView
 
 from accounts.models import Account
 from api.http import fields
-from api.http.describe import thing
 from api.http.errors import Refused, invalid, plain_body
 from api.http.scope import account_of, number_of, short_name
 from api.http.symbols import symbol_named
@@ -32,6 +31,7 @@ from engine.enums import Direction, PositionStatus
 from engine.rounding import parse_decimal
 from live.book import read_book
 from live.rights import own_accounts
+from live.schema import thing
 from markets.models import Symbol
 from orders.models import Order
 from positions.models import Deal, Position

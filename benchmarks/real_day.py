@@ -141,8 +141,8 @@ def measure(asked: argparse.Namespace, day: workload.Workload) -> int:
 
 def audit() -> list[str]:
     """Return what the audit finds, as lines; none when the books are clean."""
+    from live.published import account_states  # noqa: PLC0415
     from manager import audit as books  # noqa: PLC0415
-    from manager.live import account_states  # noqa: PLC0415
 
     report = books.run(account_states())
     lines = [str(difference) for difference in report.differences]

@@ -167,6 +167,11 @@ def plain(value: Decimal | None) -> str | None:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def written(value: Decimal | None) -> str | None:
+    """Return a row's number as decimal text with the digits it was written with, None for None."""
+    return None if value is None else f"{value:f}"
+
+
 def moment(time_ms: int) -> datetime:
     """Return the instant of a time in milliseconds."""
     return EPOCH + timedelta(milliseconds=time_ms)

@@ -36,7 +36,7 @@ LIVE_STATES = [state.value for state in LIVE_SMART]
 def one_snapshot() -> Iterator[Cursor]:
     """Give a cursor whose reads, and those of the ORM inside, all see the same committed state."""
     nested = connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         if not nested:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield cursor
@@ -53,19 +53,19 @@ class Book:
         state = State()
         market_store.load(cursor, state, shard=self.login % shards, shards=shards)
         state.groups[account.group_id] = account.group.to_engine()
-        for row in _rows(cursor, account_store.ACCOUNTS, "login = %s", self.login):
+        for row in rows_of(cursor, account_store.ACCOUNTS, "login = %s", self.login):
             state.accounts[self.login] = account_store.account_of(row)
-        for row in _rows(cursor, order_store.ORDERS, "status = 'pending' AND login = %s", self.login):
+        for row in rows_of(cursor, order_store.ORDERS, "status = 'pending' AND login = %s", self.login):
             order = order_store.order_of(row)
             state.orders[order.ticket] = order
-        for row in _rows(cursor, position_store.POSITIONS, "status = 'open' AND login = %s", self.login):
+        for row in rows_of(cursor, position_store.POSITIONS, "status = 'open' AND login = %s", self.login):
             position = position_store.position_of(row, self.money_digits)
             state.positions[position.ticket] = position
-        for row in _rows(
+        for row in rows_of(
             cursor, order_store.SMARTS, "state = ANY(%s) AND login = %s", LIVE_STATES, self.login
         ):
             smart = order_store.smart_of(row)
-            for _, *level in _rows(cursor, order_store.LEVELS, "smart_id = %s", smart.id):
+            for _, *level in rows_of(cursor, order_store.LEVELS, "smart_id = %s", smart.id):
                 smart.levels.append(order_store.level_of(level, smart.digits))
             state.smarts[smart.id] = smart
         state.now_ms = max([ms_of(datetime.now(UTC)), *(quote.time_ms for quote in state.quotes.values())])
@@ -111,7 +111,8 @@ def realised_profits(plans: Sequence[SmartOrder]) -> dict[int, Decimal]:
     return totals
 
 
-def _rows(cursor: Cursor, table: Table, condition: str, *values: Any) -> list[Any]:
+def rows_of(cursor: Cursor, table: Table, condition: str, *values: Any) -> list[Any]:
+    """Return the rows of a table that meet a condition, in the order of its columns."""
     names = ", ".join(f'"{column}"' for column in table.columns)
     cursor.execute(f'SELECT {names} FROM "{table.name}" WHERE {condition} ORDER BY 1, 2', values)
     return cursor.fetchall()

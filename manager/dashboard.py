@@ -18,8 +18,8 @@ from django.utils import timezone
 from accounts.models import Account
 from dealing.models import Command, EngineShard, Gap, Halt, PoisonItem, TickCount
 from engine.calendar import zone_of
-from live import rights
-from manager import clocks, live
+from live import published, rights
+from manager import clocks
 from manager.admin import evidence, show, tables
 from markets.models import Symbol
 from orders.models import DealerRequest, Order, SmartOrder
@@ -66,7 +66,7 @@ SHOWN = ("accounts.account", "positions.position", "positions.deal", "orders.dea
 
 def _states(user: Any) -> dict[int, dict[str, Any]]:
     """Return what the desk shows of the accounts with positions that may be seen."""
-    states = live.account_states()
+    states = published.account_states()
     if rights.sees_everything(user):
         return states
     seen = set(rights.accounts_for(user).filter(login__in=states).order_by().values_list("login", flat=True))
@@ -198,7 +198,7 @@ def _day_end_card(request: HttpRequest) -> Card:
 
 def _shards() -> list[dict[str, Any]]:
     """Return how each shard's desk is: by its lease in the database, not by what Redis remembers."""
-    health = live.health()
+    health = published.health()
     now = timezone.now()
     waiting = dict(
         Command.objects.filter(status="pending").order_by().values_list("shard").annotate(Count("id"))
@@ -247,7 +247,7 @@ def _market(logins: Any) -> Any:
         ):
             held[symbol][side] = volume
             held[symbol]["number"] += number
-    quotes = live.quotes()
+    quotes = published.quotes()
     rows = []
     for symbol in Symbol.objects.order_by("position", "name"):
         quote, own = quotes.get(symbol.name), held.get(symbol.name)
@@ -261,7 +261,7 @@ def _market(logins: Any) -> Any:
         rows.append(
             (
                 show.link("markets_symbol", symbol.name), show.price(quote and quote[0]), show.price(quote and quote[1]),
-                show.age(live.age_s(quote[2]), symbol.quotes_timeout) if quote else show.flag("no quote", "warn"),
+                show.age(published.age_s(quote[2]), symbol.quotes_timeout) if quote else show.flag("no quote", "warn"),
                 show.number(own and own["number"]), show.number(own and own["buy"]), show.number(own and own["sell"]),
                 show.signed(net), "" if value is None else show.money(value, symbol.profit_currency, 0),
             )

@@ -21,8 +21,8 @@ from django.db import transaction
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
 from dealing import services
+from live import published
 from live.roles import put_roles
-from manager import live
 from markets.models import Symbol
 from markets.setup import put_symbols
 
@@ -285,7 +285,7 @@ def _wait_for_quotes(symbols: set[str], wait_s: float) -> dict[str, tuple[str, s
     end = time.monotonic() + wait_s
     while True:
         oldest_ms = time.time() * 1000 - FRESH_QUOTE_MS
-        quotes = {name: quote for name, quote in live.quotes().items() if quote[2] >= oldest_ms}
+        quotes = {name: quote for name, quote in published.quotes().items() if quote[2] >= oldest_ms}
         if symbols <= quotes.keys() or time.monotonic() >= end:
             return quotes
         time.sleep(0.2)

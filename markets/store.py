@@ -40,7 +40,13 @@ EXTREMES = Table(
 
 
 def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
-    """Read all symbols in list order, their last quotes, and this shard's extremes into `state`.
+    """Read all symbols in list order, their last quotes, and this shard's extremes into `state`."""
+    load_quoted(cursor, state)
+    load_extremes(cursor, state, shard=shard)
+
+
+def load_quoted(cursor: Cursor, state: Any) -> None:
+    """Read the server's settings, all symbols in list order and their last quotes into `state`.
 
     A symbol that cannot be loaded is noted there; a quote that cannot waits for the symbol's next tick.
     """
@@ -64,6 +70,10 @@ def load(cursor: Cursor, state: Any, *, shard: int, shards: int) -> None:
         quote = symbol and quote_of(row, symbol.digits)
         if quote:
             state.quotes[row[0]] = quote
+
+
+def load_extremes(cursor: Cursor, state: Any, *, shard: int) -> None:
+    """Read the extremes of a shard into `state`."""
     cursor.execute("SELECT symbol, data FROM markets_extremes WHERE shard = %s ORDER BY symbol", (shard,))
     for name, data in fetch_each(cursor)[0]:
         if name in state.symbols:

@@ -26,7 +26,8 @@ from api.http.scope import number_of
 from credentials import callers
 from credentials.address import came_by_tls
 from credentials.callers import Caller
-from realtime import rights, snapshot
+from live import snapshot
+from realtime import rights
 from realtime.backlog import any_size, transport_of
 from realtime.guard import guard
 from realtime.hub import hub

@@ -21,9 +21,9 @@ from structlog import get_logger
 
 from engine.rates import widen
 from engine.rounding import to_text
+from live.events import client_event, client_live
 from realtime.backlog import bound_buffer, pending_bytes
 from realtime.hub import Hub
-from realtime.shapes import client_event, client_live
 
 log = get_logger(__name__)
 

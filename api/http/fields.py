@@ -276,11 +276,6 @@ def word(text: str, words: Any, name: str) -> str:
     return text
 
 
-def plain(value: Decimal | None) -> str | None:
-    """Return a row's number as decimal text with the digits it was written with, None for None."""
-    return None if value is None else f"{value:f}"
-
-
 def text_param(request: Request, name: str, default: str = "") -> str:
     """Return a parameter of the address.
 

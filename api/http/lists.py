@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from api.http.errors import invalid
@@ -12,6 +13,12 @@ from api.http.scope import number_of
 
 MAX_ROWS = 200
 USUAL_ROWS = 50
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": USUAL_ROWS}
+)
+CURSOR = OpenApiParameter(
+    "cursor", {"type": "string", "pattern": "^[0-9]{0,18}$"}, description="`next` of the page before."
+)
 
 
 def take_page(

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.urls import resolve
 
-from api.http.describe import thing
+from live.schema import thing
 
 ERROR = {
     **thing(code="text", message="text", ticket="int?"),

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from api.http.errors import Refused, not_found
@@ -15,6 +16,7 @@ from engine.codes import Code
 from live.rights import own_accounts
 
 MAX_NUMBER = 2**63 - 1
+ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 

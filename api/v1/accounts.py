@@ -9,35 +9,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Account
-from api.http.describe import extended, page_of, thing
 from api.http.errors import not_found
 from api.http.scope import account_of, number_of
-from api.v1.ledger import ACCOUNT_SHOWN, show_account
-from api.v1.orders import ORDER
-from api.v1.positions import POSITION
-from api.v1.smart_orders import SMART
 from credentials.callers import TICKET_TTL_S, make_ticket
 from live.book import read_book
 from live.rights import own_accounts
-from realtime.snapshot import snapshot_of
-
-REQUEST = thing(
-    id="int", kind="text", account="int", symbol="text", side="text", volume="decimal", price="decimal?",
-    order="int?", position="int?", smart="int?", created_at="time",
-)  # fmt: skip
-REQUOTE = thing(
-    order="int", account="int", symbol="text", type="text?", volume="decimal?", position="int?", price="decimal",
-    expires_at="time", digits="int", open="flag",
-)  # fmt: skip
-SNAPSHOT = thing(
-    account=ACCOUNT_SHOWN,
-    positions=[POSITION],
-    orders=[ORDER],
-    smart_orders=[SMART],
-    requests=[REQUEST],
-    requotes=[REQUOTE],
-    seq="int",
-)
+from live.schema import extended, page_of, thing
+from live.shapes import ACCOUNT_SHOWN, SNAPSHOT, show_account
+from live.snapshot import snapshot_of
 
 
 def _card(row: Account) -> dict[str, Any]:

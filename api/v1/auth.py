@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.http.describe import thing
 from api.http.fields import StrictSerializer
 from api.http.rates import LoginRate
 from credentials import tokens
 from credentials.epochs import end_everything, end_family
+from live.schema import thing
 
 PAIR = thing(access="text", refresh="text")
 ENDED = thing(ended="text")

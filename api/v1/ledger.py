@@ -11,76 +11,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.choices import TimesShown
-from accounts.models import Account, LedgerEntry, Preference
+from accounts.models import Preference
 from accounts.selectors import ledger_of
 from api.http import fields
-from api.http.describe import CURSOR, LIMIT, page_of, thing
-from api.http.lists import page
-from api.http.scope import account_of
-from dealing.columns import iso
+from api.http.lists import CURSOR, LIMIT, page
+from api.http.scope import ACCOUNT, account_of
 from engine.enums import LedgerKind
+from live.schema import page_of, thing
+from live.shapes import ENTRY, show_entry
 
-ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
-
-
-ACCOUNT_SHOWN = thing(
-    login="int", name="text", currency="text", digits="int", group="text", margin_mode="text", leverage="int",
-    tier="text", balance="decimal", credit="decimal", equity="decimal?", margin="decimal?",
-    free_margin="decimal?", margin_level="decimal?", floating="decimal?", margin_call="flag",
-    margin_call_level="decimal", stop_out_level="decimal", stop_out_unit="text", enabled="flag",
-    read_only="flag", close_only="flag", halt="text",
-)  # fmt: skip
 PREFERENCES = thing(one_click="flag", confirm_close="flag", time_zone="text")
-ENTRY = thing(
-    account="int", seq="int", kind="text", amount="decimal", balance_after="decimal", credit_after="decimal",
-    time="time", order="int?", deal="int?", comment="text",
-)  # fmt: skip
-
-
-def show_account(row: Account, live: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return an account as JSON shows it; `live` holds equity, margin and what follows from them."""
-    live = live or {}
-    return {
-        "login": row.login,
-        "name": row.name,
-        "currency": row.currency,
-        "digits": row.digits,
-        "group": row.group_id,
-        "margin_mode": row.group.margin_mode,
-        "leverage": row.granted_leverage,
-        "tier": row.tier,
-        "balance": f"{row.balance:.{row.digits}f}",
-        "credit": f"{row.credit:.{row.digits}f}",
-        "equity": live.get("equity"),
-        "margin": live.get("margin"),
-        "free_margin": live.get("free_margin"),
-        "margin_level": live.get("margin_level"),
-        "floating": live.get("floating"),
-        "margin_call": row.margin_call,
-        "margin_call_level": fields.plain(row.group.margin_call),
-        "stop_out_level": fields.plain(row.group.stop_out),
-        "stop_out_unit": row.group.stop_out_unit,
-        "enabled": row.enabled,
-        "read_only": row.read_only,
-        "close_only": row.close_only,
-        "halt": row.halt,
-    }
-
-
-def show_entry(row: LedgerEntry) -> dict[str, Any]:
-    """Return a ledger entry as JSON shows it."""
-    return {
-        "account": row.login,
-        "seq": row.seq,
-        "kind": row.kind,
-        "amount": fields.plain(row.amount),
-        "balance_after": fields.plain(row.balance_after),
-        "credit_after": fields.plain(row.credit_after),
-        "time": iso(row.time),
-        "order": row.order,
-        "deal": row.deal,
-        "comment": row.comment,
-    }
 
 
 class PreferenceChange(fields.StrictSerializer):

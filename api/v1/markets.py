@@ -11,10 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.http.describe import nullable, page_of, thing
 from api.http.errors import Refused, invalid
 from api.http.fields import instant_param, text_param, whole_param, word_param
-from api.http.scope import account_of, short_name
+from api.http.scope import ACCOUNT, account_of, short_name
 from api.http.symbols import symbol_named
 from dealing.columns import iso, ms_of, plain
 from engine.calendar import local_date, next_day_end
@@ -22,12 +21,12 @@ from engine.codes import Code
 from engine.rates import widen
 from engine.rounding import to_text
 from engine.settings import Group, Server
+from live.schema import nullable, page_of, thing
 from markets.candles import DAY, INTERVALS
 from markets.choices import Interval
 from markets.models import Candle, Quote, Symbol
 from markets.selectors import candles, quotes, server, symbols
 
-ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 USUAL_CANDLES = 500
 MAX_CANDLES = 1_000
 

@@ -13,23 +13,21 @@ from rest_framework.views import APIView
 
 from api.http import fields
 from api.http.answers import done
-from api.http.describe import CURSOR, LIMIT, page_of, thing
 from api.http.errors import Refused
-from api.http.lists import take_page
-from api.http.scope import account_of, number_of
+from api.http.lists import CURSOR, LIMIT, take_page
+from api.http.scope import ACCOUNT, account_of, number_of
 from api.http.symbols import symbol_name, symbol_param
 from dealing import services
-from dealing.columns import iso
 from engine.codes import Code
 from engine.enums import OrderStatus
 from engine.order_types import OrderType
 from engine.rates import open_price, widen
 from engine.rounding import parse_decimal, to_text
+from live.schema import page_of
+from live.shapes import ORDER, show_order
 from markets.selectors import quotes_of
 from orders.models import Order
 from orders.selectors import order_history
-
-ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 
 
 class NewOrder(fields.StrictSerializer):
@@ -85,50 +83,6 @@ class OrderChange(fields.StrictSerializer):
         required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
     )
     client_id = fields.Text(required=False, allow_null=True)
-
-
-ORDER = thing(
-    ticket="int", account="int", symbol="text", type="text", volume="decimal", status="text", reason="text",
-    created_at="time", modified_at="time", price="decimal?", limit_price="decimal?", market_price="decimal?", sl="decimal?",
-    tp="decimal?", expires="text", leverage="int?", requested_price="decimal?", modified_price="decimal?",
-    expected_price="decimal?", deviation="int?", requote_price="decimal?", requote_expires_at="time?",
-    position="int?", smart="int?", error="text?", comment="text", client_id="text?", request="int?", digits="int",
-)  # fmt: skip
-
-
-def show_order(row: Order, market_price: str | None = None) -> dict[str, Any]:
-    """Return an order as JSON shows it; `market_price` is that of a pending one's side (§3.14)."""
-    return {
-        "ticket": row.ticket,
-        "account": row.login,
-        "symbol": row.symbol,
-        "type": row.type,
-        "volume": fields.plain(row.volume),
-        "status": row.status,
-        "reason": row.reason,
-        "created_at": iso(row.created_at),
-        "modified_at": iso(row.modified_at),
-        "price": fields.plain(row.price),
-        "limit_price": fields.plain(row.limit_price),
-        "market_price": market_price,
-        "sl": fields.plain(row.sl),
-        "tp": fields.plain(row.tp),
-        "expires": iso(row.expires_at) or ("day" if row.expires_day else "gtc"),
-        "leverage": row.leverage,
-        "requested_price": fields.plain(row.requested_price),
-        "modified_price": fields.plain(row.modified_price),
-        "expected_price": fields.plain(row.expected_price),
-        "deviation": row.deviation,
-        "requote_price": fields.plain(row.requote_price),
-        "requote_expires_at": iso(row.requote_expires_at),
-        "position": row.position,
-        "smart": row.smart,
-        "error": row.error or None,
-        "comment": row.comment,
-        "client_id": row.client_id or None,
-        "request": row.request,
-        "digits": row.digits,
-    }
 
 
 def order_of(login: int, ticket: Any) -> Order:

@@ -13,20 +13,18 @@ from rest_framework.views import APIView
 
 from api.http import fields
 from api.http.answers import done
-from api.http.describe import CURSOR, LIMIT, extended, page_of, thing
 from api.http.errors import Refused, not_found
-from api.http.lists import page, take_page
-from api.http.scope import account_of, number_of
+from api.http.lists import CURSOR, LIMIT, page, take_page
+from api.http.scope import ACCOUNT, account_of, number_of
 from api.http.symbols import symbol_param
 from dealing import services
-from dealing.columns import iso
 from engine.codes import Code
 from engine.enums import PositionStatus
 from live.book import read_book
+from live.schema import page_of
+from live.shapes import CLOSED, DEAL, DEAL_WITH_EVIDENCE, POSITION, show_deal, show_position
 from positions.models import Deal, Position
 from positions.selectors import deals, deals_of_order
-
-ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 
 
 class SeenStops(fields.StrictSerializer):
@@ -70,95 +68,6 @@ class CloseByRequest(fields.StrictSerializer):
     account = fields.Number(required=False)
     opposite = fields.Number()
     client_id = fields.Text(required=False, allow_null=True)
-
-
-POSITION = thing(
-    ticket="int", account="int", symbol="text", side="text", volume="decimal", volume_opened="decimal",
-    open_price="decimal", leverage="decimal", opened_at="time", modified_at="time", status="text", sl="decimal?",
-    tp="decimal?", fees="decimal", swap="decimal", next_swap="decimal?", profit="decimal?", price="decimal?", realised_profit="decimal",
-    fees_booked="decimal", swap_booked="decimal", close_price="decimal?", smart="int?", comment="text",
-    digits="int",
-)  # fmt: skip
-DEAL = thing(
-    ticket="int", account="int", order="int", position="int", symbol="text", side="text", direction="text",
-    volume="decimal", price="decimal", requested_price="decimal", time="time", reason="text", profit="decimal?",
-    fees="decimal?", swap="decimal?", open_price="decimal?", comment="text", digits="int", automatic="flag", trigger="text?",
-    by="text?", market_bid="decimal?", market_ask="decimal?", group_bid="decimal?", group_ask="decimal?",
-)  # fmt: skip
-DEAL_WITH_EVIDENCE = extended(
-    DEAL, profit_rate="decimal?", trigger_key="text?", evidence="any", settings="any"
-)
-#: The market of that moment, raw and as the account's group saw it.
-MARKET = ("market_bid", "market_ask", "group_bid", "group_ask")
-CLOSED = thing(order="int", position=POSITION, deals=[DEAL])
-
-
-def show_position(row: Position, live: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a position as JSON shows it; `live` holds its floating profit and close price."""
-    live = live or {}
-    return {
-        "ticket": row.ticket,
-        "account": row.login,
-        "symbol": row.symbol,
-        "side": row.side,
-        "volume": fields.plain(row.volume),
-        "volume_opened": fields.plain(row.volume_opened),
-        "open_price": fields.plain(row.open_price),
-        "leverage": fields.plain(row.leverage),
-        "opened_at": iso(row.opened_at),
-        "modified_at": iso(row.modified_at),
-        "status": row.status,
-        "sl": live.get("sl") or fields.plain(row.sl),  # a smart order's effective stop
-        "tp": fields.plain(row.tp),
-        "fees": fields.plain(row.fees),
-        "swap": fields.plain(row.swap),
-        "next_swap": live.get("next_swap"),
-        "profit": live.get("profit"),
-        "price": live.get("price"),
-        "realised_profit": fields.plain(row.profit),
-        "fees_booked": fields.plain(row.fees_booked),
-        "swap_booked": fields.plain(row.swap_booked),
-        "close_price": fields.plain(row.close_price),
-        "smart": row.smart,
-        "comment": row.comment,
-        "digits": row.digits,
-    }
-
-
-def show_deal(row: Deal, *, evidence: bool = False) -> dict[str, Any]:
-    """Return a deal as JSON shows it; with `evidence` also why an automatic one was made."""
-    shown = {
-        "ticket": row.ticket,
-        "account": row.login,
-        "order": row.order,
-        "position": row.position,
-        "symbol": row.symbol,
-        "side": row.side,
-        "direction": row.direction,
-        "volume": fields.plain(row.volume),
-        "price": fields.plain(row.price),
-        "requested_price": fields.plain(row.requested_price),
-        "time": iso(row.time),
-        "reason": row.reason,
-        "profit": fields.plain(row.profit),
-        "fees": fields.plain(row.fees),
-        "swap": fields.plain(row.swap),
-        "open_price": fields.plain(row.open_price),
-        "comment": row.comment,
-        "digits": row.digits,
-        "automatic": row.evidence is not None,
-        "trigger": (row.evidence or {}).get("trigger"),
-        "by": row.by,
-        **{name: fields.plain(getattr(row, name)) for name in MARKET},
-    }
-    if evidence:
-        shown |= {
-            "profit_rate": fields.plain(row.profit_rate),
-            "trigger_key": row.trigger_key,
-            "evidence": row.evidence,
-            "settings": row.settings,
-        }
-    return shown
 
 
 def position_of(login: int, ticket: Any) -> Position:

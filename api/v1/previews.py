@@ -6,13 +6,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.http import fields
-from api.http.describe import thing
 from api.http.scope import account_of
 from api.http.symbols import symbol_name
 from api.v1.smart_orders import NewSmart, smart_values
 from engine.enums import Side
 from live.book import read_book
-from realtime.preview import preview_margin, preview_smart
+from live.preview import preview_margin, preview_smart
+from live.schema import thing
 
 
 class MarginQuestion(fields.StrictSerializer):

@@ -6,21 +6,20 @@ whatever was asked. So a program that got no answer never has to guess, and neve
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.http import fields
-from api.http.describe import nullable, thing
 from api.http.errors import not_found
-from api.http.scope import account_of, number_of
-from api.v1.orders import ORDER, show_order
+from api.http.scope import ACCOUNT, account_of, number_of
 from dealing import services
 from dealing.columns import iso
+from live.schema import nullable, thing
+from live.shapes import ORDER, show_order
 from orders.models import Order
 
-ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
 KINDS = {
     "PlaceOrder": "open",
     "ClosePosition": "close",

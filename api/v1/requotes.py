@@ -12,9 +12,10 @@ from api.http import fields
 from api.http.answers import done
 from api.http.errors import Refused
 from api.http.scope import account_of, number_of
-from api.v1.orders import ORDER, OrderView
+from api.v1.orders import OrderView
 from dealing import services
 from engine.codes import Code
+from live.shapes import ORDER
 from orders.models import Order
 
 

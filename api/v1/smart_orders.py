@@ -15,24 +15,22 @@ from rest_framework.views import APIView
 
 from api.http import fields
 from api.http.answers import done
-from api.http.describe import CURSOR, LIMIT, extended, page_of, thing
 from api.http.errors import Refused, invalid
-from api.http.lists import take_page
-from api.http.scope import account_of, number_of
+from api.http.lists import CURSOR, LIMIT, take_page
+from api.http.scope import ACCOUNT, account_of, number_of
 from api.http.symbols import symbol_name, symbol_param
-from api.v1.orders import ACCOUNT
 from dealing import services
-from dealing.columns import iso
 from engine.codes import Code
-from engine.enums import EntryType, LevelStatus, Side, SmartState
+from engine.enums import EntryType, Side, SmartState
 from engine.order_types import PRICED_ENTRIES
 from engine.rounding import parse_decimal
 from live.book import read_book, realised_profits
-from orders.models import SmartEvent, SmartLevel, SmartOrder
+from live.schema import page_of
+from live.shapes import SMART, SMART_WITH_TIMELINE, show_event, show_smart
+from orders.models import SmartOrder
 from orders.selectors import smart_order, smart_orders
 
 MAX_LEVELS_SENT = 100  # the engine allows 20 and says so with its own code
-NO_LIVE = {"effective_stop": None, "stop_source": None, "high_water_mark": None, "open_profit": None}
 
 
 class Entry(fields.StrictSerializer):
@@ -151,86 +149,6 @@ def _judge_entry(entry: dict[str, Any]) -> None:
         )
     if entry.get("position") is not None and kind is not EntryType.POSITION:
         raise invalid(f'entry.position: a {kind} entry opens its own; "type": "position" takes one over')
-
-
-LEVEL = thing(
-    number="int",
-    price="decimal",
-    percent="decimal",
-    volume="decimal",
-    status="text",
-    deal="int?",
-    time="time?",
-)
-EVENT = thing(time="time", what="text", version="int", data="any")
-SMART = thing(
-    id="int", account="int", symbol="text", side="text", volume="decimal", remaining="decimal", entry="text",
-    state="text", created_at="time", modified_at="time", order="int?", position="int?", entry_price="decimal?",
-    stop_loss="decimal?", callback="decimal?", activation="decimal?", activated="flag", break_even="flag",
-    offset="int", break_even_stop="decimal?", break_even_triggered="flag", levels=[LEVEL], filled="int",
-    realised_profit="decimal?", effective_stop="decimal?", stop_source="text?", high_water_mark="decimal?",
-    open_profit="decimal?", version="int", client_id="text?", comment="text", digits="int",
-)  # fmt: skip
-SMART_WITH_TIMELINE = extended(SMART, timeline=[EVENT])
-
-
-def show_level(row: SmartLevel) -> dict[str, Any]:
-    """Return a level as JSON shows it."""
-    return {
-        "number": row.number,
-        "price": fields.plain(row.price),
-        "percent": fields.plain(row.percent),
-        "volume": fields.plain(row.volume),
-        "status": row.status,
-        "deal": row.deal,
-        "time": iso(row.time),
-    }
-
-
-def show_event(row: SmartEvent) -> dict[str, Any]:
-    """Return a line of the timeline as JSON shows it."""
-    return {"time": iso(row.time), "what": row.what, "version": row.version, "data": row.data}
-
-
-def _ended(row: SmartOrder) -> dict[str, Any]:
-    """Return the values of a plan that no tick moves: of one that was stopped, the stop that fired (§9.2)."""
-    return {**NO_LIVE, "effective_stop": fields.plain(row.fired_stop)}
-
-
-def show_smart(row: SmartOrder, live: dict[str, Any] | None, realised: Any = None) -> dict[str, Any]:
-    """Return a plan as JSON shows it; `live` are its values of the moment, `realised` its booked profit."""
-    levels = [show_level(level) for level in row.levels.all()]
-    return {
-        "id": row.id,
-        "account": row.login,
-        "symbol": row.symbol,
-        "side": row.side,
-        "volume": fields.plain(row.volume),
-        "remaining": fields.plain(row.remaining),
-        "entry": row.entry,
-        "state": row.state,
-        "created_at": iso(row.created_at),
-        "modified_at": iso(row.modified_at),
-        "order": row.order,
-        "position": row.position,
-        "entry_price": fields.plain(row.entry_price),
-        "stop_loss": fields.plain(row.stop_loss),
-        "callback": fields.plain(row.callback),
-        "activation": fields.plain(row.activation),
-        "activated": row.activated,
-        "break_even": row.break_even,
-        "offset": row.offset,
-        "break_even_stop": fields.plain(row.break_even_stop),
-        "break_even_triggered": row.break_even_triggered,
-        "levels": levels,
-        "filled": sum(level["status"] == LevelStatus.FILLED for level in levels),
-        "realised_profit": fields.plain(realised),
-        **{key: (live or _ended(row))[key] for key in NO_LIVE},
-        "version": row.version,
-        "client_id": row.client_id or None,
-        "comment": row.comment,
-        "digits": row.digits,
-    }
 
 
 def smart_of(login: int, number: Any) -> SmartOrder:

@@ -15,9 +15,9 @@ from unfold.decorators import action
 from accounts.models import Account, Group
 from dealing import services
 from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
-from live import rights
+from live import published, rights
 from live.rights import Right
-from manager import live, mass, words
+from manager import mass, words
 from manager.admin import account_page, mass_pages, show
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import BIGINT_DIGITS, LiveChangeList
@@ -153,7 +153,7 @@ class AccountAdmin(ReloadingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each account what the desk shows of it."""
-        states = live.account_states(row.login for row in rows)
+        states = published.account_states(row.login for row in rows)
         for row in rows:
             row.live = states.get(row.login)
 
@@ -190,7 +190,7 @@ class AccountAdmin(ReloadingAdmin):
         yield [*headers, *LIVE_COLUMNS]
         login = headers.index("login")
         while part := list(itertools.islice(lines, CHUNK)):
-            states = live.account_states(line[login] for line in part)
+            states = published.account_states(line[login] for line in part)
             for line in part:
                 state = states.get(line[login], {})
                 # Figures are decimal text of the desk's own; as numbers they are no formulas.
@@ -475,7 +475,7 @@ def order_in_words(account: Account, given: dict[str, Any]) -> list[str]:
     ]
     lines = [f"{kind.capitalize()} {given['volume']} lots of {given['symbol']}{at} for account {account.login}"
              + (f" ({account.name})" if account.name else "") + (", " + ", ".join(exits) if exits else "") + "."]  # fmt: skip
-    quote = live.quotes().get(given["symbol"])
+    quote = published.quotes().get(given["symbol"])
     lines.append(f"The market is {quote[0]} / {quote[1]}." if quote else "There is no quote yet.")
     if given.get("open_price") or given.get("open_time"):
         price = given.get("open_price") or "the market's price"

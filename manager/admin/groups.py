@@ -16,9 +16,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from accounts.models import GROUP_FIXED, Account, Group, GroupSecurity
 from dealing import services
 from engine.enums import HaltScope
-from live import rights
+from live import published, rights
 from live.rights import Right
-from manager import live, words
+from manager import words
 from manager.admin import show
 from manager.admin.accounts import has_something_open
 from manager.admin.acting import act, found
@@ -161,7 +161,7 @@ class GroupAdmin(ReloadingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each group its kill switch."""
-        switches = live.levels("group")
+        switches = published.levels("group")
         for row in rows:
             row.switch = switches.get(row.name, "normal")
 
@@ -215,7 +215,7 @@ class GroupAdmin(ReloadingAdmin):
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the group's kill switch."""
         group = found(self, request, object_id, right=Right.TURN_SWITCHES)
-        now = live.level_of("group", group.name)
+        now = published.level_of("group", group.name)
         return act(
             self, request,
             title=f"Kill switch of group {group.name}",

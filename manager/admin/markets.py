@@ -16,9 +16,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from dealing import services
 from engine.calendar import zone_of
 from engine.enums import FOREX_MODES, HaltScope
-from live import rights
+from live import published, rights
 from live.rights import Right
-from manager import clocks, live, words
+from manager import clocks, words
 from manager.admin import show
 from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
@@ -211,7 +211,7 @@ class SymbolAdmin(ReloadingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each symbol its last quote and its kill switch."""
-        quotes, switches = live.quotes(), live.levels("symbol")
+        quotes, switches = published.quotes(), published.levels("symbol")
         zone, now = clocks.server().time_zone, clocks.now_ms()
         for row in rows:
             row.quote = quotes.get(row.name)
@@ -277,7 +277,7 @@ class SymbolAdmin(ReloadingAdmin):
     def shown_age(self, obj: Any) -> Any:
         """Return how old the quote is; one that is too old to trade at stands out."""
         return (
-            show.age(live.age_s(obj.quote[2]), obj.quotes_timeout)
+            show.age(published.age_s(obj.quote[2]), obj.quotes_timeout)
             if obj.quote
             else show.flag("none yet", "warn")
         )
@@ -311,7 +311,7 @@ class SymbolAdmin(ReloadingAdmin):
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Turn the symbol's kill switch."""
         symbol = found(self, request, object_id, right=Right.TURN_SWITCHES)
-        now = live.level_of("symbol", symbol.name)
+        now = published.level_of("symbol", symbol.name)
         return act(
             self, request,
             title=f"Kill switch of {symbol.name}",

@@ -12,7 +12,7 @@ from unfold.decorators import action
 from dealing import services
 from engine.enums import By
 from engine.order_types import OrderType
-from manager import live
+from live import figures
 from manager.admin import evidence, requotes, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList
@@ -48,7 +48,7 @@ class OrderAdmin(TradingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each pending order the current price of its side."""
-        prices = live.order_prices([row for row in rows if row.status == "pending"])
+        prices = figures.order_prices([row for row in rows if row.status == "pending"])
         for row in rows:
             row.now = prices.get(row.ticket)
 
@@ -89,7 +89,7 @@ class OrderAdmin(TradingAdmin):
                 "Prices",
                 facts(
                     ("Price", show.price(obj.price)), ("Limit price", show.price(obj.limit_price)),
-                    ("Now", show.price(live.order_prices([obj]).get(obj.ticket)) if obj.status == "pending" else None),
+                    ("Now", show.price(figures.order_prices([obj]).get(obj.ticket)) if obj.status == "pending" else None),
                     ("Asked for", show.price(obj.requested_price)), ("Changed to", show.price(obj.modified_price)),
                     ("Expected by its sender", show.price(obj.expected_price)),
                     ("Deviation allowed", None if obj.deviation is None else f"{obj.deviation} points"),

@@ -12,7 +12,7 @@ from unfold.decorators import action
 
 from dealing import services
 from engine.enums import By
-from manager import live
+from live import figures
 from manager.admin import show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList
@@ -51,7 +51,7 @@ class SmartOrderAdmin(TradingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each plan its effective stop and mark."""
-        stops = live.plan_stops(rows)
+        stops = figures.plan_stops(rows)
         for row in rows:
             row.now = stops.get(row.id, (None, None, None))
 

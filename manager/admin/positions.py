@@ -14,10 +14,10 @@ from unfold.decorators import action
 from accounts.models import LedgerEntry
 from dealing import services
 from engine.enums import By
-from live import rights
+from live import figures, rights
 from live.book import read_book
 from live.rights import Right
-from manager import live, words
+from manager import words
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_each, found
 from manager.admin.base import LiveChangeList, ScopedAdmin
@@ -88,10 +88,9 @@ class PositionAdmin(TradingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each open position its price and profit at the last quotes, and its plan's stop."""
-        figures = live.floating([row for row in rows if row.status == "open"])
-        stops = tables.stops_of(rows)
+        floating, stops = figures.of_positions([row for row in rows if row.status == "open"])
         for row in rows:
-            row.now, row.floating = figures.get(row.ticket, (None, None))
+            row.now, row.floating = floating.get(row.ticket, (None, None))
             row.stops = stops
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

@@ -19,8 +19,7 @@ from unfold.decorators import action
 
 from accounts.models import Account, Group
 from dealing import dealers, services
-from live import rights
-from manager import live
+from live import figures, rights
 from manager.admin import evidence, requotes, show, tables
 from manager.admin.acting import act, found
 from manager.admin.base import LiveChangeList
@@ -92,7 +91,7 @@ class DealerRequestAdmin(TradingAdmin):
 
     def add_live(self, rows: Sequence[Any]) -> None:
         """Give each request the quote of the moment, as its account sees it."""
-        views = live.views(rows)
+        views = figures.views(rows)
         for row in rows:
             row.quote = views.get(row.id)
 

@@ -7,8 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import LedgerEntry
-from live import rights
-from manager import live
+from live import figures, rights
 from manager.admin import evidence, show
 from manager.admin.record import Section, table_section
 from orders.models import Order, SmartOrder
@@ -53,20 +52,14 @@ def target_of(position: Position) -> Any:
     )
 
 
-def stops_of(positions: Iterable[Position]) -> dict[int, tuple[str | None, str | None, str | None]]:
-    """Return the stops of the plans that manage these positions."""
-    plans = [p.smart for p in positions if p.smart and p.status == "open"]
-    return live.plan_stops(list(SmartOrder.objects.filter(id__in=plans))) if plans else {}
-
-
 def positions(rows: list[Position], *, more: Any = None) -> Section:
     """Return the panel of an account's open positions."""
-    figures, stops = live.floating(rows), stops_of(rows)
+    floating, stops = figures.of_positions(rows)
     lines = [
         (
             show.link("positions_position", p.ticket), p.symbol, show.side(p.side), show.number(p.volume),
-            show.price(p.open_price), show.price(figures[p.ticket][0], p.digits), stop_of(p, stops), target_of(p),
-            show.gain(figures[p.ticket][1]), show.number(p.swap), show.time(p.opened_at),
+            show.price(p.open_price), show.price(floating[p.ticket][0], p.digits), stop_of(p, stops), target_of(p),
+            show.gain(floating[p.ticket][1]), show.number(p.swap), show.time(p.opened_at),
         )
         for p in rows
     ]  # fmt: skip
@@ -104,7 +97,7 @@ def dots(plan: SmartOrder) -> Any:
 
 def plans(rows: list[SmartOrder], *, more: Any = None) -> Section:
     """Return the panel of an account's live smart orders."""
-    stops = live.plan_stops(rows)
+    stops = figures.plan_stops(rows)
     lines = [
         (
             show.link("orders_smartorder", s.id), s.symbol, show.side(s.side), show.number(s.volume),

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import Account, LedgerEntry
 from dealing import services
-from manager import live
+from live import figures
 from markets.models import Symbol
 from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Position
@@ -158,5 +158,5 @@ def test_plan_shows_the_stop_that_holds_though_only_its_mark_moved(world: World,
     plan = SmartOrder.objects.get(id=placed.ticket)
     page = manager.get(reverse("admin:orders_smartorder_change", args=[plan.id])).content.decode()
 
-    assert live.plan_stops([plan]) == {plan.id: ("1.13850", "trailing", "1.15000")}
+    assert figures.plan_stops([plan]) == {plan.id: ("1.13850", "trailing", "1.15000")}
     assert "1.13850 (trailing)" in page

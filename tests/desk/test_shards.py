@@ -14,8 +14,8 @@ from dealing import journal, services, shards
 from dealing.lease import NoSuchShard, take
 from dealing.models import Command, EngineControl, EngineShard, Halt, Outbox, PluginState
 from dealing.shards import NotChanged, WrongShards, merged
+from live import figures
 from live.book import read_book
-from manager import live
 from markets.models import Extremes
 from markets.store import move_extremes
 from positions.models import Deal, Position
@@ -96,7 +96,7 @@ def test_process_when_it_believes_another_number_then_it_neither_writes_nor_read
         lambda: services.set_halt("group", "retail", "halt"),
         lambda: journal.number_of_shards(),
         lambda: read_book(LOGIN),
-        lambda: live.plan_stops([]),
+        lambda: figures.plan_stops([]),
         lambda: take(0),
     ):
         with pytest.raises(WrongShards, match="DESK_SHARDS=3, the database has 1"):

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from live.published import account_states
 from manager import audit
-from manager.live import account_states
 
 
 class Command(BaseCommand):

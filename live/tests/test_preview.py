@@ -14,7 +14,7 @@ from engine.records import Account
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import State
 from live.book import Book
-from realtime.preview import preview_margin
+from live.preview import preview_margin
 
 LOGIN = 1001
 OIL = {

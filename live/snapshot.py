@@ -7,14 +7,9 @@ state. `events_after` gives the events instead, where the outbox still holds all
 from datetime import UTC, datetime
 from typing import Any
 
-from api.v1.ledger import show_account
-from api.v1.orders import show_order
-from api.v1.positions import show_position
-from api.v1.smart_orders import show_smart
-from dealing.columns import iso
 from dealing.models import Outbox
 from live.book import Book, one_snapshot, realised_profits
-from orders.models import DealerRequest, RequoteOffer
+from live.shapes import show_account, show_order, show_position, show_request, show_requote, show_smart
 from orders.selectors import open_requests, pending_orders, smart_orders, standing_offers
 from positions.selectors import open_positions
 
@@ -44,39 +39,6 @@ def snapshot_of(login: int) -> dict[str, Any]:
             "requotes": [show_requote(row) for row in standing_offers(login, at=datetime.now(UTC))],
             "seq": book.account.event_seq,
         }
-
-
-def show_request(row: DealerRequest) -> dict[str, Any]:
-    """Return an entry of the dealers' queue as its client sees it: without the dealer and his reasons."""
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "account": row.login,
-        "symbol": row.symbol,
-        "side": row.side,
-        "volume": f"{row.volume:f}",
-        "price": None if row.price is None else f"{row.price:f}",
-        "order": row.order,
-        "position": row.position,
-        "smart": row.smart,
-        "created_at": iso(row.created_at),
-    }
-
-
-def show_requote(row: RequoteOffer) -> dict[str, Any]:
-    """Return a price that was offered instead, as its client may accept it."""
-    return {
-        "order": row.order,
-        "account": row.login,
-        "symbol": row.symbol,
-        "type": row.terms.get("type"),
-        "volume": row.terms["volume"],
-        "position": row.terms.get("position"),
-        "price": f"{row.price:f}",
-        "expires_at": iso(row.expires_at),
-        "digits": row.digits,
-        "open": True,
-    }
 
 
 def events_after(login: int, seq: int) -> list[dict[str, Any]] | None:

@@ -8,17 +8,6 @@ A mapping is an object of its own, a list with one entry a list of it. A test co
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter
-
-from api.http.lists import MAX_ROWS, USUAL_ROWS
-
-LIMIT = OpenApiParameter(
-    "limit", {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": USUAL_ROWS}
-)
-CURSOR = OpenApiParameter(
-    "cursor", {"type": "string", "pattern": "^[0-9]{0,18}$"}, description="`next` of the page before."
-)
-
 _WORDS: dict[str, dict[str, Any]] = {
     "int": {"type": "integer", "format": "int64"},
     "text": {"type": "string"},
