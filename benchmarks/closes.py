@@ -6,7 +6,8 @@ Opens positions whose SL or TP one tick reaches, half of them long and half shor
 desk in this process: computing, collecting and committing are counted, from the tick until its last commit; loading and
 publishing after that are not. In the same run the very rows that this wrote (orders, deals, positions, ledger entries,
 accounts, events) are sent by COPY, ready-made and in binary, into empty tables with the same indexes and constraints, in
-one transaction. Both wait for the disk. The ratio of the two is what means something on a shared machine.
+one transaction. Both wait for the disk. The ratio of the two is what means something on a shared machine, and on a busy one the
+CPU microseconds a close: of the desk, of PostgreSQL's process that serves it, and of the one that takes the bare COPY.
 
 Temporary, durable servers unless DATABASE_URL and REDIS_URL are set. Exit status 1 when the ratio is below --least.
 """
@@ -20,7 +21,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,6 @@ import django
 from tradingdesk.temporary import temporary_services
 
 if TYPE_CHECKING:
-    from dealing.desk import Desk
     from dealing.lease import Lease
     from engine.commands import PlaceOrder
 
@@ -63,6 +63,9 @@ class Round:
     closes_per_s: float
     bare_per_s: float
     commit_share: float  # of the time until the last commit, what the transactions took
+    desk_cpu_us: float  # a close
+    database_cpu_us: float  # a close, of the desk's session; 0 where the server is not on this machine
+    bare_cpu_us: float  # a close, of the session that takes the bare COPY
     wal: float
     bare_wal: float
     rows: dict[str, float] = field(default_factory=dict)
@@ -71,6 +74,25 @@ class Round:
     def ratio(self) -> float:
         """Return how the desk's pace compares with a bare COPY."""
         return self.closes_per_s / self.bare_per_s
+
+
+@dataclass
+class Spent:
+    """Seconds: until the last commit, in the transactions, of our CPU, and of the CPU of PostgreSQL's process for us."""
+
+    seconds: float = 0.0
+    commits: float = 0.0
+    desk_cpu: float = 0.0
+    database_cpu: float = 0.0
+
+
+def cpu_of(process: int) -> float:
+    """Return the CPU seconds that a process has taken, 0 where it is on another machine."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -183,26 +205,30 @@ class Bench:
 
     # Closing
 
-    def close_all(self, profile: cProfile.Profile | None) -> tuple[float, float]:
-        """Send the tick that reaches everything; return the seconds until its last commit, and those of commits."""
+    def close_all(self, profile: cProfile.Profile | None) -> "Spent":
+        """Send the tick that reaches everything, and return what it took until its last commit."""
         from dealing import bus, loop  # noqa: PLC0415
         from dealing.desk import Desk  # noqa: PLC0415
 
-        begun = 0.0
-        spent = 0.0
         plain = loop.commit
+        begun = spent = Spent()
 
-        def timed(*given: Any, **named: Any) -> Any:
-            nonlocal spent
+        def timed(held: "Lease", batch: Any, *given: Any, **named: Any) -> Any:
             started = time.monotonic()
-            done = plain(*given, **named)
-            if given[1].items:
-                spent += time.monotonic() - started
+            done = plain(held, batch, *given, **named)
+            if batch.items:
+                now = time.monotonic()
+                spent.commits += now - started
+                spent.seconds = now - begun.seconds
+                spent.desk_cpu = time.process_time() - begun.desk_cpu
+                spent.database_cpu = cpu_of(held.conn.info.backend_pid) - begun.database_cpu
             return done
 
         def serving() -> None:
             nonlocal begun
-            begun = time.monotonic()
+            begun = Spent(
+                time.monotonic(), 0.0, time.process_time(), cpu_of(desk.lease.conn.info.backend_pid)
+            )
             self.now_ms += 1_000
             bus.client().xadd(bus.TICKS, {"d": f"{SYMBOL},{FALLEN[0]},{FALLEN[1]},{self.now_ms}"})
             if profile is not None:
@@ -218,7 +244,7 @@ class Bench:
                 profile.disable()
         if ended != "idle":
             raise RuntimeError(f"the desk ended: {ended}")
-        return desk.busy_at - begun, spent
+        return spent
 
     def measure(self, profile: cProfile.Profile | None) -> Round:
         """Open, close, and send the same rows bare."""
@@ -234,7 +260,7 @@ class Bench:
             marks = dict(zip(("order", "deal", "ledger", "outbox"), cursor.fetchone(), strict=False))
             marks["opened"] = opened
             at = _wal(cursor)
-        seconds, spent = self.close_all(profile)
+        spent = self.close_all(profile)
         closes = self.asked.closes
         with connection.cursor() as cursor:
             wal = _wal(cursor) - at
@@ -242,10 +268,11 @@ class Bench:
             if (made := cursor.fetchone()[0]) != closes:
                 raise RuntimeError(f"{closes} closes were to be made, there are {made} deals")
             cursor.execute("CHECKPOINT")
-            bare_s, bare_wal, rows = bare_copy(cursor, marks)
+            bare, bare_wal, rows = bare_copy(cursor, marks)
         return Round(
-            closes / seconds, closes / bare_s, spent / seconds, wal / closes, bare_wal / closes,
-            {name: count / closes for name, count in rows.items()},
+            closes / spent.seconds, closes / bare.seconds, spent.commits / spent.seconds,
+            spent.desk_cpu / closes * 1e6, spent.database_cpu / closes * 1e6, bare.database_cpu / closes * 1e6,
+            wal / closes, bare_wal / closes, {name: count / closes for name, count in rows.items()},
         )  # fmt: skip
 
 
@@ -254,8 +281,8 @@ def _wal(cursor: Any) -> int:
     return int(cursor.fetchone()[0])
 
 
-def bare_copy(cursor: Any, marks: dict[str, int]) -> tuple[float, int, dict[str, int]]:
-    """Send the rows of a round into empty tables like theirs; return seconds, bytes of WAL, and rows by table."""
+def bare_copy(cursor: Any, marks: dict[str, int]) -> tuple[Spent, int, dict[str, int]]:
+    """Send the rows of a round into empty tables like theirs; return what it took, bytes of WAL, and rows by table."""
     ready: dict[str, list[bytes]] = {}
     counts = {}
     for table, where in ROWS.items():
@@ -268,34 +295,39 @@ def bare_copy(cursor: Any, marks: dict[str, int]) -> tuple[float, int, dict[str,
         cursor.execute(f"DROP TABLE IF EXISTS bare_{table}")
         cursor.execute(f"CREATE TABLE bare_{table} (LIKE {table} INCLUDING ALL)")
     at = _wal(cursor)
-    started = time.monotonic()
+    backend = cursor.connection.info.backend_pid
+    began = Spent(time.monotonic(), database_cpu=cpu_of(backend))
     cursor.execute("BEGIN")
     for table, blocks in ready.items():
         with cursor.copy(f"COPY bare_{table} FROM STDIN (FORMAT BINARY)") as copy:
             for block in blocks:
                 copy.write(block)
     cursor.execute("COMMIT")
-    seconds = time.monotonic() - started
+    spent = Spent(time.monotonic() - began.seconds, database_cpu=cpu_of(backend) - began.database_cpu)
     wal = _wal(cursor) - at
     for table in ROWS:
         cursor.execute(f"DROP TABLE bare_{table}")
-    return seconds, wal, counts
+    return spent, wal, counts
 
 
 def show(asked: argparse.Namespace, rounds: list[Round]) -> dict[str, Any]:
     """Print the rounds and return what they come to: medians."""
     print(f"{asked.closes:,} closes at one tick, {asked.accounts:,} accounts, seed {asked.seed}")
-    print("| round | closes/s | bare COPY/s | ratio | of it in commits | WAL a close | of bare COPY |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| round | closes/s | bare COPY/s | ratio | in commits | CPU a close: desk + database | bare | WAL a close | bare |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for number, one in enumerate(rounds, 1):
         print(
-            f"| {number} | {one.closes_per_s:,.0f} | {one.bare_per_s:,.0f} | {one.ratio:.2f} |"
-            f" {one.commit_share:.0%} | {one.wal:,.0f} B | {one.bare_wal:,.0f} B |"
+            f"| {number} | {one.closes_per_s:,.0f} | {one.bare_per_s:,.0f} | {one.ratio:.2f} | {one.commit_share:.0%} |"
+            f" {one.desk_cpu_us:.0f} + {one.database_cpu_us:.0f} us | {one.bare_cpu_us:.0f} us |"
+            f" {one.wal:,.0f} B | {one.bare_wal:,.0f} B |"
         )
-    figures = {
+    figures: dict[str, float] = {
         name: statistics.median(getattr(one, name) for one in rounds)
-        for name in ("closes_per_s", "bare_per_s", "ratio", "commit_share", "wal", "bare_wal")
+        for name in (one.name for one in fields(Round) if one.name != "rows")
     }
+    figures["ratio"] = statistics.median(one.ratio for one in rounds)
     print(f"rows a close: {', '.join(f'{name} {each:.2f}' for name, each in rounds[-1].rows.items())}")
     print(
         f"median: {figures['closes_per_s']:,.0f} committed closes a second, bare COPY of the same rows"

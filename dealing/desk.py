@@ -17,7 +17,7 @@ from django.conf import settings
 
 from dealing import book as books
 from dealing import clock as clocks
-from dealing import gaps, lease, rehearsal
+from dealing import gaps, lease, memory, rehearsal
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
@@ -65,7 +65,8 @@ class Desk(Loop):
             engine's InvariantError: the rows do not make a book.
         """
         try:
-            return self._run()
+            with memory.held():
+                return self._run()
         finally:
             rehearsal.end(self.rehearsals)
 
@@ -187,6 +188,7 @@ class Desk(Loop):
         self.book = books.load(
             self.lease, shards=self.lease.shards, frozen=self.search.frozen, wall_ms=wall_ms
         )
+        memory.loaded()
         self.passing_from_ms = clocks.wall_ms() - clocks.monotonic_ms()
         row = self.book.row
         if not hasattr(self, "publisher"):

@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from dealing import clock as clocks
-from dealing import gaps, lease, rehearsal
+from dealing import gaps, lease, memory, rehearsal
 from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
 from dealing.book import Book
 from dealing.changes import Changes
@@ -397,6 +397,7 @@ class Loop:
         self._safely("publish", lambda: self.publisher.batch_committed(batch, committed))
         failpoint("after_publish")
         self._tell_plugins(events)
+        memory.between_batches()
 
     def _tell_plugins(self, events: list[Event]) -> None:
         """Show plugins what was committed; what fails there is counted in the batch that comes."""

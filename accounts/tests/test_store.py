@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import UniqueViolation
 
 from accounts import models, setup, store
 from engine.enums import LedgerKind
@@ -142,7 +143,7 @@ def test_ledger_when_written_can_neither_change_nor_go(retail: None, sql: str) -
 def test_ledger_number_when_used_twice_is_refused(retail: None) -> None:
     entry = LedgerEntry(1001, 1, LedgerKind.DEPOSIT, 5000, 5000, 0, 1000)
 
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with pytest.raises(UniqueViolation), transaction.atomic():
         stored(ledger=(entry, entry))
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import UniqueViolation
 
 from engine.enums import Direction, OrderReason, PositionStatus, Side
 from engine.records import Account, Deal, Position
@@ -163,9 +164,10 @@ def test_rows_when_read_by_sql_are_printed_numbers() -> None:
         assert cursor.fetchone() == ("1.10010", "1.50", "-3.50")
 
 
-def test_many_records_when_stored_take_one_statement_a_table() -> None:
+@pytest.mark.parametrize(("number", "statements"), [(20, 2), (300, 5), (900, 5)])
+def test_many_records_when_stored_take_no_more_statements(number: int, statements: int) -> None:
     batch = changes_of(
-        *[a_position(ticket=n) for n in range(1, 300)], *[a_deal(ticket=n) for n in range(1, 300)]
+        *[a_position(ticket=n + 1) for n in range(number)], *[a_deal(ticket=n + 1) for n in range(number)]
     )
 
     with connection.cursor() as cursor:
@@ -177,9 +179,9 @@ def test_many_records_when_stored_take_one_statement_a_table() -> None:
         finally:
             connection.force_debug_cursor = False
 
-        assert len(connection.queries_log) - before == 2
+        assert len(connection.queries_log) - before == statements
         cursor.execute("SELECT count(*) FROM positions_deal")
-        assert cursor.fetchone() == (299,)
+        assert cursor.fetchone() == (number,)
 
 
 def test_position_when_changed_overwrites_its_row_and_closed_ones_are_not_loaded() -> None:
@@ -226,7 +228,7 @@ def test_deal_when_written_can_neither_change_nor_go(sql: str) -> None:
 def test_trigger_key_when_used_twice_is_refused() -> None:
     first, second = a_deal(trigger_key="smart:1:1"), a_deal(ticket=30, trigger_key="smart:1:1")
 
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+    with pytest.raises(UniqueViolation), transaction.atomic(), connection.cursor() as cursor:
         store.record(cursor, changes_of(first, second))
 
 
