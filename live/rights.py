@@ -243,6 +243,11 @@ def sees_everything(user: Any) -> bool:
     return sight_of(user).everything
 
 
+def told_text(user: Any, text: str, *, instead: str) -> str:
+    """Return what the desk or a plugin wrote freely, which may name anybody's account: to others `instead`."""
+    return text if not text or sees_everything(user) else instead
+
+
 # ---- which verbs ----
 
 

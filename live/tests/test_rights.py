@@ -12,10 +12,10 @@ from django.urls import reverse
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
 from api.http.scope import own_accounts as door_accounts
-from dealing.models import Command, SettingsChange
+from dealing.models import Command, Gap, SettingsChange
 from live import rights
 from live.roles import ROLES, put_roles
-from manager.tests.staff import Corner, browser_of, two_corners
+from manager.tests.staff import FOREIGN_WORD, Corner, browser_of, two_corners
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
@@ -356,3 +356,22 @@ def test_roles_when_held_then_no_role_but_superusers_gives_rights(corners: tuple
             tried(browser, user)
             user.refresh_from_db()
             assert (user.is_superuser, user.user_permissions.count()) == (False, 0), role
+
+
+def test_free_text_when_it_may_name_anybody_then_whole_to_those_who_see_every_group(
+    corners: tuple[Corner, Corner],
+) -> None:
+    limited, limited_browser = member("view_hookfailure", "view_poisonitem", "view_gap")
+    boss, boss_browser = member("view_hookfailure", "view_poisonitem", "view_gap", masks="*", name="boss")
+    told = {
+        user.username: {
+            kind: browser.get(reverse(f"admin:dealing_{kind}_changelist")).content.decode()
+            for kind in ("hookfailure", "poisonitem")
+        }
+        for user, browser in ((limited, limited_browser), (boss, boss_browser))
+    }
+
+    assert all("ValueError" in page and FOREIGN_WORD not in page for page in told["dora"].values())
+    assert all(f"of {FOREIGN_WORD}" in page for page in told["boss"].values())
+    note = limited_browser.get(reverse("admin:dealing_gap_change", args=[Gap.objects.get().pk]))
+    assert "what, is told to those who see every group" in note.content.decode()

@@ -1,6 +1,7 @@
 """The desk itself: kill switches, the journal, gaps, plugins, and what it could not process."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from manager.forms import HALT_WORDS, ConfirmForm, HaltAnyForm, OptionsForm
 
 #: Pages of what a gap's report names.
 TOUCHED = {"position": "positions_position", "order": "orders_order", "smart": "orders_smartorder"}
+NOT_WHOLE = "not everything was asked or known; what, is told to those who see every group"
+_KIND_OF_ERROR = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
 
 def loaded_plugins() -> list[str]:
@@ -180,6 +183,17 @@ class CommandAdmin(ScopedAdmin):
         return show.figure(f"{(obj.done_at - obj.created_at).total_seconds() * 1000:,.0f} ms")
 
 
+class ErrorChangeList(ChangeList):
+    """A page of failures, each with what one may know of its error."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and the errors as they may be told."""
+        super().get_results(request)
+        self.result_list: list[Any] = list(self.result_list)
+        for row in self.result_list:
+            row.told_error = _error(request, getattr(row, "last_error", None) or getattr(row, "error", ""))
+
+
 class GapChangeList(ChangeList):
     """A page of gaps, each with how much it touched of what one may see."""
 
@@ -209,7 +223,7 @@ class GapAdmin(ReadOnlyAdmin):
     )
     list_filter = ("cause", "shard")
     actions_detail = ("seen",)
-    unexported = ("report",)  # it names accounts of every group
+    unexported = ("report", "note")  # they name accounts and symbols of every group
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that counts what was touched of accounts that may be seen."""
@@ -222,6 +236,7 @@ class GapAdmin(ReadOnlyAdmin):
     def sections(self, request: HttpRequest, obj: Gap) -> list[Section]:
         """Return the gap and what was touched inside it."""
         touched = _touched(request, obj)
+        note = rights.told_text(request.user, obj.note, instead=NOT_WHOLE)
         body = show.table(
             ("What", "Account", "Symbol", "Trigger", "Volume", "Level", "Price", "Profit"),
             [
@@ -242,7 +257,7 @@ class GapAdmin(ReadOnlyAdmin):
                     ("Cause", self.shown_cause(obj)), ("From", show.moment(obj.from_ms)), ("To", show.moment(obj.to_ms)),
                     ("Ticks passed over", self.shown_missed(obj)), ("Found", show.time(obj.at)),
                     ("Seen by", obj.seen_by or "nobody yet"), ("Shard", obj.shard),
-                    ("What this does not say", obj.note or "nothing: the engine was asked about every tick"),
+                    ("What this does not say", note or "nothing: the engine was asked about every tick"),
                     ("From the stream's place", obj.from_cursor), ("To", obj.to_cursor),
                 ),
             ),
@@ -365,6 +380,11 @@ class HookFailureAdmin(ReadOnlyAdmin):
     nothing = "No plugin has failed."
     list_display = ("plugin", "point", "times", "shown_error", "shown_at", "shard")
     list_filter = ("point", "shard")
+    unexported = ("last_error",)  # it may name accounts of every group
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that tells of an error what this member of staff may know."""
+        return ErrorChangeList
 
     def sections(self, request: HttpRequest, obj: HookFailure) -> list[Section]:
         """Return how often and why."""
@@ -376,13 +396,13 @@ class HookFailureAdmin(ReadOnlyAdmin):
                     ("Last", show.time(obj.last_at)), ("Shard", obj.shard),
                 ),
             ),
-            Section("The last error", body=show.text(obj.last_error), is_wide=True),
+            Section("The last error", body=show.text(_error(request, obj.last_error)), is_wide=True),
         ]  # fmt: skip
 
     @admin.display(description="Last error")
     def shown_error(self, obj: HookFailure) -> str:
         """Return the last line of the error."""
-        return _last_line(obj.last_error)
+        return _last_line(obj.told_error)
 
     @admin.display(description="Last", ordering="last_at")
     def shown_at(self, obj: HookFailure) -> Any:
@@ -398,6 +418,11 @@ class PoisonAdmin(ReadOnlyAdmin):
     nothing = "Nothing: the engine has processed all it was given."
     list_display = ("shown_id", "shown_at", "kind", "reference", "shown_error", "shard")
     list_filter = ("kind", "shard")
+    unexported = ("error",)  # of a quote it may name accounts of every group
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that tells of an error what this member of staff may know."""
+        return ErrorChangeList
 
     def sections(self, request: HttpRequest, obj: PoisonItem) -> list[Section]:
         """Return the item as it came, and why it could not be processed."""
@@ -409,7 +434,7 @@ class PoisonAdmin(ReadOnlyAdmin):
                     ("Shard", obj.shard),
                 ),
             ),
-            Section("Error", body=show.text(obj.error), is_wide=True),
+            Section("Error", body=show.text(_error(request, obj.error)), is_wide=True),
             Section("As it came", body=show.text(obj.raw), is_wide=True),
         ]  # fmt: skip
 
@@ -421,7 +446,7 @@ class PoisonAdmin(ReadOnlyAdmin):
     @admin.display(description="Error")
     def shown_error(self, obj: PoisonItem) -> str:
         """Return the last line of the error."""
-        return _last_line(obj.error)
+        return _last_line(obj.told_error)
 
 
 def _touched(request: HttpRequest, gap: Gap) -> list[dict[str, Any]]:
@@ -432,6 +457,12 @@ def _touched(request: HttpRequest, gap: Gap) -> list[dict[str, Any]]:
     told = [line["login"] for line in lines if isinstance(line.get("login"), int)]
     seen = set(rights.logins_for(request.user).filter(login__in=told).values_list("login", flat=True))
     return [line for line in lines if line.get("login") in seen]
+
+
+def _error(request: HttpRequest, text: str) -> str:
+    """Return an error whole to those who see every group: whatever raised may have named any account; else its kind."""
+    kind = _KIND_OF_ERROR.match(_last_line(text))
+    return rights.told_text(request.user, text, instead=kind[0] if kind else "an error")
 
 
 def _last_line(text: str) -> str:

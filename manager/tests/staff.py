@@ -114,9 +114,13 @@ def two_corners(redis_client: Any) -> tuple[Corner, Corner]:
         {"login": corner.login, "kind": "position", "ticket": corner.keys["positions_position"]}
         for corner in (mine, foreign)
     ]
-    gap = Gap.objects.create(shard=0, cause="lag", from_cursor="1-0", to_cursor="2-0", report=touched)
+    gap = Gap.objects.create(shard=0, cause="lag", from_cursor="1-0", to_cursor="2-0", report=touched,
+                             note=f"no tick of {FOREIGN_WORD} came")  # fmt: skip
     state = PluginState.objects.create(shard=0, name="guard", state={"memory": {str(foreign.login): 1}})
-    failure = HookFailure.objects.create(shard=0, plugin="guard", point="stops_apply", times=3)
+    failure = HookFailure.objects.create(shard=0, plugin="guard", point="stops_apply", times=3,
+                                         last_error=f"Traceback\nValueError: {foreign.login} of {FOREIGN_WORD}")  # fmt: skip
+    PoisonItem.objects.create(shard=0, kind="tick", reference="1-0:1", raw="EURUSD,1,2,3",
+                              error=f"Traceback\nValueError: {foreign.login} of {FOREIGN_WORD}")  # fmt: skip
     EngineShard.objects.create(shard=0)
     mine.keys.update(
         {
