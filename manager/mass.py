@@ -48,14 +48,16 @@ Ask = Callable[[MassJob, MassItem, str], Outcome]
 
 def _close(job: MassJob, item: MassItem, key: str) -> Outcome:
     return services.close_position(
-        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(), client_id=key, wait_s=0
-    )
+        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(),
+        comment=str(job.given.get("comment", "")), client_id=key, wait_s=0,
+    )  # fmt: skip
 
 
 def _cancel(job: MassJob, item: MassItem, key: str) -> Outcome:
     return services.cancel_order(
-        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(), client_id=key, wait_s=0
-    )
+        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(),
+        comment=str(job.given.get("comment", "")), client_id=key, wait_s=0,
+    )  # fmt: skip
 
 
 def _cancel_plan(job: MassJob, item: MassItem, key: str) -> Outcome:

@@ -5,11 +5,12 @@
     {"op": "ping"}
 
 docs/websocket.md describes the messages. Promises: malformed messages are answered with an error and never
-end the process; rights are judged again while the socket is open. Sending is `outlet`'s, rows are
+end the process; what costs is paid from the user's share, and who has none left is told so; rights are judged again while the socket is open. Sending is `outlet`'s, rows are
 `snapshot`'s and `rights`'.
 """
 
 import asyncio
+import math
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -43,6 +44,12 @@ MAX_SYMBOLS = 500
 MESSAGES_A_SECOND = 20
 MESSAGES_BURST = 60
 RETRY_SNAPSHOT_S = 1.0
+MOST_UNKNOWN_TOLD = 10
+
+#: Units of the user's share (`LIMIT_COST_USER`), as tradingdesk/routes.py has them for REST.
+SNAPSHOT_COST = 10
+LOOK_UP_COST = 5
+QUOTES_A_UNIT = 100
 
 CLOSE_RIGHTS = 4003
 CLOSE_BAD_MESSAGE = 4009  # autobahn lets an application send 1000 and 3000 to 4999 only
@@ -179,12 +186,26 @@ class ClientConsumer(AsyncWebsocketConsumer):
             case _:
                 raise BadMessage("invalid_request", "op: subscribe, unsubscribe or ping on quotes or account")
 
+    async def _pay(self, cost: float) -> None:
+        assert self.caller is not None  # connect() sets it before any message comes
+        wait_s = await guard().pay(self.caller.user.pk, cost)
+        if wait_s:
+            found = f"this was asked for too often; the next time is possible in {math.ceil(wait_s)} s"
+            raise BadMessage("too_many_requests", found)
+
     async def _subscribe_quotes(self, outlet: Outlet, symbols: set[str] | None) -> None:
         """Show these symbols; a name that no symbol has is told, and shown should one come to have it."""
+        known = outlet.hub.quotes
+        doubtful = (symbols or set()).difference(known)
+        shown = len(known) if symbols is None else len(symbols) - len(doubtful)
+        await self._pay(shown / QUOTES_A_UNIT + (LOOK_UP_COST if doubtful else 0))
         outlet.show_quotes(symbols)
-        doubtful = (symbols or set()).difference(outlet.hub.quotes)
-        for name in await _in_thread(rights.unknown_symbols, doubtful) if doubtful else ():
+        unknown = await _in_thread(rights.unknown_symbols, doubtful) if doubtful else []
+        for name in unknown[:MOST_UNKNOWN_TOLD]:
             outlet.push(frame("error", code="symbol_not_found", message=f"there is no symbol {name!a}"))
+        if len(unknown) > MOST_UNKNOWN_TOLD:
+            more = f"nor are there {len(unknown) - MOST_UNKNOWN_TOLD} others of these names"
+            outlet.push(frame("error", code="symbol_not_found", message=more))
 
     async def _subscribe_account(self, outlet: Outlet, message: dict[str, Any]) -> None:
         login = _login(message)
@@ -193,6 +214,10 @@ class ClientConsumer(AsyncWebsocketConsumer):
             raise BadMessage("invalid_request", "after: a sequence number is needed")
         if login not in outlet.feeds and len(outlet.feeds) >= MAX_ACCOUNTS:
             raise BadMessage("limit_reached", f"at most {MAX_ACCOUNTS} accounts on one socket")
+        known = outlet.feeds.get(login)
+        if known is not None and known.waiting is not None:
+            return  # its snapshot is on the way
+        await self._pay(SNAPSHOT_COST)
         assert self.caller is not None  # connect() sets it before any message comes
         group = await _in_thread(rights.account_group, self.caller.user, login)
         if group is None or self.outlet is None:

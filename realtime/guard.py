@@ -15,6 +15,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from structlog import get_logger
 
+from api.http.limits import Shared, Take, user_cost
 from credentials.epochs import latest_endings
 from realtime import rights
 from realtime.hub import hub
@@ -33,11 +34,16 @@ class Guard:
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._spreads: dict[str, tuple[float, Spreads]] = {}
+        self._costs = Shared()
 
     def start(self) -> None:
         """Begin to judge, once."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._judge())
+
+    async def pay(self, user_id: int, cost: float) -> float:
+        """Take what a wish costs from the user's share, the same that REST takes from; return the seconds to wait, 0.0 if taken."""
+        return await self._costs.take([Take(user_cost(), str(user_id), cost)])
 
     async def spreads(self, group: str) -> tuple[str, Spreads]:
         """Return a group's spreads and a key that is equal for equal ones; from rows at most 3 s ago."""

@@ -33,6 +33,9 @@ BODY_BYTES_A_SECOND = 4_096
 DRAIN_S = 3.0
 DRAIN_BYTES = 1_048_576
 MAX_LENGTH_DIGITS = 18
+FRAMES_A_SECOND = 30  # of a WebSocket, pings and pieces of messages included
+FRAMES_BURST = 120
+CLOSE_TOO_MANY = 4029
 
 
 class Phase(Enum):
@@ -71,9 +74,32 @@ class GuardedRequest(WebRequest):
 
 
 class GuardedWebSocket(WebSocketProtocol):
-    """daphne's WebSocket, which gives its seat back when it is lost."""
+    """daphne's WebSocket, which gives its seat back when it is lost, and takes so many frames and no more.
+
+    Messages are counted where they are understood (`realtime.consumer`); frames here, for those that are no message yet or
+    never will be (pings, pieces without end), and for messages that come while the ones before them wait for something.
+    """
 
     seat: Seat | None = None
+    _frames: float = FRAMES_BURST
+    _seen_s: float = 0.0
+    _is_over = False
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Take what came, unless too much did: then it is thrown away until the connection has ended."""
+        if not self._is_over:
+            super().dataReceived(data)
+
+    def onFrameBegin(self) -> None:  # noqa: N802
+        """Count a frame; close the socket where they are too many."""
+        now_s = time.monotonic()
+        self._frames = min(FRAMES_BURST, self._frames + (now_s - self._seen_s) * FRAMES_A_SECOND) - 1
+        self._seen_s = now_s
+        if self._frames < 0 and not self._is_over:
+            self._is_over = True
+            self.data = b""
+            self.sendClose(CLOSE_TOO_MANY, "too many frames")
+        super().onFrameBegin()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
         """Leave the seat."""

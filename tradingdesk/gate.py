@@ -29,13 +29,12 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.state import token_backend
 
 from api.http.errors import DOOR_CODES
-from api.http.limits import MAX_CALLERS, Buckets, Limit, Shared, Take
+from api.http.limits import BURST_S, MAX_CALLERS, Buckets, Shared, Take, cost_limit, user_cost
 from credentials.address import caller_address, limit_key
 from tradingdesk import lanes
 from tradingdesk.refusals import Headers, missing, refusal
 from tradingdesk.routes import Route, is_known, route_of
 
-BURST_S = 3  # a bucket holds what comes in so many seconds
 ALL_MISSES = 3  # strangers together, in shares of what one of them may
 TRADE_WEIGHT = 4
 STATIC_WEIGHT = 0.1
@@ -93,8 +92,8 @@ class Gate:
         self._all_misses = Buckets(per_s=most, burst=most * BURST_S)
         self._users = Buckets(per_s=settings.API_USER_RATE, burst=settings.API_USER_RATE)
         self._strangers = Buckets(per_s=settings.LIMIT_STRANGER, burst=settings.LIMIT_STRANGER * BURST_S)
-        self._user_cost = _cost_limit("cost-user", settings.LIMIT_COST_USER)
-        self._address_cost = _cost_limit("cost-address", settings.LIMIT_COST_ADDRESS)
+        self._user_cost = user_cost()
+        self._address_cost = cost_limit("cost-address", settings.LIMIT_COST_ADDRESS)
         self._shared = Shared()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -218,10 +217,6 @@ def notice(visit: Visit, request: Any, response: Any) -> None:
         user is not None and said is None
     ):
         visit.learned_user = ""
-
-
-def _cost_limit(name: str, per_s: float) -> Limit:
-    return Limit(name, per_s, per_s * BURST_S)
 
 
 def _shown(headers: Any) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from structlog import get_logger
 log = get_logger(__name__)
 
 MAX_CALLERS = 10_000
+BURST_S = 3  # a bucket holds what comes in so many seconds
 ANSWER_S = 0.25
 AWAY_S = 5.0
 KEY = "td:limit:"
@@ -59,6 +60,16 @@ class Limit:
     name: str
     per_s: float
     burst: float
+
+
+def cost_limit(name: str, per_s: float) -> Limit:
+    """Return the limit of so many units of cost a second."""
+    return Limit(name, per_s, per_s * BURST_S)
+
+
+def user_cost() -> Limit:
+    """Return what one user may cost in a second, whether they ask by REST, by page or by socket."""
+    return cost_limit("cost-user", settings.LIMIT_COST_USER)
 
 
 @dataclass(frozen=True, slots=True)

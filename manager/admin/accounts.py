@@ -19,7 +19,7 @@ from live import published, rights
 from live.rights import Right
 from manager import mass, words
 from manager.admin import account_page, mass_pages, show
-from manager.admin.acting import act, act_on_each, found
+from manager.admin.acting import act, act_on_rows, found
 from manager.admin.base import BIGINT_DIGITS, LiveChangeList
 from manager.admin.export import CHUNK
 from manager.admin.filters import SeenFilter
@@ -321,20 +321,14 @@ class AccountAdmin(ReloadingAdmin):
         )
 
     def _switch(self, request: HttpRequest, rows: "QuerySet[Account]", *, on: bool) -> HttpResponse | None:
-        def run(account: Account, _: dict[str, Any], wait_s: float) -> services.Outcome:
-            # The desk writes the row with the effect: asking is enough.
-            return services.change_settings(
-                "account", account.login, {"enabled": on}, actor=request.user.get_username(), wait_s=wait_s
-            )
-
         word = "enable" if on else "disable"
         what = "may trade again" if on else "may do nothing: every order, closing included, is refused"
-        return act_on_each(
+        return act_on_rows(
             self, request, rows, action=word, title=f"{word.capitalize()} accounts",
-            form=ConfirmForm(request.POST or None), run=run, submit=f"{word.capitalize()} them",
+            form=ConfirmForm(request.POST or None), submit=f"{word.capitalize()} them",
             listed=self._listed, says=lambda given: [f"{given['rows']} accounts {what}."],
             none="No account was chosen.",
-            many=lambda _: ("switch_accounts", {"values": {"enabled": on}}, rows),
+            job=lambda _: ("switch_accounts", {"values": {"enabled": on}}, rows),
         )  # fmt: skip
 
     def get_urls(self) -> list[Any]:
@@ -351,17 +345,14 @@ class AccountAdmin(ReloadingAdmin):
         form = GroupChoiceForm(
             request.POST if "confirmed" in request.POST else None, groups=rights.groups_for(request.user)
         )
-        return act_on_each(
+        return act_on_rows(
             self, request, rows, action="move_group", title="Move accounts to another group", form=form,
-            run=lambda account, given, wait_s: services.change_settings(
-                "account", account.login, {"group": given["group"]}, actor=request.user.get_username(), wait_s=wait_s
-            ),
             submit="Move them", listed=self._listed, right=Right.SET_GROUP, none="No account was chosen.",
             says=lambda given: [
                 f"{given['rows']} accounts go by the terms of the group that you choose, from the next tick on: spreads, "
                 "stop-out and margin call too. What would follow is told on an account's own page, one by one."
             ],
-            many=lambda given: ("move_group", {"values": {"group": given["group"]}}, rows),
+            job=lambda given: ("move_group", {"values": {"group": given["group"]}}, rows),
         )  # fmt: skip
 
     @admin.action(description="Disable accounts", permissions=["act"])
@@ -386,60 +377,34 @@ class AccountAdmin(ReloadingAdmin):
     def close_all(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Close every open position of these accounts at the market."""
         holding = rows.filter(login__in=Position.objects.filter(status="open").values("login"))
-        return act_on_each(
+        return act_on_rows(
             self, request, holding, action="close_all", title="Close all positions of accounts",
             form=ConfirmForm(request.POST or None), submit="Close all",
-            run=lambda account, _, wait_s: _each(
-                Position.objects.filter(login=account.login, status="open").order_by("ticket"),
-                lambda ticket, left_s: services.close_position(
-                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username(), wait_s=left_s
-                ),
-                wait_s,
-            ),
             listed=self._listed,
             says=lambda given: [
                 f"Every open position of {given['rows']} accounts is closed at the market, smart orders' positions too."
             ],
             right=Right.CLOSE, none="None of the chosen accounts has an open position.",
-            many=lambda _: _held("close_positions", holding),
+            job=lambda _: _held("close_positions", holding),
         )  # fmt: skip
 
     @admin.action(description="Cancel all pending orders", permissions=["cancel"])
     def cancel_all(self, request: HttpRequest, rows: "QuerySet[Account]") -> HttpResponse | None:
         """Cancel every pending order of these accounts."""
         waiting = rows.filter(login__in=Order.objects.filter(status="pending").values("login"))
-        return act_on_each(
+        return act_on_rows(
             self, request, waiting, action="cancel_all", title="Cancel all orders of accounts",
             form=ConfirmForm(request.POST or None), submit="Cancel all",
-            run=lambda account, _, wait_s: _each(
-                Order.objects.filter(login=account.login, status="pending").order_by("ticket"),
-                lambda ticket, left_s: services.cancel_order(
-                    account.login, ticket, by=By.MANAGER, actor=request.user.get_username(), wait_s=left_s
-                ),
-                wait_s,
-            ),
             listed=self._listed,
             says=lambda given: [f"Every pending order of {given['rows']} accounts is cancelled."],
             right=Right.CANCEL, none="None of the chosen accounts has a pending order.",
-            many=lambda _: _held("cancel_orders", waiting),
+            job=lambda _: _held("cancel_orders", waiting),
         )  # fmt: skip
 
 
 def _held(kind: str, accounts: "QuerySet[Account]") -> tuple[str, dict[str, Any], Any]:
     """Return the job that ends what these accounts hold."""
     return kind, {}, mass.rows_of_accounts(kind, accounts.order_by().values("login"))
-
-
-def _each(rows: Any, ask: Any, wait_s: float) -> services.Outcome:
-    """Ask for each ticket; return the first answer that is not "done". A silent desk is not waited for twice."""
-    worst = services.Outcome(services.DONE)
-    for ticket in rows.values_list("ticket", flat=True):
-        outcome = ask(ticket, wait_s)
-        if not outcome.ok:
-            worst = worst if not worst.ok else outcome
-            if outcome.state == services.ACCEPTED:
-                wait_s = 0
-    return worst
 
 
 def money_in_words(account: Account, given: dict[str, Any]) -> list[str]:

@@ -26,17 +26,13 @@ from manager.admin.base import DeskAdmin
 
 #: What asks the service: the form's values, and the key under which it acts once.
 Run = Callable[[dict[str, Any], str], Outcome]
-#: The same for one of many rows, with how many seconds to wait for the desk.
-RunEach = Callable[[Any, dict[str, Any], float], Outcome]
-#: Of many rows: the kind of the job, what it is given, and the rows that it asks for.
-Many = Callable[[dict[str, Any]], tuple[str, dict[str, Any], "QuerySet[Any]"]]
+#: Of chosen rows: the kind of the mass action, what it is given, and the rows that it asks for.
+Job = Callable[[dict[str, Any]], tuple[str, dict[str, Any], "QuerySet[Any]"]]
 Says = Callable[[dict[str, Any]], Sequence[str]]
 
-#: What a page waits for; more is a mass action (manager/mass.py).
-MOST_AT_ONCE = 100
+#: So many chosen rows are named on the page; beyond that it shows the first ones and the filter decides.
+MOST_NAMED = 100
 SHOWN_OF_MANY = 20
-TOLD_ONE_BY_ONE = 10
-WAIT_S = 5.0
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -137,16 +133,15 @@ def act(
     )
 
 
-def act_on_each(
-    admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form,
-    run: RunEach, submit: str, listed: Callable[[Sequence[Any]], Any], says: Says, right: str = "", none: str,
-    many: Many,
+def act_on_rows(
+    admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form, submit: str,
+    listed: Callable[[Sequence[Any]], Any], says: Says, job: Job, none: str, right: str = "",
 ) -> HttpResponse | None:  # fmt: skip
-    """Ask once for a confirmation, then ask the service for every chosen row and sum up the answers.
+    """Ask once for a confirmation, then make the mass action that does it (manager/mass.py), and go to its page.
 
     rows: those of the chosen on which the action makes sense; `none` is said where there are none.
-    listed: gives the table of the rows that the confirmation shows. many: gives the job that does it where the rows are
-    more than a page waits for: its kind, what it is given, and the rows that it asks for.
+    listed: gives the table of the rows that the confirmation shows, all of them where they are few enough to be named.
+    job: gives the kind of the mass action, what it is given, and the rows that it asks for.
 
     Raises:
         PermissionDenied: this member of staff may look and not act.
@@ -154,81 +149,34 @@ def act_on_each(
     allowed = rights.may(request.user, right) if right else admin.has_act_permission(request)
     if not allowed:
         raise PermissionDenied
-    chosen = list(rows[: MOST_AT_ONCE + 1])
+    chosen = list(rows[: MOST_NAMED + 1])
     if not chosen:
         messages.warning(request, none)
         return None
-    if len(chosen) > MOST_AT_ONCE:
-        return _act_on_many(
-            admin, request, rows, action=action, title=title, form=form, submit=submit, says=says, many=many,
-            listed=listed(chosen[:SHOWN_OF_MANY]),
-        )  # fmt: skip
-    if "confirmed" not in request.POST or not form.is_valid():
-        hidden = [("action", action), ("confirmed", "yes")]
+    is_named = len(chosen) <= MOST_NAMED
+    count = len(chosen) if is_named else rows.order_by().count()
+    counted, key = request.POST.get("counted", ""), request.POST.get("key", "")
+    is_known = is_named or (counted.isdecimal() and count <= int(counted[:18]))
+    if "confirmed" in request.POST and form.is_valid() and is_known and _KEY.fullmatch(key):
+        kind, given, targets = job(form.cleaned_data)
+        made = mass.start(kind, title, request.user, targets, client_key=key, given=given)
+        return HttpResponseRedirect(reverse("admin:manager_mass_job", args=[made.pk]))
+    if counted and not is_known:
+        messages.warning(request, f"They are {count:,} by now, not {counted}: look again.")
+    hidden: list[tuple[str, Any]] = [("action", action), ("confirmed", "yes")]
+    lines = list(says({"rows": f"{count:,}"}))
+    if is_named:
         # The rows by name: what the page shows is what will be acted on, whatever a filter finds by then.
         hidden += [(helpers.ACTION_CHECKBOX_NAME, row.pk) for row in chosen]
-        return page(
-            admin, request, title=title, form=form, back=request.get_full_path(), submit=submit,
-            hidden=hidden, listed=listed(chosen), says=says({"rows": len(chosen)}),
-        )  # fmt: skip
-    _act(request, chosen, form.cleaned_data, run, title)
-    return None
-
-
-def _act_on_many(
-    admin: DeskAdmin, request: HttpRequest, rows: "QuerySet[Any]", *, action: str, title: str, form: Form, submit: str,
-    says: Says, many: Many, listed: Any,
-) -> HttpResponse:  # fmt: skip
-    """Ask for a confirmation of all rows of the filter, and make the job that does them: those of that moment."""
-    count = rows.order_by().count()
-    counted = request.POST.get("counted", "")
-    is_known = counted.isdecimal() and count <= int(counted[:18])
-    key = request.POST.get("key", "")
-    if "confirmed" not in request.POST or not form.is_valid() or not is_known or not _KEY.fullmatch(key):
-        if counted and not is_known:
-            messages.warning(request, f"They are {count:,} by now, not {counted}: look again.")
+    else:
         first = rows.order_by("pk").values_list("pk", flat=True)[:1]
-        hidden = [
-            ("action", action),
-            ("confirmed", "yes"),
-            ("counted", count),
-            ("select_across", "1"),
-            ("index", "0"),
-        ]
+        hidden += [("counted", count), ("select_across", "1"), ("index", "0")]
         hidden += [(helpers.ACTION_CHECKBOX_NAME, pk) for pk in first]
-        shown = f"The first {SHOWN_OF_MANY} of them:"
-        return page(
-            admin, request, title=title, form=form, back=request.get_full_path(), submit=submit, hidden=hidden,
-            listed=listed, says=[*says({"rows": f"{count:,}"}),
-                                 "It is done in pieces, by a worker, for the rows that the filter finds at the moment of your yes.", shown],
-        )  # fmt: skip
-    kind, given, targets = many(form.cleaned_data)
-    job = mass.start(kind, title, request.user, targets, client_key=key, given=given)
-    return HttpResponseRedirect(reverse("admin:manager_mass_job", args=[job.pk]))
-
-
-def _act(request: HttpRequest, rows: Sequence[Any], given: dict[str, Any], run: RunEach, title: str) -> None:
-    """Ask for each row; once the desk is silent, the rest goes to the journal without waiting."""
-    done = waiting = 0
-    refused = []
-    wait_s = WAIT_S
-    for row in rows:
-        outcome = run(row, given, wait_s)
-        if outcome.ok:
-            done += 1
-        elif outcome.state == ACCEPTED:
-            waiting += 1
-            wait_s = 0
-        else:
-            refused.append(f"{title}, {row}: {told(outcome)}")
-    if done:
-        messages.success(request, f"{title}: {done} done.")
-    if waiting:
-        messages.warning(
-            request,
-            f"{title}: {waiting} acknowledged, but the desk has not answered yet; it will act on them when it does.",
+        lines.append(
+            "It is done in pieces, by a worker, for the rows that the filter finds at the moment of your yes."
         )
-    for line in refused[:TOLD_ONE_BY_ONE]:
-        messages.error(request, line)
-    if len(refused) > TOLD_ONE_BY_ONE:
-        messages.error(request, f"{title}: {len(refused) - TOLD_ONE_BY_ONE} more were refused.")
+        lines.append(f"The first {SHOWN_OF_MANY} of them:")
+    return page(
+        admin, request, title=title, form=form, back=request.get_full_path(), submit=submit, hidden=hidden,
+        listed=listed(chosen if is_named else chosen[:SHOWN_OF_MANY]), says=lines,
+    )  # fmt: skip

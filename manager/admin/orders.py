@@ -14,7 +14,7 @@ from engine.enums import By
 from engine.order_types import OrderType
 from live import figures
 from manager.admin import evidence, requotes, show, tables
-from manager.admin.acting import act, act_on_each, found
+from manager.admin.acting import act, act_on_rows, found
 from manager.admin.base import LiveChangeList
 from manager.admin.filters import CreatedFilter, ErrorFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin, seen_prices
@@ -202,12 +202,9 @@ class OrderAdmin(TradingAdmin):
     @admin.action(description="Cancel orders", permissions=["act"])
     def cancel_orders(self, request: HttpRequest, rows: "QuerySet[Order]") -> HttpResponse | None:
         """Cancel these pending orders."""
-        return act_on_each(
+        return act_on_rows(
             self, request, rows.filter(status="pending"), action="cancel_orders", title="Cancel orders",
             form=CommentForm(request.POST if "confirmed" in request.POST else None),
-            run=lambda order, given, wait_s: services.cancel_order(
-                order.login, order.ticket, by=By.MANAGER, actor=request.user.get_username(), wait_s=wait_s, **given
-            ),
             submit="Cancel them",
             listed=lambda orders: show.table(
                 ("Order", "Account", "Symbol", "Type", "Volume", "Price"),
@@ -218,5 +215,5 @@ class OrderAdmin(TradingAdmin):
             ),
             says=lambda given: [f"{given['rows']} pending orders are cancelled."],
             none="None of the chosen orders is pending.",
-            many=lambda given: ("cancel_orders", given, rows.filter(status="pending")),
+            job=lambda given: ("cancel_orders", given, rows.filter(status="pending")),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from dealing import services
 from engine.enums import By
 from live import figures
 from manager.admin import show, tables
-from manager.admin.acting import act, act_on_each, found
+from manager.admin.acting import act, act_on_rows, found
 from manager.admin.base import LiveChangeList
 from manager.admin.filters import CreatedFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
@@ -198,12 +198,9 @@ class SmartOrderAdmin(TradingAdmin):
     @admin.action(description="Cancel smart orders", permissions=["act"])
     def cancel_plans(self, request: HttpRequest, rows: "QuerySet[SmartOrder]") -> HttpResponse | None:
         """End these plans by hand."""
-        return act_on_each(
+        return act_on_rows(
             self, request, rows.filter(state__in=LIVE_STATES), action="cancel_plans", title="Cancel smart orders",
             form=CancelSmartForm(request.POST if "confirmed" in request.POST else None),
-            run=lambda plan, given, wait_s: services.cancel_smart(
-                plan.login, plan.id, by=By.MANAGER, actor=request.user.get_username(), wait_s=wait_s, **given
-            ),
             submit="Cancel them",
             listed=lambda plans: show.table(
                 ("Plan", "Account", "Symbol", "Side", "Volume", "Left", "State"),
@@ -220,7 +217,7 @@ class SmartOrderAdmin(TradingAdmin):
                 "unless you choose to close them."
             ],
             none="None of the chosen smart orders is live.",
-            many=lambda given: ("cancel_plans", given, rows.filter(state__in=LIVE_STATES)),
+            job=lambda given: ("cancel_plans", given, rows.filter(state__in=LIVE_STATES)),
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from live.book import read_book
 from live.rights import Right
 from manager import words
 from manager.admin import evidence, show, tables
-from manager.admin.acting import act, act_on_each, found
+from manager.admin.acting import act, act_on_rows, found
 from manager.admin.base import LiveChangeList, ScopedAdmin
 from manager.admin.filters import LoginGroupFilter, OpenedFilter, SinceFilter, SymbolFilter
 from manager.admin.record import Section, facts
@@ -244,17 +244,13 @@ class PositionAdmin(TradingAdmin):
     @admin.action(description="Close positions", permissions=["act"])
     def close_positions(self, request: HttpRequest, rows: "QuerySet[Position]") -> HttpResponse | None:
         """Close these positions at the market."""
-        return act_on_each(
+        return act_on_rows(
             self, request, rows.filter(status="open"), action="close_positions", title="Close positions",
             form=CommentForm(request.POST if "confirmed" in request.POST else None),
-            run=lambda position, given, wait_s: services.close_position(
-                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(),
-                comment=given["comment"], wait_s=wait_s,
-            ),
             submit="Close them", listed=self._listed,
             says=lambda given: [f"{given['rows']} positions are closed whole, at the market."],
             none="None of the chosen positions is open.",
-            many=lambda given: ("close_positions", given, rows.filter(status="open")),
+            job=lambda given: ("close_positions", given, rows.filter(status="open")),
         )  # fmt: skip
 
     def _listed(self, rows: Sequence[Any]) -> Any:

@@ -15,6 +15,8 @@ from django.utils import timezone
 from accounts.models import Account, Group, ManagerScope
 from dealing import dealers, services
 from dealing.models import Command, DealerConnection, Halt
+from manager import mass
+from manager.models import MassItem, MassJob
 from manager.tests.book import write_book
 from markets.models import Symbol
 from orders.models import DealerRequest
@@ -151,16 +153,32 @@ def test_action_writes_its_command_to_the_journal(
 @pytest.mark.parametrize(
     ("name", "action", "keys", "commands"),
     [
-        ("accounts_account", "close_all", [1001], ["ClosePosition", "ClosePosition"]),
-        ("accounts_account", "disable", [1001, 1002], ["ChangeSettings", "ChangeSettings"]),
-        ("accounts_account", "enable", [1001], ["ChangeSettings"]),
-        ("positions_position", "close_positions", [10, 50, 30], ["ClosePosition", "ClosePosition"]),
-        ("orders_smartorder", "cancel_plans", [7], ["CancelSmart"]),
+        ("accounts_account", "close_all", [1001], ["ClosePosition 1001 10", "ClosePosition 1001 50"]),
+        (
+            "accounts_account",
+            "disable",
+            [1001, 1002],
+            ["ChangeSettings None None", "ChangeSettings None None"],
+        ),
+        ("accounts_account", "enable", [1001], ["ChangeSettings None None"]),
+        (
+            "positions_position",
+            "close_positions",
+            [10, 50, 30],
+            ["ClosePosition 1001 10", "ClosePosition 1001 50"],
+        ),
+        ("orders_smartorder", "cancel_plans", [7], ["CancelSmart 1001 7"]),
     ],
 )
-def test_action_on_chosen_rows_asks_first_and_then_acts_on_each(
-    manager: Client, name: str, action: str, keys: list[int], commands: list[str]
+def test_action_on_chosen_rows_when_confirmed_then_one_mass_action_asks_for_each_and_only_then(
+    manager: Client,
+    name: str,
+    action: str,
+    keys: list[int],
+    commands: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(mass, "PATIENCE_S", 0)
     chosen = {"action": action, "_selected_action": keys}
     before = Command.objects.latest("id").id
 
@@ -169,11 +187,18 @@ def test_action_on_chosen_rows_asks_first_and_then_acts_on_each(
     assert b"confirmed" in asked.content
     assert Command.objects.latest("id").id == before
 
-    done = manager.post(url(f"{name}_changelist"), {**chosen, "confirmed": "yes"})
-    assert done.status_code == 302
-    assert (
-        list(Command.objects.filter(id__gt=before).order_by("id").values_list("name", flat=True)) == commands
-    )
+    sent = {**chosen, "confirmed": "yes", "comment": "by hand", "key": asked.context["key"]}
+    done = manager.post(url(f"{name}_changelist"), sent)
+    job = MassJob.objects.get()
+    assert done["Location"] == url("manager_mass_job", job.pk)
+    assert not Command.objects.filter(id__gt=before).exists()  # the request itself asks for nothing
+
+    mass.run(job.pk)
+    asked_for = Command.objects.filter(id__gt=before).order_by("id")
+    found = [(c, c.payload.get("position") or c.payload.get("smart")) for c in asked_for]
+    assert [f"{c.name} {c.login} {ticket}" for c, ticket in found] == commands
+    if action in ("close_positions", "cancel_plans"):
+        assert {c.payload["comment"] for c in asked_for} == {"by hand"}
 
 
 @pytest.mark.parametrize(
@@ -334,10 +359,11 @@ def test_action_on_all_rows_of_a_filter_acts_on_all_pages(manager: Client) -> No
 
     asked = manager.post(where, chosen)
     rows = [value for name, value in asked.context["hidden"] if name == "_selected_action"]
-    manager.post(where, {"action": "disable", "_selected_action": rows, "confirmed": "yes"})
+    manager.post(where, {"action": "disable", "_selected_action": rows, "confirmed": "yes", "key": "a" * 32})
 
     assert len(rows) == 60
-    assert Command.objects.count() == before + 60
+    assert sorted(MassItem.objects.values_list("login", flat=True)) == sorted(rows)
+    assert Command.objects.count() == before
 
 
 def test_position_when_closed_or_managed_then_only_what_can_be_done_is_offered(manager: Client) -> None:

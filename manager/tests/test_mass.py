@@ -129,7 +129,7 @@ def test_action_on_all_rows_of_a_filter_when_many_then_one_job_of_exactly_these(
     boss: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(30)
-    monkeypatch.setattr(acting, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(acting, "MOST_NAMED", 10)
     where = reverse("admin:positions_position_changelist") + "?status__exact=open&symbol=EURUSD"
     asked = {"action": "close_positions", "select_across": "1", "index": "0", "_selected_action": "1000"}
     page = boss.post(where, asked)
@@ -153,7 +153,7 @@ def test_action_on_all_rows_when_they_became_more_then_asked_again(
     boss: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(12)
-    monkeypatch.setattr(acting, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(acting, "MOST_NAMED", 10)
     where = reverse("admin:positions_position_changelist") + "?status__exact=open"
     asked = {"action": "close_positions", "select_across": "1", "index": "0", "_selected_action": "1000",
              "confirmed": "yes", "counted": "11", "key": KEY, "comment": ""}  # fmt: skip

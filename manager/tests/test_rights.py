@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from accounts.models import Account, ManagerScope
 from dealing.models import Command, Gap, Halt, PluginState
+from manager.models import MassItem, MassJob
 from manager.tests.book import write_book
 from orders.models import DealerRequest
 
@@ -168,23 +169,24 @@ def test_action_on_rows_when_the_right_is_missing_then_nothing_is_asked(
     before = Command.objects.count()
 
     answer = dora.post(
-        reverse(f"admin:{name}_changelist"), {"action": action, "_selected_action": [key], "confirmed": "yes"}
+        reverse(f"admin:{name}_changelist"),
+        {"action": action, "_selected_action": [key], "confirmed": "yes", "key": "a" * 32},
     )
 
     assert answer.status_code in (200, 302, 403)
     assert Command.objects.count() == before
+    assert not MassJob.objects.exists()
 
 
 def test_close_all_when_a_foreign_account_is_chosen_then_it_is_left_alone(client: Client) -> None:
     dora = staff(client, "view_account", "change_position")
-    before = Command.objects.latest("id").id
 
     dora.post(
         reverse("admin:accounts_account_changelist"),
-        {"action": "close_all", "_selected_action": [1001, 1002], "confirmed": "yes"},
+        {"action": "close_all", "_selected_action": [1001, 1002], "confirmed": "yes", "key": "a" * 32},
     )
 
-    assert set(Command.objects.filter(id__gt=before).values_list("login", flat=True)) == {1002}
+    assert set(MassItem.objects.values_list("login", flat=True)) == {1002}
 
 
 def test_overrides_when_not_allowed_then_left_out_of_forms_and_ignored_when_posted(client: Client) -> None:

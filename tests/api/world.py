@@ -111,6 +111,7 @@ class World:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     tick_ms: int = 0
+    more: dict[str, str] = field(default_factory=dict)  # of the environment
 
     # ---- processes ----
 
@@ -128,6 +129,7 @@ class World:
             **{f"LIMIT_{name}": "100000" for name in UNLIMITED},
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "HEALTH_PARTS": "database,redis,desk",
+            **self.more,
         }
 
     def run(self, *words: str) -> str:

@@ -9,6 +9,8 @@ from django.urls import reverse
 from accounts.models import Account, LedgerEntry
 from dealing import services
 from live import figures
+from manager import mass
+from manager.models import MassJob
 from markets.models import Symbol
 from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Position
@@ -69,6 +71,16 @@ def test_withdrawal_when_there_is_not_enough_is_refused_unless_overridden(manage
     assert_clean()
 
 
+def on_rows(manager: Client, name: str, action: str, *keys: int) -> None:
+    """Choose rows, say yes, and let the worker do the mass action."""
+    sent = {"action": action, "_selected_action": keys, "confirmed": "yes", "key": "a" * 32}
+    manager.post(reverse(f"admin:{name}_changelist"), sent)
+    job = MassJob.objects.get()
+    while mass.run(job.pk):
+        pass
+    assert mass.counts(job)["done"] == job.total == len(keys)
+
+
 def test_order_when_placed_and_closed_by_a_manager_leaves_a_clean_book(manager: Client) -> None:
     deposit()
     act(manager, "accounts_account_order", LOGIN, symbol="EURUSD", type="buy", volume="0.5", sl="1.09")
@@ -78,8 +90,7 @@ def test_order_when_placed_and_closed_by_a_manager_leaves_a_clean_book(manager: 
     assert "(invalid_stops)" in act(manager, "positions_position_stops", position.ticket, sl="1.2")
     act(manager, "positions_position_stops", position.ticket, sl="1.05", tp="1.2")
     act(manager, "positions_position_close", position.ticket, volume="0.2")
-    chosen = {"action": "close_positions", "_selected_action": [position.ticket], "confirmed": "yes"}
-    manager.post(reverse("admin:positions_position_changelist"), chosen)
+    on_rows(manager, "positions_position", "close_positions", position.ticket)
 
     position.refresh_from_db()
     assert (position.status, str(position.profit), str(position.tp)) == ("closed", "-5.00", "1.20000")
@@ -138,8 +149,7 @@ def test_account_when_opened_and_funded_in_the_admin_trades_at_once(manager: Cli
 
     act(manager, "accounts_account_halt", 5000, level="close_only")
     assert services.place_order(5000, symbol="EURUSD", type="buy", volume="0.1").code == "halted"
-    disable = {"action": "disable", "_selected_action": [5000], "confirmed": "yes"}
-    manager.post(reverse("admin:accounts_account_changelist"), disable)
+    on_rows(manager, "accounts_account", "disable", 5000)
     assert Account.objects.get(login=5000).enabled is False
     ticket = Position.objects.get(login=5000).ticket
     assert services.close_position(5000, ticket).code == "account_disabled"

@@ -83,7 +83,9 @@ def test_requests_when_another_site_makes_them_then_refused_everywhere_and_nothi
             answer = boss.generic(
                 method, path, "symbol=EURUSD&confirmed=yes&post=yes", "application/x-www-form-urlencoded"
             )
-            says_so = answer.status_code == 403 and any(word in answer.content for word in (b"CSRF", b"This page is out of date"))
+            says_so = answer.status_code == 403 and any(
+                word in answer.content for word in (b"CSRF", b"This page is out of date")
+            )
             is_closed = answer.status_code in (404, 405) or path in ONLY_READ | WITHOUT_COOKIES
             if not says_so and not is_closed:
                 wrong.append((method, path, answer.status_code, answer.content[:80]))
