@@ -46,8 +46,6 @@ def change_settings(
         refusal = _tried(command, accounts, wait_s)
         if refusal is not None:
             return refusal
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE dealing_enginecontrol SET config_version = config_version + 1 WHERE id = 1")
     with transaction.atomic():
         if only is None:
             _one_at_a_time(kind, str(key))

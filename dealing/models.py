@@ -116,7 +116,6 @@ class EngineControl(models.Model):
         default=HaltLevel.NORMAL.value,
         choices=[(level.value, level.value) for level in HaltLevel],
     )
-    config_version = models.BigIntegerField(default=0)
     expected_build = models.CharField(max_length=100, blank=True, default="")
     shards = models.PositiveSmallIntegerField(
         default=0, help_text="among how many desks the accounts are divided; 0: nobody has said so yet"

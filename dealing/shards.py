@@ -74,8 +74,8 @@ def settled(cursor: Any) -> int:
     """
     if not fact(cursor):
         cursor.execute(
-            "INSERT INTO dealing_enginecontrol AS c (id, halt_level, config_version, expected_build, shards,"
-            " numbers_from) VALUES (1, 'normal', 0, '', %s, 1) ON CONFLICT (id) DO UPDATE"
+            "INSERT INTO dealing_enginecontrol AS c (id, halt_level, expected_build, shards, numbers_from)"
+            " VALUES (1, 'normal', '', %s, 1) ON CONFLICT (id) DO UPDATE"
             " SET shards = EXCLUDED.shards WHERE c.shards = 0",
             (believed() or 1,),
         )
@@ -124,8 +124,8 @@ def change(cursor: Any, number: int) -> Changed:
     _see_that_nothing_waits(cursor, before)
     place = _common_place(cursor, before)
     cursor.execute(
-        "INSERT INTO dealing_enginecontrol AS c (id, halt_level, config_version, expected_build, shards, numbers_from)"
-        " VALUES (1, 'normal', 0, '', %s, 1) ON CONFLICT (id) DO UPDATE SET shards = EXCLUDED.shards",
+        "INSERT INTO dealing_enginecontrol AS c (id, halt_level, expected_build, shards, numbers_from)"
+        " VALUES (1, 'normal', '', %s, 1) ON CONFLICT (id) DO UPDATE SET shards = EXCLUDED.shards",
         (number,),
     )
     if before:

@@ -178,7 +178,7 @@ class AccountBounds:
 
     def _dependencies(self, login: int, held: set[str], currency: str) -> set[str] | None:
         """Return the symbols whose quotes move the account's equity or margin; None: a quote is missing."""
-        found = set(held)
+        symbols = set(held)
         sources = {self.state.symbols[name].profit_currency for name in held}
         sources |= {
             self.state.symbols[order.symbol].margin_currency for order in reserving_orders(self.state, login)
@@ -187,8 +187,8 @@ class AccountBounds:
             path = conversion_path(self.state, source, currency)
             if path is None:
                 return None
-            found.update(name for name, _ in path)
-        return None if any(name not in self.state.quotes for name in found) else found
+            symbols.update(name for name, _ in path)
+        return None if any(name not in self.state.quotes for name in symbols) else symbols
 
     def _intervals(self, symbols: set[str], shift: int) -> Intervals:
         intervals: Intervals = {}

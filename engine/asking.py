@@ -79,18 +79,18 @@ class Hooks:
 
     # Decisions
 
-    def filter(self, point: HookPoint, context: Context, seen: dict[str, str]) -> Answer:
-        """Return the first answer other than NONE; note it in `seen` for the evidence."""
+    def filter(self, point: HookPoint, context: Context, answers: dict[str, str]) -> Answer:
+        """Return the first answer other than NONE; note it in `answers` for the evidence."""
         answer = Answer.NONE
         for registration in self._covering(context.group, context.symbol, point):
             result: Answer = self._ask(registration, point, Answer.NONE, _filter_answer, context)
             if result is not Answer.NONE:
                 answer = result
                 break
-        seen[point.value] = answer.value
+        answers[point.value] = answer.value
         return answer
 
-    def apply(self, point: HookPoint, context: Context, seen: dict[str, str]) -> Verdict:
+    def apply(self, point: HookPoint, context: Context, answers: dict[str, str]) -> Verdict:
         """Return REJECT if any plugin does not say OK, else OK with the last price given, on the symbol's grid."""
         price: str | None = None
 
@@ -100,10 +100,10 @@ class Hooks:
         for registration in self._covering(context.group, context.symbol, point):
             verdict: Verdict = self._ask(registration, point, REFUSED, judged, context)
             if verdict.answer is not Answer.OK:
-                seen[point.value] = verdict.answer.value
+                answers[point.value] = verdict.answer.value
                 return REFUSED
             price = verdict.price if verdict.price is not None else price
-        seen[point.value] = Answer.OK.value
+        answers[point.value] = Answer.OK.value
         return Verdict(Answer.OK, price)
 
     def refusal(self, command: c.Command, time_ms: int) -> PluginRefusal | None:
@@ -115,9 +115,9 @@ class Hooks:
         if place is None:
             return None
         for registration in self._covering(*place, HookPoint.COMMAND_FILTER):
-            told = deepcopy(command)  # nothing can be changed through it
+            copy = deepcopy(command)  # nothing can be changed through it
             answer: Answer | Reject = self._ask(
-                registration, HookPoint.COMMAND_FILTER, Answer.NONE, _command_answer, told, time_ms
+                registration, HookPoint.COMMAND_FILTER, Answer.NONE, _command_answer, copy, time_ms
             )
             if isinstance(answer, Reject):
                 return PluginRefusal(registration.name, _clean(answer.reason))
@@ -144,8 +144,8 @@ class Hooks:
         """Show a deal, at the moment when it is made."""
         group = self.state.accounts[deal.login].group
         for registration in self._covering(group, deal.symbol, HookPoint.ON_DEAL):
-            shown = replace(deal, evidence=deepcopy(deal.evidence))
-            self._ask(registration, HookPoint.ON_DEAL, None, _nothing, shown)
+            copy = replace(deal, evidence=deepcopy(deal.evidence))
+            self._ask(registration, HookPoint.ON_DEAL, None, _nothing, copy)
 
     @property
     def listens(self) -> bool:
@@ -157,9 +157,9 @@ class Hooks:
         for registration in self.registrations:
             if not registration.overrides(HookPoint.AFTER_COMMIT.value):
                 continue
-            seen = [event for event in events if registration.covers(*_place_of_event(self.state, event))]
-            if seen:
-                self._ask(registration, HookPoint.AFTER_COMMIT, None, _nothing, seen)
+            covered = [event for event in events if registration.covers(*_place_of_event(self.state, event))]
+            if covered:
+                self._ask(registration, HookPoint.AFTER_COMMIT, None, _nothing, covered)
 
     def watches(self, symbol: str) -> bool:
         """Return whether any plugin looks at every tick of this symbol."""
@@ -235,12 +235,12 @@ class Hooks:
         point: HookPoint,
         otherwise: Any,
         judge: Callable[[Any], Any],
-        *told: Any,
+        *facts: Any,
     ) -> Any:
         """Return a judged answer, or `otherwise` where the plugin has failed."""
         self.asked = True
         try:
-            return judge(getattr(registration.plugin, point.value)(*told))
+            return judge(getattr(registration.plugin, point.value)(*facts))
         except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
             self.fail(registration.name, point, error)
             return otherwise

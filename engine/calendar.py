@@ -34,11 +34,11 @@ def zone_of(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC
-    found = _ZONE_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
-    place = resources.files("tzdata").joinpath("zoneinfo", *name.split("/")) if found else None
+    match = _ZONE_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
+    place = resources.files("tzdata").joinpath("zoneinfo", *name.split("/")) if match else None
     if place is None or not place.is_file() or "." in name:
-        shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-        raise ValueError(f"{shown!r} is no time zone, such as Europe/Berlin or America/New_York")
+        excerpt = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+        raise ValueError(f"{excerpt!r} is no time zone, such as Europe/Berlin or America/New_York")
     with place.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 

@@ -185,9 +185,9 @@ def _increase(core: Core, order: Order, position: Position, fill: Fill) -> Posit
     return position
 
 
-def _level_after(standing: int | None, given: int | None, *, deletes: bool) -> int | None:
+def _level_after(standing: int | None, wanted: int | None, *, deletes: bool) -> int | None:
     """Return SL or TP after a netting increase: left out it stays, a value replaces it."""
-    return None if deletes else standing if given is None else given
+    return None if deletes else standing if wanted is None else wanted
 
 
 def _bounded(value: Fraction) -> Fraction:

@@ -102,9 +102,9 @@ class _Trial:
             if not self._is_stopped(worst, margins, every=False, hedged=hedged):
                 return first
             if self.closed == self.kept and self._equity_decides(worst, best, margins, hedged=hedged):
-                found = self._first_favoured(first)
-                if found is not None and found <= last:
-                    return found
+                favoured = self._first_favoured(first)
+                if favoured is not None and favoured <= last:
+                    return favoured
                 continue
             middle = (first + last) // 2
             runs += [(middle + 1, last), (first, middle)]

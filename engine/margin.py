@@ -119,7 +119,7 @@ def margin_parts(
     return [(abs(long - short), larger), (min(long, short), covered_rate * hedged * mean_rate)]
 
 
-def order_leverage(state: State, login: int, asked: int | None) -> Fraction:
+def order_leverage(state: State, login: int, wanted: int | None) -> Fraction:
     """Return the leverage an order of this account gets: asked for, else the account's, else its group's.
 
     The group's `leverage_max` limits an account's own, also where it was granted before.
@@ -127,7 +127,7 @@ def order_leverage(state: State, login: int, asked: int | None) -> Fraction:
     account = state.accounts[login]
     group = state.groups[account.group]
     own = account.leverage or group.leverage
-    return Fraction(asked or min(own, group.leverage_max or own))
+    return Fraction(wanted or min(own, group.leverage_max or own))
 
 
 def reservation(state: State, order: Order, rate: Fraction | None = None) -> int:

@@ -63,7 +63,7 @@ class TrailBook:
     def due(self, price: int) -> list[SmartOrder]:
         """Take out and return the orders whose stop this close price, in real points, has reached."""
         forward = self._forward(price)
-        found: list[SmartOrder] = []
+        reached: list[SmartOrder] = []
         while self.by_stop and -self.by_stop[0][0] >= forward:
             _, _, version, group = heappop(self.by_stop)
             if not group.alive or version != group.version:
@@ -72,16 +72,16 @@ class TrailBook:
                 if self._stop(group, top[0]) < forward:
                     break
                 heappop(group.members)
-                found.append(top[3])
+                reached.append(top[3])
             if top is None:
                 group.alive = False
                 del self.groups[group.mark]
             else:
                 self._announce(group)
-        return found
+        return reached
 
-    def advance(self, price: int) -> bool:
-        """Move every mark that this close price passes; return whether any moved."""
+    def advance(self, price: int) -> None:
+        """Move every mark that this close price passes."""
         forward = self._forward(price)
         passed: list[MarkGroup] = []
         while self.by_mark and self.by_mark[0][0] < forward:
@@ -94,7 +94,7 @@ class TrailBook:
             else:
                 passed.append(group)
         if not passed:
-            return False
+            return
         same = self.groups.get(forward)
         if same is not None:
             passed.append(same)
@@ -108,7 +108,6 @@ class TrailBook:
         self.counter += 1
         heappush(self.by_mark, (forward, self.counter, kept))
         self._announce(kept)
-        return True
 
     def _merge(self, kept: MarkGroup, gone: MarkGroup) -> None:
         for member in gone.members:

@@ -45,23 +45,23 @@ class Ladder:
 
     def due(self, bid: int, ask: int) -> set[int]:
         """Take out and return the keys of live records with a level that this quote reaches."""
-        found: set[int] = set()
+        reached: set[int] = set()
         up, down, ask_up, ask_down = self.heaps
         if up and up[0][0] <= bid:
-            self._take(up, bid, found)
+            self._take(up, bid, reached)
         if down and down[0][0] <= -bid:
-            self._take(down, -bid, found)
+            self._take(down, -bid, reached)
         if ask_up and ask_up[0][0] <= ask:
-            self._take(ask_up, ask, found)
+            self._take(ask_up, ask, reached)
         if ask_down and ask_down[0][0] <= -ask:
-            self._take(ask_down, -ask, found)
-        return found
+            self._take(ask_down, -ask, reached)
+        return reached
 
-    def _take(self, heap: list[Entry], limit: int, found: set[int]) -> None:
+    def _take(self, heap: list[Entry], limit: int, reached: set[int]) -> None:
         while heap and heap[0][0] <= limit:
             _, key, gen = heappop(heap)
             if self.is_live(key, gen):
-                found.add(key)
+                reached.add(key)
 
     def _sweep(self, cross: Cross) -> None:
         heap = self.heaps[cross]

@@ -63,15 +63,15 @@ class Forecast:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values, money as decimal text."""
-        shown: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: getattr(self, name) for name in self.__slots__ if name not in ("margin", "logins")
         }
-        shown["margin"] = {
+        values["margin"] = {
             currency: [to_text(amount, currency_digits(currency)) for amount in both]
             for currency, both in sorted(self.margin.items())
         }
-        shown["logins"] = self.logins
-        return shown
+        values["logins"] = self.logins
+        return values
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def forecast(
     state: State, old: Settings | None, new: Settings, logins: Iterable[int] | None = None
 ) -> Forecast:
     """Return what would follow from `new` in place of `old`; `logins` looks at some of the accounts only."""
-    told = Forecast()
+    outcome = Forecast()
     chosen = concerned(state, old, new) if logins is None else list(logins)
     holding = [
         login
@@ -131,32 +131,32 @@ def forecast(
     ]
     before, after = _shadow(state, holding), _shadow(state, holding, new)
     for login in holding:
-        told.accounts += 1
-        _add(told, login, state.accounts[login].currency, _look(before, login), _look(after, login))
-    return told
+        outcome.accounts += 1
+        _add(outcome, login, state.accounts[login].currency, _look(before, login), _look(after, login))
+    return outcome
 
 
-def _add(told: Forecast, login: int, currency: str, was: _Look, now: _Look) -> None:
-    both = told.margin.setdefault(currency, [0, 0])
+def _add(outcome: Forecast, login: int, currency: str, was: _Look, now: _Look) -> None:
+    both = outcome.margin.setdefault(currency, [0, 0])
     both[0] += was.margin
     both[1] += now.margin
     exits, pendings = now.exits - was.exits, now.pendings - was.pendings
     # One that was below its limit already and could not be closed, because its market was shut, can be now.
     stops = now.is_stopped and (not was.is_stopped or (now.can_close and not was.can_close))
     if stops:
-        told.name("stopped_out", login)
+        outcome.name("stopped_out", login)
     if now.is_called and not was.is_called:
-        told.name("called", login)
+        outcome.name("called", login)
     if was.is_called and not now.is_called:
-        told.name("released", login)
+        outcome.name("released", login)
     if stops or exits or pendings:
-        told.name("acting", login)
-    told.exits += len(exits)
-    told.pendings += len(pendings)
-    told.to_dealers += len(now.queued - was.queued)
-    told.to_desk += len(was.queued - now.queued)
-    told.asleep += len(now.asleep - was.asleep)
-    told.awake += len(was.asleep - now.asleep)
+        outcome.name("acting", login)
+    outcome.exits += len(exits)
+    outcome.pendings += len(pendings)
+    outcome.to_dealers += len(now.queued - was.queued)
+    outcome.to_desk += len(was.queued - now.queued)
+    outcome.asleep += len(now.asleep - was.asleep)
+    outcome.awake += len(was.asleep - now.asleep)
 
 
 def _shadow(state: State, logins: list[int], new: Settings | None = None) -> State:

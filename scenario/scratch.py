@@ -220,7 +220,7 @@ class Scratch:
                 "UPDATE dealing_engineshard SET seq = 0, tick_cursor = '0-0', tick_offset = 0, next_order = 1,"
                 " next_deal = 1, next_request = 1, published = 0, clock_ms = 0, day_end_ms = 0, dealers = '[]'"
             )
-            cursor.execute("UPDATE dealing_enginecontrol SET halt_level = 'normal', config_version = 0")
+            cursor.execute("UPDATE dealing_enginecontrol SET halt_level = 'normal'")
             for sequence in ("dealing_ticket_seq", "dealing_smart_seq"):
                 cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
         bus.client().delete(bus.TICKS, *[bus.wake_key(shard) for shard in range(self.shards)])

@@ -157,11 +157,11 @@ def change_settings(core: Core, command: ChangeSettings) -> CommandDone:
         )
     affected = concerned(state, change.old, change.new)
     if command.accounts is not None or command.is_trial:
-        told = forecast(state, change.old, change.new, affected)
-        data = {"forecast": told.to_json()}
-        if command.accounts is not None and told.acting > command.accounts:
-            said = f"it would close or open something in {told.acting} accounts by now, not in {command.accounts}"
-            return CommandDone(Code.CONFLICT, said, data=data)
+        outcome = forecast(state, change.old, change.new, affected)
+        data = {"forecast": outcome.to_json()}
+        if command.accounts is not None and outcome.acting > command.accounts:
+            message = f"it would close or open something in {outcome.acting} accounts by now, not in {command.accounts}"
+            return CommandDone(Code.CONFLICT, message, data=data)
         if command.is_trial:
             return CommandDone("", data=data)
     _put(core, change, affected)

@@ -56,14 +56,14 @@ def standing_rules(state: State, command: ModifySmart | CancelSmart) -> dict[Rul
 def modify(core: Core, command: ModifySmart) -> CommandDone:
     """Change stop, callback, break-even or open levels; an explicit change may loosen the fixed stop only."""
     smart = core.state.smarts.get(command.smart)
-    found = None if smart is None or smart.login != command.login else _change(core.state, command, smart)
-    refusal = _modify_refusal(core.state, command, found)
-    if refusal is not None or found is None:
+    change = None if smart is None or smart.login != command.login else _change(core.state, command, smart)
+    refusal = _modify_refusal(core.state, command, change)
+    if refusal is not None or change is None:
         assert refusal is not None
         return refused(refusal, ticket=command.smart, login=command.login)
-    if found.after is not None:
-        _apply_modification(core, command, found.smart, found.after)
-    return CommandDone("", login=command.login, ticket=found.smart.order, data={"smart": command.smart})
+    if change.after is not None:
+        _apply_modification(core, command, change.smart, change.after)
+    return CommandDone("", login=command.login, ticket=change.smart.order, data={"smart": command.smart})
 
 
 def _change(state: State, command: ModifySmart, smart: SmartOrder) -> Change:
@@ -81,10 +81,10 @@ def _base_price(state: State, smart: SmartOrder, symbol: Symbol) -> int | None:
     return None if view is None else checks.market_price(view, smart.side, opening=False)
 
 
-def _modify_refusal(state: State, command: ModifySmart, found: Change | None) -> Refusal | None:
+def _modify_refusal(state: State, command: ModifySmart, standing: Change | None) -> Refusal | None:
     def change() -> Change:
-        assert found is not None  # a rule before has found the smart order
-        return found
+        assert standing is not None  # a rule before has found the smart order
+        return standing
 
     def quote() -> Refusal | None:
         if change().base is not None:
