@@ -75,7 +75,7 @@ class Teller:
         while not self.is_over.wait(1):
             with self.lock:
                 now_s = time.monotonic()
-                if now_s - self.told_s >= TOLD_EVERY_S and not self.is_over.is_set():
+                if self.left and now_s - self.told_s >= TOLD_EVERY_S and not self.is_over.is_set():
                     tests = [f"{one} ({now_s - s:.0f} s)" for one, s in self.began_s.items() if "::" in one]
                     self._tell(f"... {' and '.join(tests)}; {sum(self.left.values())} tests to go")
 

@@ -45,9 +45,13 @@ def _chromium() -> str | None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Return a headless Chromium."""
+    """Return a headless Chromium.
+
+    It ends with this folder's tests: while Playwright is there, its event loop counts as running, in which Django's
+    ORM refuses to work for every test that comes after in the same process.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = _chromium()
     if path is None:
@@ -132,7 +136,8 @@ class Trader:
         end = time.monotonic() + LIMIT_MS / 1000
         while not self.page.evaluate(expression, argument):
             if time.monotonic() > end:
-                pytest.fail(f"it did not become true: {expression} {argument or ''}")
+                told = self.page.locator(".toast").all_inner_texts()
+                pytest.fail(f"it did not become true: {expression} {argument or ''}; the page told {told}")
             self.page.wait_for_timeout(50)
 
     def row(self, table: str, number: int = 0) -> Any:

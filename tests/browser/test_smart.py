@@ -112,7 +112,8 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
     trader.page.keyboard.press("1")
     trader.wait_empty("positions")
     assert stack.rows(
-        "SELECT volume::text, price::text FROM positions_deal WHERE direction = 'out' ORDER BY ticket"
+        "SELECT d.volume::text, d.price::text FROM positions_deal d JOIN orders_smartorder USING (position)"
+        " WHERE direction = 'out' AND id = (SELECT max(id) FROM orders_smartorder) ORDER BY d.ticket"
     ) == [("0.40", "1.10100"), ("0.35", "1.10200"), ("0.25", "1.10085")]
 
 
