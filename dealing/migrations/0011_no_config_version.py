@@ -4,14 +4,13 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('dealing', '0010_accepted_requotes'),
+        ("dealing", "0010_accepted_requotes"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='enginecontrol',
-            name='config_version',
+            model_name="enginecontrol",
+            name="config_version",
         ),
     ]
