@@ -7,6 +7,7 @@ be loaded, break an invariant or make the engine raise is left out (`State.unloa
 """
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ def load(
         engine's InvariantError: the rows do not make a book, and it is no single account's fault.
         anything: they could not be read, or loading failed for a reason that lies in no account.
     """
+    begun = time.monotonic()
     left_out = dict(frozen or {})
     suspects: set[int] = set()
     while True:
@@ -81,7 +83,7 @@ def load(
     state = book.state
     log.info("book loaded", shard=lease.shard, epoch=lease.epoch, accounts=len(state.accounts),
              positions=len(state.positions), orders=len(state.orders), smarts=len(state.smarts),
-             left_out=len(state.unloaded))  # fmt: skip
+             left_out=len(state.unloaded), seconds=round(time.monotonic() - begun, 3))  # fmt: skip
     return book
 
 

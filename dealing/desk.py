@@ -23,8 +23,8 @@ from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
 from dealing.failpoints import failpoint, seam
 from dealing.lease import ClockLost, LeaseLost
-from dealing.loop import NONE_DUE, LoadAnew, Loop
-from dealing.narrowing import ENDS, ConnectionLost, Standing, standing
+from dealing.loop import NONE_DUE, Loop
+from dealing.narrowing import ENDS, PROBED_AFTER, ConnectionLost, LoadAnew, Standing, standing
 from dealing.publisher import Publisher
 from dealing.shards import WrongShards
 from dealing.ticks import TickReader
@@ -98,6 +98,10 @@ class Desk(Loop):
                 continue
             failures = 0
             self.lease = taken
+            if taken.after_crash:
+                self.search.probing_left = (
+                    PROBED_AFTER  # whatever ended the owner before us may wait for us too
+                )
             try:
                 ended = self._serve()
             except ClockLost as error:

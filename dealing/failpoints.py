@@ -92,7 +92,11 @@ class Poison:
         self.seed = seed
         self.one_in = int(one_in)
         self.passings = int(passings)
-        self.chance = random.Random(f"{seed}-{os.getpid()}")
+        self.draw_anew()
+
+    def draw_anew(self) -> None:
+        """Begin the chance of what is thrown in passing: each process has its own."""
+        self.chance = random.Random(f"{self.seed}-{os.getpid()}")
 
     def seam_of(self, key: str) -> str:
         """Return the seam at which an item raises, "" where it is a good one."""
@@ -119,6 +123,19 @@ class Poison:
 
 
 _poison = Poison(os.environ["DESK_POISON"]) if os.environ.get("DESK_POISON") else None
+
+
+def _begin_fork() -> None:
+    """Give a fork a chance of its own: what was thrown in passing would else be thrown at the same item each time.
+
+    Failpoints are the desk's, and not its forks'.
+    """
+    _left.clear()
+    if _poison is not None:
+        _poison.draw_anew()
+
+
+os.register_at_fork(after_in_child=_begin_fork)
 
 
 def failpoint(name: str) -> None:

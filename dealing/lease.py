@@ -51,6 +51,12 @@ class Lease:
     shards: int = 1  # among how many the accounts are divided; it does not change while this is held
     skew_ms: int = 0  # how far our clock was ahead of the database's when it was read last
 
+    @property
+    def after_crash(self) -> bool:
+        """Return whether the owner before us did not give the shard back."""
+        takes, crashes = self.row.get("takes"), self.row.get("crashes")
+        return bool(takes and crashes and takes[0] == crashes[0])
+
     def release(self) -> None:
         """Give the shard back, so that the next owner need not wait, and close the connection."""
         try:
@@ -76,8 +82,8 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def open_session() -> "psycopg.Connection[Any]":
-    """Return a connection of our own with the limits of a desk.
+def open_session(name: str = "tradingdesk-desk") -> "psycopg.Connection[Any]":
+    """Return a connection of our own with the limits of a desk; `name` tells it from others on the server.
 
     Raises:
         psycopg.OperationalError: PostgreSQL does not answer.
@@ -95,7 +101,7 @@ def open_session() -> "psycopg.Connection[Any]":
         keepalives_idle=2,
         keepalives_interval=1,
         keepalives_count=2,
-        application_name="tradingdesk-desk",
+        application_name=name,
         options="-c lock_timeout=1500 -c idle_in_transaction_session_timeout=3000"
         " -c statement_timeout=30000 -c timezone=UTC",
     )

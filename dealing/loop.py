@@ -7,57 +7,53 @@ It holds no rule of trading.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import redis
 import structlog
 
 from dealing import clock as clocks
 from dealing import gaps, lease, memory, rehearsal
-from dealing.batch import Answer, Batch, HaltTurned, beat, commit, pending_commands
-from dealing.book import Book
-from dealing.changes import Changes
+from dealing.batch import HaltTurned, beat, pending_commands
 from dealing.choices import ItemKind
 from dealing.dealers import Watch
 from dealing.failpoints import failpoint, seam
-from dealing.items import SETTLING, TIME, Asked, Item, command_of, key_of
-from dealing.lease import Lease
-from dealing.narrowing import ENDS, Search, Standing, standing
-from dealing.publisher import Publisher
-from dealing.ticks import Tick, TickReader, id_key, id_ms, newest_entry
-from engine import commands as cmd
-from engine.codes import Code
-from engine.enums import HaltScope, TickRefusal
-from engine.events import CommandDone, Event
-from engine.settings import LAST_MS
+from dealing.items import SETTLING, TIME, Item, Moment, key_of
+from dealing.narrowing import (
+    ENDS,
+    PROBED_AT_ONCE,
+    TRIES,
+    LoadAnew,
+    Stage,
+    Standing,
+    Verdict,
+    standing,
+)
+from dealing.probe import LIMIT_S as PROBE_LIMIT_S
+from dealing.probe import Findings, probe
+from dealing.taking import Taking
+from dealing.ticks import Tick, id_key, id_ms, newest_entry
+from engine.events import Event
 
 log = structlog.get_logger(__name__)
 POLL_MS = 50
 BUSY_POLL_S = 0.01
 TIME_EVERY_S = 0.1
-SETTLE_MOST = 1_000
 BEAT_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 DEALERS_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05
 IDLE_ENDS_S = 0.3
-AHEAD_LIMIT_MS = 60_000
 DAY_END_WAITS_S = 5.0  # for ticks that came before it
 NONE_DUE = (0, "", 0.0)  # a day end that is due, the last entry before it, until when we wait for that
 
 
-class LoadAnew(Exception):
-    """The book is to be loaded anew: rows that were left out may be mended, or Redis has lost its data."""
-
-
 @dataclass(slots=True)
-class Loop:
+class Loop(Taking):
     """The loop of one shard, from a load to the next; `desk.Desk` takes the lease and loads."""
 
-    shard: int
-    clock: str = "wall"
-    batch_max: int = 256
     linger_ms: int = 50
     gap_limit_s: int = 5
     should_stop: Callable[[], bool] = lambda: False
@@ -65,18 +61,8 @@ class Loop:
     when_serving: Callable[[], None] = lambda: None  # called when a lease is ours and its book is loaded
     patience_s: float = 0.0  # how long to stand by while another desk has the shard
     build_id: str = ""
-    search: Search = field(init=False)
     told: set[tuple[str, str]] = field(default_factory=set)  # what was shown as left out, and why
-    looked_for: int = 0  # the command for which rows that were left out were looked at last
     draining: bool = False
-    # Of the lease that is held now
-    lease: Lease = field(init=False)
-    book: Book = field(init=False)
-    reader: TickReader = field(init=False)
-    publisher: Publisher = field(init=False)
-    batch: Batch = field(init=False)
-    at: Item | None = None  # what is being computed at this moment
-    events: list[Event] = field(default_factory=list)
     due: dict[str, float] = field(default_factory=dict)
     dealers: Watch = field(default_factory=Watch)
     committed_at: float = 0.0
@@ -86,15 +72,6 @@ class Loop:
     rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
     unread: tuple[tuple[str, int], str] | None = None  # where missed ticks could not be read, and why
     day_end_read: tuple[int, str, float] = NONE_DUE
-    passing_from_ms: int = 0  # what the monotonic clock lacks to have begun at the wall's time of the load
-
-    def __post_init__(self) -> None:
-        self.search = Search(self.shard, self.batch_max)
-
-    def _new_batch(self, cursor: str, offset: int) -> None:
-        changes = Changes(state=self.book.state, shard=self.shard, shards=self.lease.shards)
-        self.batch = Batch(changes, cursor, offset)
-        self.events = []
 
     def _tell_what_is_left_out(self) -> None:
         """Show accounts and settings that could not be loaded, each reason once."""
@@ -139,55 +116,147 @@ class Loop:
         if self._settle():
             return  # first what a change of many accounts left to do, a piece between two beats
         self._wait()
-        room = self._read_up_to_day_end(self.search.limit - len(self.batch.items))
+        items = self._next_items()
+        for item in self._tried(items) if self.search.is_probing else items:
+            if isinstance(item, Tick):
+                self.reader.buffer.popleft()
+            self.take(item)
+
+    def _next_items(self) -> list[Item]:
+        """Return what is to be taken now; ticks are still in the reader's buffer."""
+        search, batch = self.search, self.batch
+        if search.is_suspect(TIME) and not batch.items and self._time_is_due():
+            return [TIME]  # behind others it would wait for ever
+        limit = min(search.limit, PROBED_AT_ONCE) if search.is_probing else search.limit
+        items, room = self._before_day_end(limit - len(batch.items))
+        early = len(items)
         if not room:
-            return
+            return items
         if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
             found = pending_commands(self.lease, room)
             self.poll_commands = len(found) == room
             for asked in found:
-                if not self._may_take(asked):
-                    return
-                self._do(asked)
+                if not self._may_take(asked, items):
+                    return items
+                items.append(asked)
                 room -= 1
-        self._pass_time()
-        while room > 0 and self.reader.buffer:
-            tick = self.reader.buffer[0]
-            if not self._may_take(tick):
-                return
-            self.reader.buffer.popleft()
-            self._tick(tick)
-            room -= 1
+        if self._time_is_due() and self._may_take(TIME, items):
+            items.append(TIME)
+        for tick in islice(self.reader.buffer, early, early + room):
+            if not self._may_take(tick, items):
+                return items
+            items.append(tick)
+        return items
 
-    def _read_up_to_day_end(self, room: int) -> int:
-        """Take the ticks that came before a day end that is due, ahead of what happens by our clock (§10.3).
+    def _time_is_due(self) -> bool:
+        return self.clock == "wall" and self._is_due("time", TIME_EVERY_S)
 
-        Returns the room that is left in the batch, 0 where there may be more of them. What counts is when Redis took
-        them; nothing that comes from now on counts, and the wait has a limit, so that no stream can hold a day end up.
+    def _may_take(self, item: Item, before: Sequence[Item] = ()) -> bool:
+        """Return whether an item may be taken now, behind others; a suspect is alone."""
+        taken = len(self.batch.items) + len(before)
+        if any(self.search.is_suspect(one) for one in before):
+            return False
+        return self.search.may_take(item, taken)
+
+    def _before_day_end(self, room: int) -> tuple[list[Item], int]:
+        """Return the ticks that came before a day end that is due, ahead of what happens by our clock (§10.3).
+
+        With them comes the room that is left, 0 where there may be more of them. What counts is when Redis took them;
+        nothing that comes from now on counts, and the wait has a limit, so that no stream can hold a day end up.
         """
         state, reader = self.book.state, self.reader
         end_ms = state.day_end_ms
+        found: list[Item] = []
         if self.clock != "wall" or not end_ms or end_ms > clocks.wall_ms() or reader.is_down:
-            return room
+            return found, room
         if self.day_end_read[0] != end_ms:
             try:
                 told = newest_entry()
             except redis.RedisError:
-                return room
+                return found, room
             last = str(told["last-generated-id"]) if told else "0-0"
             self.day_end_read = end_ms, last, time.monotonic() + DAY_END_WAITS_S
         _, last, until = self.day_end_read
-        while reader.buffer and state.day_end_ms == end_ms and time.monotonic() < until:
-            tick = reader.buffer[0]
+        if time.monotonic() >= until:
+            return found, room
+        for tick in reader.buffer:
             if id_ms(tick.entry) >= end_ms or id_key(tick.entry) > id_key(last):
-                return room
-            if not room or not self._may_take(tick):
-                return 0
-            reader.buffer.popleft()
-            self._tick(tick)
+                return found, room
+            if not room or not self._may_take(tick, found):
+                return found, 0
+            found.append(tick)
             room -= 1
-        is_read = reader.buffer or id_key(reader.read_to) >= id_key(last)
-        return room if is_read or state.day_end_ms != end_ms or time.monotonic() >= until else 0
+        return found, room if id_key(reader.read_to) >= id_key(last) else 0
+
+    # Trying before taking
+
+    def _tried(self, items: list[Item]) -> list[Item]:
+        """Return those items that may be taken, after they were tried in a fork: all, or those before one that failed.
+
+        Raises:
+            LoadAnew: an account is to blame, and is to be left out.
+        """
+        if not any(not isinstance(item, Moment) or self.search.is_suspect(item) for item in items):
+            return items
+        if not self.batch.is_empty:
+            self._commit()  # what is no item's doing
+        found = self._probe(items)
+        is_written = found is not None and found.failure is not None and found.among > 1
+        if is_written:
+            found = self._probe(items, apart=True)
+            if found is not None and found.failure is None:  # each by itself can be written
+                self.search.take_apart(len(items))
+                return items[:1]
+        if found is None:
+            self.search.no_probe()
+            return items
+        if found.failure is None:
+            return items
+        item, good = items[found.good], items[: found.good]
+        verdict = self.search.failed_in_probe(self.lease, item, found.failure, alone=not good)
+        if verdict is not None:
+            self._judge_suspect(verdict)
+        return good if is_written or not good else self._tried(good)
+
+    def _probe(
+        self, items: list[Item], *, apart: bool = False, without: dict[int, str] | None = None
+    ) -> Findings | None:
+        """Try items in a fork, which has our row meanwhile, so that we cannot beat.
+
+        Raises:
+            ConnectionLost, LeaseLost: the fork failed because we have.
+        """
+        self._beat(ahead_s=PROBE_LIMIT_S)
+        found = probe(self, items, self.lease.conn, apart=apart, without=without)
+        failure = found.failure if found is not None else None
+        if failure is not None and failure.stage is Stage.DYING and standing(self.lease) is not Standing.OURS:
+            raise failure
+        self.busy_at = time.monotonic()
+        return found
+
+    def _judge_suspect(self, verdict: Verdict) -> None:
+        """Put aside what has failed often enough, or load without the account that is to blame for it.
+
+        Raises:
+            LoadAnew: the item goes well without the account.
+        """
+        item, login, error = verdict.item, verdict.login, verdict.error
+        if login is not None:
+            log.error("an item is tried without an account", shard=self.shard, item=key_of(item), login=login)
+            for _ in range(TRIES):
+                found = self._probe([item], without={login: "on trial"})
+                if found is None:
+                    self.search.no_probe()
+                    return
+                if found.failure is None:
+                    self.search.freeze(item, login, error)
+                if repr(found.failure) == repr(error):
+                    break  # it was not the account's fault
+        if isinstance(item, Tick):
+            self.reader.buffer.popleft()
+        self.search.put_aside(self.batch, verdict)
+        self._commit()
+        self.search.acquit(item)
 
     def _finish_rehearsals(self) -> None:
         """Forget rehearsals that have ended; where none is left, say of gaps without an answer that none will come."""
@@ -195,14 +264,13 @@ class Loop:
         if not self.rehearsals:
             gaps.finish_unanswered(self.lease)
 
-    def _settle(self) -> int:
-        """Do a piece of what a change of many accounts left to do; return how much it was."""
-        if not self._may_take(SETTLING):
-            return 0
-        self.at = SETTLING
-        done = self.book.engine.arm_bounds(SETTLE_MOST)
-        self.at = None
-        return done
+    def _settle(self) -> bool:
+        """Do a piece of what a change of many accounts left to do; return whether there was any."""
+        if not self.book.engine.core.bounds.backlog or not self._may_take(SETTLING):
+            return False
+        if not self.search.is_suspect(SETTLING) or not self.search.is_probing or self._tried([SETTLING]):
+            self.take(SETTLING)
+        return True
 
     def _wait(self) -> None:
         """Look for ticks and wake-ups; sleep only where there is nothing else to do."""
@@ -216,137 +284,6 @@ class Loop:
         if self.reader.poll(block_ms):
             self.poll_commands = True
 
-    def _may_take(self, item: Item) -> bool:
-        return self.search.may_take(item, len(self.batch.items))
-
-    def _now_ms(self) -> int:
-        """Return the engine's time for what has no time of its own; it never goes back."""
-        now_ms = self.book.state.now_ms
-        return max(now_ms, clocks.wall_ms()) if self.clock == "wall" else now_ms
-
-    def _passed_ms(self) -> int | None:
-        """Return the time that passes, counted on from the wall's at the load; None where events are the clock."""
-        return clocks.monotonic_ms() + self.passing_from_ms if self.clock == "wall" else None
-
-    def _pass_time(self) -> None:
-        """Let the clock act on expiries and timeouts where no tick does."""
-        if self.clock != "wall" or not self._is_due("time", TIME_EVERY_S):
-            return
-        if not self._may_take(TIME):
-            return
-        now_ms = self._now_ms()
-        self.at = TIME
-        seam("time")
-        events = self.book.engine.on_time(now_ms, passed_ms=self._passed_ms())
-        self._collect(events, now_ms)
-        if events:
-            self.batch.items.append(TIME)  # what it changed may turn out to be what cannot be written
-        else:
-            self.search.acquit(TIME)
-        self.at = None
-
-    def _collect(self, events: list[Event], time_ms: int) -> CommandDone | None:
-        if self.book.engine.core.hooks.listens:
-            self.events.extend(events)
-        return self.batch.changes.collect(events, time_ms)
-
-    def _tick(self, tick: Tick) -> None:
-        self.batch.items.append(tick)
-        changes = self.batch.changes
-        if tick.time_ms < 0:
-            changes.refused["invalid"] = changes.refused.get("invalid", 0) + 1
-            if tick.error:
-                log.error("a tick could not be read", shard=self.shard, place=tick.place, error=tick.error)
-                self.batch.put_aside(ItemKind.TICK, tick.place, tick.raw, tick.error)
-        else:
-            key = key_of(tick)
-            self.at = tick
-            seam("engine", (key,))
-            events, time_ms = self._judge(tick)
-            seam("collect", (key,))
-            self._collect(events, time_ms)
-            self.at = None
-        self.batch.take_tick(tick)
-
-    def _judge(self, tick: Tick) -> tuple[list[Event], int]:
-        """Hand a tick to the engine; return what happened, and its time: one that is stamped ahead comes now.
-
-        The engine's time never goes back, so a time that cannot be is refused and none runs ahead.
-        """
-        engine, passed_ms = self.book.engine, self._passed_ms()
-        if passed_ms is None:
-            return engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms), tick.time_ms
-        now_ms = clocks.wall_ms()
-        if tick.time_ms > now_ms + AHEAD_LIMIT_MS:
-            return engine.refuse_tick(tick.symbol, TickRefusal.INVALID), now_ms
-        time_ms = min(tick.time_ms, now_ms)
-        age_ms = self.reader.age_ms(tick, clocks.monotonic_ms())
-        return (
-            engine.on_tick(tick.symbol, tick.bid, tick.ask, time_ms, passed_ms=passed_ms, age_ms=age_ms),
-            time_ms,
-        )
-
-    def _do(self, asked: Asked) -> None:
-        self.batch.items.append(asked)
-        now_ms = (
-            self._now_ms()
-            if self.clock == "wall"
-            else max(self.book.state.now_ms, min(asked.at_ms or 0, LAST_MS))
-        )
-        asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
-        command = self._read(asked, asked_ms)
-        if command is None:
-            return
-        self._look_again(asked, command)
-        left_out = self.book.state.unloaded.get(getattr(command, "login", 0))
-        if left_out is not None:
-            done = CommandDone(Code.HALTED, f"the account is frozen, its rows cannot be loaded: {left_out}")
-            self.batch.answers.append(Answer(asked.id, done))
-            return
-        too_late_ms = clocks.wall_ms() + AHEAD_LIMIT_MS if self.clock == "wall" else LAST_MS
-        if isinstance(command, cmd.AdvanceTime) and command.time_ms > too_late_ms:
-            done = CommandDone(Code.INVALID_SETTING, f"time {command.time_ms} is ahead of the clock")
-            self.batch.answers.append(Answer(asked.id, done))
-            return
-        key = key_of(asked)
-        self.at = asked
-        seam("engine", (key,))
-        events = self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms())
-        seam("collect", (key,))
-        answer = self._collect(events, now_ms)
-        if answer is None:
-            raise AssertionError("the engine gave no answer")
-        self.at = None
-        self.batch.answers.append(Answer(asked.id, answer))
-
-    def _look_again(self, asked: Asked, command: cmd.Command) -> None:
-        """Load anew where a manager lets an account go that was left out: its rows may be mended.
-
-        Raises:
-            LoadAnew: that is to be done now; the command is met again.
-        """
-        if not isinstance(command, cmd.SetHalt) or command.scope is not HaltScope.ACCOUNT:
-            return
-        login = int(command.key) if command.key.isdecimal() else 0
-        if login not in self.book.state.unloaded or asked.id == self.looked_for:
-            return
-        self.looked_for = asked.id
-        self.search.frozen.pop(login, None)
-        raise LoadAnew(f"account {login} is looked at again")
-
-    def _read(self, asked: Asked, asked_ms: int | None) -> cmd.Command | None:
-        """Return the command of a row; one that holds none is put aside here, because no memory was touched."""
-        error: object = asked.error
-        for _ in range(0 if asked.error else 2):
-            try:
-                return command_of(asked, self.book.state, asked_ms=asked_ms)
-            except ENDS:
-                raise
-            except BaseException as raised:  # noqa: BLE001 - whatever it is, the row is kept
-                error = raised
-        self.search.keep_command(self.batch, asked, error)
-        return None
-
     # Writing
 
     def _batch_is_due(self, stop: bool) -> bool:
@@ -358,6 +295,7 @@ class Loop:
             or batch.answers
             or batch.poison
             or batch.changes.dirty
+            or self.search.is_probing
             or len(batch.items) >= self.search.limit
         ):
             return True
@@ -369,17 +307,7 @@ class Loop:
         if batch.is_large or time.monotonic() - self.committed_at > lease.SILENCE_LIMIT_S:
             # A tick that closes tens of thousands of positions takes as long again on every new try.
             self._beat(ahead_s=lease.LOAD_LIMIT_S)
-        for book in self.book.tick_books:
-            for symbol, bid, time_ms in batch.changes.accepted:
-                book.add(symbol, bid, time_ms, self.book.state.symbols[symbol].digits)
-        committed = commit(
-            self.lease,
-            batch,
-            self.book.state,
-            published=self.publisher.published,
-            books=self.book.tick_books,
-            state_hash=state_hash,
-        )
+        committed = self._write_batch(state_hash)
         self.committed_at = time.monotonic()
         if batch.items:
             self.busy_at = self.committed_at

@@ -2,19 +2,21 @@
 
 Something was raised while items were in hand. What kind of trouble that is, is asked of the world and not of the
 exception's class: `standing` says whether connection and lease are still ours. If they are, the trouble lies in an
-item, and it is found by trying: batches shrink until one item fails alone, once more alone, and then it is guilty.
-A connection that is lost again and again with the same items in hand counts in the same way. Before an item is
-blamed for what the server said, `takes_writes` tries whether the server would take anything at all.
-A tick, or a command for all, that fails at one account is tried without that account first: an account that makes
-the engine raise is frozen like one that cannot be loaded, and the tick counts for everybody else.
+item, and it is found by trying: for a while all items are tried in a fork first (probe.py), which costs no memory, until
+one has failed often enough, alone at last; then it is guilty. Where there can be no fork, batches shrink on the desk's
+own memory until one item fails alone. A connection that is lost again and again with the same items in hand counts in
+the same way. Before an item is blamed for what the server said, `takes_writes` tries whether the server would take
+anything at all. A tick, or a command for all, that fails at one account is tried without that account first: an account
+that makes the engine raise is frozen like one that cannot be loaded, and the tick counts for everybody else.
 It writes nothing but what is to be put aside into a batch, and decides on no trade.
 """
 
 import secrets
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from math import isqrt
 
 import psycopg
@@ -36,9 +38,13 @@ from engine.invariants import InvariantError
 log = structlog.get_logger(__name__)
 FIRST_BATCH = 4
 SMALL = 32  # batches up to this size are taken apart at once
-TRIES = 2  # times that an item may fail, the last one alone, before it is guilty
+#: Times that an item may fail, the last one alone, before it is guilty: what is thrown in passing does not come so often.
+TRIES = 3
 TRIES_WAITING = 4  # where the server only waited in vain: for a lock, or for a statement to end
 WAITED = {"55P03", "40001", "40P01", "57014"}
+PROBED_AFTER = 256  # items that are tried in a fork before they are taken, after one has failed
+PROBED_AT_ONCE = 32  # items: they may have to be written one by one
+NO_PROBE_S = 10.0  # for which no fork is tried after one could not be had
 LOSSES = 3  # times that the connection may be lost with one item alone in hand
 EMPTY_LIMIT = 20  # failures in a row with nothing in hand before the desk gives up
 AGAIN_S = 0.05  # after a failure with nothing in hand, and once more for each one since the last commit
@@ -61,6 +67,46 @@ class Standing(Enum):
 
 class ConnectionLost(Exception):
     """The connection is gone, whatever was raised; whether the last commit happened is unknown."""
+
+
+class LoadAnew(Exception):
+    """The book is to be loaded anew: what was left out may be mended, what is to be left out is known, or Redis has
+    lost its data."""
+
+
+class Stage(StrEnum):
+    """Where an item fails in a fork."""
+
+    COMPUTING = "computing"
+    WRITING = "writing"
+    DYING = "dying"  # the fork, or its session, with the item in hand
+
+
+class FailedInProbe(Exception):
+    """What an item raised in a fork, as the fork told it: it reads as what was raised there."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        shown: str,
+        trace: str,
+        *,
+        sqlstate: str | None = None,
+        login: int | None = None,
+        touched: Sequence[int] = (),
+    ) -> None:
+        """Take what was said; login: the account in hand; touched: those that were changed."""
+        super().__init__(shown)
+        self.stage = stage
+        self.shown = shown
+        self.trace = trace
+        self.sqlstate = sqlstate
+        self.login = login
+        self.touched = set(touched)
+
+    def __repr__(self) -> str:
+        """Return what was raised."""
+        return self.shown
 
 
 def standing(lease: Lease) -> Standing:
@@ -121,6 +167,9 @@ class Search:
     batch_max: int
     limit: int = FIRST_BATCH
     careful: int = 0  # items still to be taken before the batches may grow again
+    probing_left: int = 0  # items still to be tried in a fork before they are taken
+    no_probe_until: float = 0.0  # by the monotonic clock
+    unwritten: int = 0  # batches that could not be written since the last one that could
     failures: dict[str, int] = field(default_factory=dict)  # by item: a suspect is taken alone
     losses: int = 0  # of the connection in a row, with items in hand
     deaths: dict[str, int] = field(default_factory=dict)  # by item: connections lost while it was alone
@@ -133,6 +182,15 @@ class Search:
     put: int = 0  # items put aside
 
     # While all is well
+
+    @property
+    def is_probing(self) -> bool:
+        """Return whether items are tried in a fork before they are taken."""
+        return self.probing_left > 0 and time.monotonic() >= self.no_probe_until
+
+    def is_suspect(self, item: Item) -> bool:
+        """Return whether an item has failed, and has not been taken since."""
+        return key_of(item) in self.failures
 
     def may_take(self, item: Item, taken: int) -> bool:
         """Return whether an item may be taken now: a suspect waits until the batch is empty."""
@@ -151,7 +209,8 @@ class Search:
 
     def committed(self, items: list[Item]) -> None:
         """Note that a batch is in the database; double the batches, unless something is still looked for."""
-        self.losses = self.empty = 0
+        self.losses = self.empty = self.unwritten = 0
+        self.probing_left = max(0, self.probing_left - len(items))
         for item in items if self.failures or self.deaths else ():
             self.acquit(item)
         if self.careful > 0:
@@ -196,7 +255,10 @@ class Search:
             self.failed_on(at, items, error)
         elif len(items) > 1:
             log.error("a batch could not be written", shard=self.shard, items=len(items), exc_info=error)
-            self._take_apart(len(items))
+            self.unwritten += 1
+            self.probing_left = PROBED_AFTER
+            if self.unwritten > 1 or not self.is_probing:
+                self.take_apart(len(items))
         elif not takes_writes(lease):
             time.sleep(NO_ROOM_S)
         elif items:
@@ -209,11 +271,13 @@ class Search:
                 raise error
             time.sleep(AGAIN_S * self.empty)
         if self.guilty is not None and batch is not None:
-            self.guilty.login = self._in_hand(batch.changes, error)
+            login = whose(error, batch.changes.state)
+            self.guilty.login = self._suspected(login, touched_by(batch.changes))
 
     def failed_on(self, item: Item, items: list[Item], error: BaseException) -> None:
         """Note that an item failed while it was computed, behind others of its batch or alone."""
         key = key_of(item)
+        self.probing_left = PROBED_AFTER
         self.failures[key] = self.failures.get(key, 0) + 1
         if len(items) <= 1 and self.failures[key] >= TRIES:
             self.guilty = Verdict(item, error)
@@ -221,9 +285,9 @@ class Search:
     def failed_alone(self, item: Item, error: BaseException) -> None:
         """Note that what one item did could not be written."""
         key = key_of(item)
+        self.probing_left = PROBED_AFTER
         self.failures[key] = self.failures.get(key, 0) + 1
-        waited = isinstance(error, psycopg.Error) and error.sqlstate in WAITED
-        if self.failures[key] >= (TRIES_WAITING if waited else TRIES):
+        if self.failures[key] >= tries_for(error):
             self.guilty = Verdict(item, error)
 
     def lost_with(self, items: list[Item], error: BaseException) -> None:
@@ -233,7 +297,7 @@ class Search:
         self.losses += 1
         if len(items) > 1:
             if self.losses > 1:
-                self._take_apart(len(items))
+                self.take_apart(len(items))
             return
         key = key_of(items[0])
         self.deaths[key] = self.deaths.get(key, 0) + 1
@@ -241,22 +305,59 @@ class Search:
         if self.deaths[key] >= LOSSES:
             self.guilty = Verdict(items[0], error)
 
-    def _take_apart(self, size: int) -> None:
+    def take_apart(self, size: int) -> None:
         """Small batches fall to pieces of one; large ones to the root of their size first: few loads, few commits."""
         self.limit = 1 if size <= SMALL else isqrt(size)
         self.careful = size
 
-    def _in_hand(self, changes: Changes, error: BaseException) -> int | None:
+    def _suspected(self, login: int | None, touched: set[int]) -> int | None:
         """Return the account that an item may have failed at: by where it failed, else by what it changed."""
-        login = whose(error, changes.state)
         if login is not None:
             return login
-        now = {record.login for kept in (changes.orders, changes.positions, changes.smarts)
-               for record in kept.values()} | set(changes.accounts)  # fmt: skip
-        both, self.touched = now & self.touched, now
-        if len(now) == 1 or both:
-            return min(both or now)
+        both, self.touched = touched & self.touched, touched
+        if len(touched) == 1 or both:
+            return min(both or touched)
         return None
+
+    # When something failed in a fork
+
+    def no_probe(self) -> None:
+        """Note that no fork can be had: for a while items are tried on the desk's own memory."""
+        self.no_probe_until = time.monotonic() + NO_PROBE_S
+
+    def failed_in_probe(
+        self, lease: Lease, item: Item, failure: FailedInProbe, *, alone: bool
+    ) -> Verdict | None:
+        """Note that an item failed in a fork; return what is to be tried about it once it has failed often enough."""
+        self.probing_left = PROBED_AFTER
+        if failure.stage is not Stage.COMPUTING and not takes_writes(lease):
+            time.sleep(NO_ROOM_S)
+            return None
+        key = key_of(item)
+        log.error(
+            "an item failed in a fork",
+            shard=self.shard,
+            item=key,
+            stage=str(failure.stage),
+            error=repr(failure),
+        )
+        self.failures[key] = self.failures.get(key, 0) + 1
+        if not alone or self.failures[key] < tries_for(failure):
+            return None
+        login = self._suspected(failure.login, failure.touched)
+        if login in self.frozen or not is_shared(item):
+            login = None
+        return Verdict(item, failure, login)
+
+    def freeze(self, item: Item, login: int, error: BaseException) -> None:
+        """Leave an account out: an item goes well without it.
+
+        Raises:
+            LoadAnew: always; that is done by loading.
+        """
+        self.frozen[login] = f"{key_of(item)} raised {error!r} at this account"
+        self.acquit(item)
+        raise LoadAnew(f"account {login} is left out: {self.frozen[login]}")
 
     # After loading anew
 
@@ -308,6 +409,17 @@ def is_shared(item: Item) -> bool:
     return not isinstance(item, Asked) or item.name in SHARED
 
 
+def tries_for(error: BaseException) -> int:
+    """Return how often an item may fail with an error: more often where it only waited in vain."""
+    return TRIES_WAITING if getattr(error, "sqlstate", None) in WAITED else TRIES
+
+
+def touched_by(changes: Changes) -> set[int]:
+    """Return the accounts that a batch changes."""
+    kept = (changes.orders, changes.positions, changes.smarts)
+    return {record.login for records in kept for record in records.values()} | set(changes.accounts)
+
+
 def _waits(lease: Lease, batch: Batch, item: Item) -> bool:
     """Return whether an item is still to be done: a commit whose answer was lost may have done it."""
     if isinstance(item, Asked):
@@ -318,4 +430,6 @@ def _waits(lease: Lease, batch: Batch, item: Item) -> bool:
 
 
 def _trace(error: object) -> str:
+    if isinstance(error, FailedInProbe):
+        return error.trace
     return "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else str(error)

@@ -7,12 +7,8 @@ no lock and no session of the desk, runs at a low priority and is bounded in tic
 says so; it ends with the desk.
 """
 
-import ctypes
 import json
 import os
-import signal
-import stat
-import sys
 import time
 import traceback
 from collections.abc import Iterable, Sequence
@@ -24,7 +20,7 @@ import redis
 import structlog
 from django.conf import settings
 
-from dealing import bus, clock
+from dealing import bus, clock, forking
 from dealing.lease import open_session
 from dealing.payloads import deal_json
 from dealing.ticks import Tick, id_key, ticks_of
@@ -42,7 +38,6 @@ NICE = 10
 ASKED = "the engine is being asked"
 #: Short words of a report for what the evidence calls a trigger.
 WORDS = {"take_profit": "tp", "stop_loss": "sl"}
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -148,8 +143,7 @@ class Asked:
 
 def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> Asked:
     """Fork this process, so that the engine can be asked about a gap whatever becomes of it here."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    forking.flush()
     parent = os.getpid()
     ear, door = os.pipe()
     pid = os.fork()
@@ -158,7 +152,8 @@ def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> Aske
         return Asked(pid, door)
     try:
         os.close(door)
-        _leave_the_desk(parent)
+        forking.leave_the_desk(parent)
+        os.nice(NICE)
         told = os.read(ear, 100).split()
         if told:
             _report(engine, shard, int(told[0]), place, to, int(told[1]))
@@ -180,34 +175,8 @@ def reap(pids: set[int]) -> None:
 
 def end(pids: set[int]) -> None:
     """End those that are still at work: their desk goes."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass  # it has ended by itself
+    forking.end(pids)
     pids.clear()
-
-
-def _leave_the_desk(parent: int) -> None:
-    """Let go of the desk's sockets, of its signals and of its priority, and end when it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    os.nice(NICE)
-    # A session's lock lives as long as anybody has its socket. The numbers stay taken, so that nothing of ours gets one
-    # that an object of the desk would close.
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
-        try:
-            is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
-        except OSError:
-            continue  # the one that listed them
-        if descriptor > 2 and is_socket:
-            os.dup2(nothing, descriptor)
 
 
 def _report(engine: Engine, shard: int, gap: int, place: tuple[str, int], to: str, outbox: int) -> None:

@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 import redis
+from django.db import connection
 
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, services
+from dealing.desk import Desk
 from dealing.models import Command, EngineBatch, EngineShard
 from manager import audit
 from markets.setup import put_symbols
 from positions.models import Deal, Position
 
 ROOT = Path(__file__).resolve().parents[2]
-LOGIN = 1001
+LOGIN, OTHER = 1001, 1002
 LIMIT_S = 30.0
 
 
@@ -134,3 +136,52 @@ def assert_once(acknowledged: list[int]) -> None:
     tickets = list(rows.filter(code="").values_list("ticket", flat=True))
     assert sorted(Deal.objects.filter(direction="in").values_list("order", flat=True)) == sorted(tickets)
     assert sorted(Position.objects.values_list("ticket", flat=True)) == sorted(tickets)
+
+
+class Here:
+    """A desk in this process, run until it has nothing to do."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def run(self, **changed: Any) -> Desk:
+        """Serve until idle and return the desk."""
+        desk = Desk.from_settings(0, until_idle=True, **changed)
+        assert desk.run() == "idle"
+        connection.close_if_unusable_or_obsolete()
+        return desk
+
+    def ask(self, login: int = LOGIN, **given: Any) -> int:
+        """Ask for a market order and return the number of its command."""
+        words = {"symbol": "EURUSD", "type": "buy", "volume": "0.01", **given}
+        return services.place_order(login, wait_s=0, **words).command_id
+
+    def write(self, name: str, payload: str, login: int | None = LOGIN) -> int:
+        """Put a row into the journal behind the doors' backs."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO dealing_command (shard, login, name, payload, ticket, smart, actor, status, code,"
+                " message, created_at) VALUES (0, %s, %s, %s::jsonb, 0, 0, '', 'pending', '', '', now())"
+                " RETURNING id",
+                (login, name, payload),
+            )
+            return int(cursor.fetchone()[0])
+
+
+@pytest.fixture
+def here(world: World) -> Iterator[Here]:
+    """Return a desk of this process, with money on two accounts and a quote."""
+    bus.forget_clients()
+    made = Here(world)
+    for login in (LOGIN, OTHER):
+        services.balance_operation(login, "deposit", "100000", wait_s=0)
+    world.tick("1.10000", "1.10010")
+    made.run()
+    yield made
+    bus.forget_clients()
+
+
+def code_of(number: int) -> str:
+    status, code = Command.objects.values_list("status", "code").get(pk=number)
+    assert status == "done"
+    return code

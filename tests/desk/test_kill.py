@@ -32,7 +32,7 @@ def test_desk_when_killed_at_a_seam_of_a_batch_then_every_order_acts_once(world:
     deposit()
     world.quoted("1.10000", "1.10010")
     world.drain(world.desks[0])
-    desk = world.start(DESK_FAILPOINT=f"{name}:3")
+    desk = world.start(DESK_FAILPOINT=f"{name}:2")  # where all wait already, there are no more batches
     acknowledged = []
     for number in range(12):
         acknowledged.append(place(number, sl="1.05" if number % 2 else "1.15"))

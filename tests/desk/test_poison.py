@@ -1,7 +1,7 @@
 """Whatever an item makes raise, wherever: it is put aside once, and everybody else trades on."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,63 +13,12 @@ from accounts.models import Account
 from dealing import bus, failpoints, narrowing, services
 from dealing.desk import Desk
 from dealing.failpoints import COMMAND_SEAMS, THROWN, TICK_SEAMS, Poison
-from dealing.models import Command, EngineShard, Outbox, PoisonItem, TickCount
+from dealing.models import EngineShard, Outbox, PoisonItem, TickCount
 from engine.stages import stops
 from markets.models import Quote
 from orders.models import Order
 from positions.models import Position
-from tests.desk.conftest import LOGIN, World, assert_clean
-
-OTHER = 1002
-
-
-class Here:
-    """A desk in this process, run until it has nothing to do."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def run(self, **changed: Any) -> Desk:
-        """Serve until idle and return the desk."""
-        desk = Desk.from_settings(0, until_idle=True, **changed)
-        assert desk.run() == "idle"
-        connection.close_if_unusable_or_obsolete()
-        return desk
-
-    def ask(self, login: int = LOGIN, **given: Any) -> int:
-        """Ask for a market order and return the number of its command."""
-        words = {"symbol": "EURUSD", "type": "buy", "volume": "0.01", **given}
-        return services.place_order(login, wait_s=0, **words).command_id
-
-    def write(self, name: str, payload: str, login: int | None = LOGIN) -> int:
-        """Put a row into the journal behind the doors' backs."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO dealing_command (shard, login, name, payload, ticket, smart, actor, status, code,"
-                " message, created_at) VALUES (0, %s, %s, %s::jsonb, 0, 0, '', 'pending', '', '', now())"
-                " RETURNING id",
-                (login, name, payload),
-            )
-            return int(cursor.fetchone()[0])
-
-
-@pytest.fixture
-def here(world: World) -> Iterator[Here]:
-    """Return a desk of this process, with money on two accounts and a quote."""
-    bus.forget_clients()
-    made = Here(world)
-    for login in (LOGIN, OTHER):
-        services.balance_operation(login, "deposit", "100000", wait_s=0)
-    world.tick("1.10000", "1.10010")
-    made.run()
-    yield made
-    bus.forget_clients()
-
-
-def code_of(number: int) -> str:
-    status, code = Command.objects.values_list("status", "code").get(pk=number)
-    assert status == "done"
-    return code
+from tests.desk.conftest import LOGIN, OTHER, Here, assert_clean, code_of
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,8 @@ def poison(asked: argparse.Namespace, deadline: float) -> Line:
         f"\npoison {thrown.number}/{asked.poison} with {asked.positions} positions open: {raised} items that raise,"
         f" {rows} rows and {entries} entries of random bytes, among {len(thrown.orders)} orders and"
         f" {len(thrown.ticks)} ticks\nlongest stop of trading {paused[-1]:.2f} s, p99 of the time between two commits"
-        f" {paused[len(paused) * 99 // 100]:.2f} s, breaches {len(breaches)}, {time.monotonic() - begun:.0f} s"
+        f" {paused[len(paused) * 99 // 100]:.2f} s; {len(thrown.loads)} loads of the book, the longest"
+        f" {max(thrown.loads, default=0):.2f} s, breaches {len(breaches)}, {time.monotonic() - begun:.0f} s"
     )
     for text in breaches[:10]:
         print(f"  BREACH {text}", file=sys.stderr)

@@ -10,6 +10,7 @@ twice, the audit is clean, and each poisonous item is put aside exactly once.
 import json
 import os
 import random
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Thrown:
     garbage_entries: int = 0
     garbage_keys: set[str] = field(default_factory=set)  # of entries that the seed draws as poisonous besides
     poisoned: set[str] = field(default_factory=set)
+    loads: list[float] = field(default_factory=list)  # seconds
     begun_at: float = 0.0
 
     def take(self, key: str) -> None:
@@ -83,7 +85,7 @@ def prepare(world: World, positions: int) -> None:
         )
         if number % 200 == 0:
             bus.client().xadd("ticks", {"d": f"EURUSD,1.10000,1.10010,{time.time_ns() // 1_000_000}"})
-    world.until(lambda: _waiting(world) == 0, "the positions", limit_s=600.0)
+    settle(world, limit_s=600.0)  # ticks as well: what is left would count as thrown
     world.stop_parts()
     found = world.sql("SELECT count(*) FROM positions_position WHERE status = 'open'")
     if found[0][0] != positions:
@@ -148,7 +150,7 @@ def _waiting(world: World) -> int:
     return int(rows[0][0]) if rows else 1
 
 
-def settle(world: World) -> None:
+def settle(world: World, limit_s: float = 300.0) -> None:
     """Wait until all is answered and read."""
 
     def quiet() -> bool:
@@ -156,7 +158,7 @@ def settle(world: World) -> None:
         last = bus.stream_client().xrevrange("ticks", count=1)
         return _waiting(world) == 0 and bool(place) and place[0][0] == last[0][0].decode()
 
-    world.until(quiet, "the end of what was asked", limit_s=300.0)
+    world.until(quiet, "the end of what was asked", limit_s=limit_s)
 
 
 def stops(thrown: Thrown) -> list[float]:
@@ -167,6 +169,14 @@ def stops(thrown: Thrown) -> list[float]:
         thrown.begun_at,
     )
     return sorted(gap for (gap,) in found[1:] if gap is not None)
+
+
+def loads(world: World) -> list[float]:
+    """Return the seconds that each load of the book took since the poison began, as the desks told them."""
+    texts = [path.read_text(errors="replace") for path in sorted(world.logs.glob("desk-*.log"))]
+    return [
+        float(seconds) for text in texts for seconds in re.findall(r"book loaded .*\bseconds=([\d.]+)", text)
+    ]
 
 
 def judge(thrown: Thrown) -> list[str]:
@@ -220,12 +230,14 @@ def play(wanted: int, positions: int, seed: int, deadline: float) -> tuple[Throw
         prepare(world, positions)
         thrown = Thrown(Poison(words), begun_at=time.time())
         # Poison costs loads: where they are slow, ticks wait longer than a gap may be, and passing over them is not judged here.
-        world.start_pair(DESK_POISON=f"{words}:{PASSINGS}", DESK_GAP_LIMIT_S="0")
+        told = {"LOG_LEVEL": "INFO"}  # so that loads are told
+        world.start_pair(DESK_POISON=f"{words}:{PASSINGS}", DESK_GAP_LIMIT_S="0", **told)
         world.until(world.owner, "a poisoned desk")
         thrown.begun_at = time.time()
         throw(world, thrown, wanted, random.Random(seed), deadline)
         settle(world)
         paused = stops(thrown)
+        thrown.loads = loads(world)
         left = hashes(world)
         connection.close()
         breaches = judge(thrown)
