@@ -15,7 +15,7 @@ from dealing import journal
 from dealing.columns import Cursor, Inexact, units_of
 from engine.engine import Engine
 from engine.order_types import OrderType
-from engine.profit import position_profit
+from engine.profit import floating_profit
 from engine.rates import close_price, group_quote, open_price
 from engine.records import Quote
 from engine.settings import currency_digits
@@ -52,11 +52,13 @@ def of_positions(positions: Sequence[Position]) -> tuple[Floating, Stops]:
         if view is None:
             continue
         price = close_price(view, position.side)
-        profit = position_profit(state, position, price, position.volume)
+        profit = floating_profit(state, position)
         money = currency_digits(state.accounts[position.login].currency)
         found[ticket] = (
             Decimal(price).scaleb(-position.digits),
-            None if profit is None else Decimal(profit).scaleb(-money),
+            None
+            if position.last_rate is None
+            else Decimal(profit).scaleb(-money),  # it never had a rate: unknown, not 0
         )
     return found, stops
 

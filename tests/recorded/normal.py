@@ -15,7 +15,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b[0-9a-f]{32}\b", "<hex>"),
     (r"\b[A-Za-z0-9]{64}\b", "<csrf>"),
     (r'("(ticket|refresh)": )"[\w-]{20,}"', r'\1"<secret>"'),
-    (r"^: \w{6}\*{6,}$", ": <secret>"),
+    (r"^: [\w/+.]{6}\*{6,}$", ": <secret>"),
     (r"cursor=[^\"&\s]+", "cursor=<cursor>"),
     (r"nonce-[\w+/=-]+", "nonce-<nonce>"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?", "<time>"),

@@ -1,5 +1,6 @@
 """A fixed day of trading, told as requests: everything that later addresses and pages show comes from here."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.recorded.words import (
     OTHER,
     POOR,
     READ_ONLY,
+    SETTLED_S,
     SMALL,
     THIN,
     WIDE,
@@ -281,6 +283,7 @@ class Story:
         owner.note("story/dealers", "POST", f"/api/v1/positions/{held}/close/", {"volume": "0.05"})
         self.place("dealers", MANUAL, type="buy_limit", price="1.09500")
         self.plan("dealers", MANUAL)
+        time.sleep(SETTLED_S)  # the pages show figures that the desk publishes
         world.act(
             f"accounts/account/{MANUAL}/order", symbol="EURUSD", type="buy", volume="0.60", comment="by hand"
         )

@@ -51,4 +51,4 @@ MARKET = {
     "WTI": ("70.00", "70.05"),
 }
 #: After this long what the desk publishes of accounts is there.
-SETTLED_S = 1.5
+SETTLED_S = 2.5
