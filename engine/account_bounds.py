@@ -1,8 +1,8 @@
 """Which accounts a tick can bring to their stop-out or margin call: price bounds instead of recomputing all.
 
-For an account that is safe, an interval around each quote that its equity depends on is found such that
-equity stays on the safe side anywhere inside all intervals. The intervals' ends stand in heaps by symbol: a
-tick looks only at the nearest ends. A crossed end, or any change of the account, makes the account "due" for
+For an account that is safe, bounds of the quotes that its equity depends on are found (safe_prices.py) such that
+equity stays on the safe side as long as none is crossed. They stand in heaps by symbol: a tick looks only at the
+nearest. A crossed bound, or any change of the account, makes the account "due" for
 every symbol it holds; the stop-out stage then computes it exactly. So the answers are those of computing
 every account on every tick, at a cost that does not grow with the number of accounts.
 
@@ -12,26 +12,16 @@ bounds, and it is due again when what it waits for has come.
 
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
-from fractions import Fraction
 from heapq import heapify, heappop, heappush
 
-from engine.margin import positions_margin, reservation, reserving_orders
-from engine.profit import in_money, raw_profit
-from engine.rates import BidAsk, close_price, conversion_path, widen
-from engine.records import Position
-from engine.settings import Group, Symbol, currency_digits
+from engine.equity_line import NEVER, EquityLine, line_of
+from engine.records import Account
+from engine.safe_prices import End, find_bounds
 from engine.state import Book, State
-from engine.valuation import is_fully_hedged, is_margin_called, is_stopped_out
 
-MIN_SHIFT, MAX_SHIFT = 3, 24
 _SWEEP_AT = 4096
 
-Bound = tuple[int, int, int]  # (signed price, login, generation)
-Intervals = dict[str, BidAsk]  # the lowest bid and the highest ask of each symbol
-
-
-class Unsafe(Exception):
-    """The intervals are too wide for a safe answer."""
+Bound = tuple[int, int, int]  # (signed price, or a moment; login; generation)
 
 
 @dataclass(slots=True)
@@ -39,11 +29,13 @@ class AccountBounds:
     """Price bounds of all accounts, and those that are due for an exact look."""
 
     state: State
-    lows: dict[str, list[Bound]] = field(default_factory=dict)  # (-low, ...): crossed when bid < low
-    highs: dict[str, list[Bound]] = field(default_factory=dict)  # (high, ...): crossed when ask > high
-    limits: dict[tuple[str, bool], int] = field(default_factory=dict)
+    heaps: dict[str, tuple[list[Bound], list[Bound], list[Bound], list[Bound]]] = field(
+        default_factory=dict
+    )  # by `End`
+    limits: dict[tuple[str, int], int] = field(default_factory=dict)
     due: dict[str, set[int]] = field(default_factory=dict)
     backlog: dict[int, None] = field(default_factory=dict)  # due by a change that touched many, in its order
+    touched: set[int] | None = None  # while the stage runs: who was touched since it last looked here
     parked: set[int] = field(default_factory=set)  # at their stop-out, and nothing of them may be closed
     openings: list[Bound] = field(
         default_factory=list
@@ -53,10 +45,14 @@ class AccountBounds:
         """Make the account due: something of it changed. `symbol` is one that it has just left or joined."""
         book = self.state.book(login)
         book.bounds_gen += 1
+        book.line = None
         self.parked.discard(login)
-        for held in {position.symbol for position in book.positions.values()}:
-            self.due.setdefault(held, set()).add(login)
-        if symbol and login in self.due.get(symbol, ()) and not self._holds(book, symbol):
+        if self.touched is not None:
+            self.touched.add(login)
+        held = book.held()
+        for name in held:
+            self.due.setdefault(name, set()).add(login)
+        if symbol and symbol not in held and login in self.due.get(symbol, ()):
             self.due[symbol].discard(login)
 
     def touch_many(self, logins: Iterable[int]) -> None:
@@ -67,8 +63,7 @@ class AccountBounds:
 
     def touch_all(self) -> None:
         """Make every account with positions due, and let their bounds be armed between ticks."""
-        self.lows.clear()
-        self.highs.clear()
+        self.heaps.clear()
         self.limits.clear()
         self.due.clear()
         self.backlog.clear()
@@ -101,24 +96,56 @@ class AccountBounds:
 
     def passed_over(self, symbol: str, bid: int, ask: int) -> None:
         """Take a quote that no stage has looked at: whoever waits for one, or has bounds that it left, is due."""
-        for login in list(self.due.get(symbol, ())):
+        for login in [*self.due.get(symbol, ()), *self.crossed(symbol, bid, ask)]:
             self.touch(login)
-        self.crossed(symbol, bid, ask)
 
-    def crossed(self, symbol: str, bid: int, ask: int) -> None:
-        """Make those accounts due whose bounds this quote, in raw points, has left."""
-        self._pop(self.lows.get(symbol), -bid)
-        self._pop(self.highs.get(symbol), ask)
+    def crossed(self, symbol: str, bid: int, ask: int) -> list[int]:
+        """Make those accounts due whose bounds this quote, in raw points, has left.
 
-    def _pop(self, heap: list[Bound] | None, price: int) -> None:
-        while heap and heap[0][0] < price:
-            _, login, gen = heappop(heap)
-            if self.state.book(login).bounds_gen == gen:
-                self.touch(login)
+        Returned instead are those of which their line tells that only the margin call has come or gone.
+        """
+        called: list[int] = []
+        heaps, books = self.heaps.get(symbol, ()), self.state.books
+        for heap, price in zip(heaps, (-bid, bid, -ask, ask), strict=False):
+            while heap and heap[0][0] < price:
+                _, login, gen = heappop(heap)
+                book = books[login]
+                if book.bounds_gen != gen:
+                    continue
+                line = book.line
+                if line is None or (bid if line.is_buy else -ask) <= line.stop_at:
+                    self.touch(login)
+                else:
+                    called.append(login)
+        return called
 
-    def arm_bounds(self, login: int) -> None:
-        """Arm bounds for an account that was found safe; it stays due where no safe interval exists."""
-        self._arm_inside(login, frozenset())
+    def arm_bounds(self, login: int) -> bool:
+        """Arm bounds for an account that has nothing to be done; it stays due where that is not certain.
+
+        Returns whether bounds were armed: nothing is to be done now, and nothing before a bound is crossed.
+        """
+        account, book = self.state.accounts[login], self.state.book(login)
+        line = line_of(self.state, account)
+        if line is None:
+            return self._arm_inside(login, frozenset(), parked=False)
+        quote = self.state.quotes[line.symbol]
+        price = line.price(quote.bid, quote.ask)
+        if price <= line.stop_at or (price <= line.call_at) is not account.margin_call:
+            return False
+        book.bounds_gen += 1
+        book.line = line
+        if line.stop_at > NEVER:
+            self._push(line.symbol, line.falls, (-1 - line.stop_at, login, book.bounds_gen))
+        self.arm_call(account, line, book)
+        self.due[line.symbol].discard(login)
+        return True
+
+    def arm_call(self, account: Account, line: EquityLine, book: Book) -> None:
+        """Arm the price of an account's line at which its margin call comes, or goes where it stands."""
+        if account.margin_call:
+            self._push(line.symbol, line.rises, (line.call_at, account.login, book.bounds_gen))
+        else:
+            self._push(line.symbol, line.falls, (-1 - line.call_at, account.login, book.bounds_gen))
 
     def park(self, login: int, quoteless: Set[str], opens_ms: int | None) -> None:
         """Let an account rest that has reached its stop-out and may not be acted on.
@@ -132,153 +159,32 @@ class AccountBounds:
         if opens_ms is not None:
             heappush(self.openings, (opens_ms, login, self.state.book(login).bounds_gen))
 
-    def _arm_inside(self, login: int, due_for: Set[str], *, parked: bool = False) -> bool:
-        """Arm the widest intervals that are found safe, and leave the account due for ticks of these symbols only.
+    def _arm_inside(self, login: int, due_for: Set[str], *, parked: bool) -> bool:
+        """Arm the bounds that were found, and leave the account due for ticks of these symbols only.
 
         Returns False where there are none; then nothing has changed.
         """
+        bounds = find_bounds(self.state, login, parked=parked)
+        if bounds is None:
+            return False
         book = self.state.book(login)
-        held = {position.symbol for position in book.positions.values()}
-        if not held:
-            return False
-        account = self.state.accounts[login]
-        group = self.state.groups[account.group]
-        symbols = self._dependencies(login, held, account.currency)
-        if symbols is None:
-            return False
-        shift = max(MIN_SHIFT, book.bounds_shift - 2)
-        while shift <= MAX_SHIFT:
-            intervals = self._intervals(symbols, shift)
-            if self._is_safe(login, group, intervals, parked=parked):
-                book.bounds_shift = shift
-                self._arm(login, book, intervals)
-                for name in held - due_for:
-                    self.due.get(name, set()).discard(login)
-                return True
-            shift += 2
-        return False
-
-    def _arm(self, login: int, book: Book, intervals: Intervals) -> None:
         book.bounds_gen += 1
-        for name, (low, high) in intervals.items():
-            self._push(name, False, (-low, login, book.bounds_gen))
-            self._push(name, True, (high, login, book.bounds_gen))
+        book.line = None
+        for symbol, end, price in bounds:
+            self._push(symbol, end, (price if end.is_upper else -price, login, book.bounds_gen))
+        for name in book.held():
+            if name not in due_for:
+                self.due[name].discard(login)
+        return True
 
-    def _push(self, symbol: str, above: bool, bound: Bound) -> None:
-        heap = (self.highs if above else self.lows).setdefault(symbol, [])
+    def _push(self, symbol: str, end: End, bound: Bound) -> None:
+        heaps = self.heaps.get(symbol)
+        if heaps is None:
+            heaps = self.heaps[symbol] = ([], [], [], [])
+        heap = heaps[end]
         heappush(heap, bound)
-        if len(heap) > self.limits.get((symbol, above), _SWEEP_AT):
+        if len(heap) > _SWEEP_AT and len(heap) > self.limits.get((symbol, end), 0):
             books = self.state.books
             heap[:] = [b for b in heap if books[b[1]].bounds_gen == b[2]]
             heapify(heap)
-            self.limits[symbol, above] = max(_SWEEP_AT, 2 * len(heap))
-
-    def _holds(self, book: Book, symbol: str) -> bool:
-        return any(position.symbol == symbol for position in book.positions.values())
-
-    def _dependencies(self, login: int, held: set[str], currency: str) -> set[str] | None:
-        """Return the symbols whose quotes move the account's equity or margin; None: a quote is missing."""
-        symbols = set(held)
-        sources = {self.state.symbols[name].profit_currency for name in held}
-        sources |= {
-            self.state.symbols[order.symbol].margin_currency for order in reserving_orders(self.state, login)
-        }
-        for source in sources:
-            path = conversion_path(self.state, source, currency)
-            if path is None:
-                return None
-            symbols.update(name for name, _ in path)
-        return None if any(name not in self.state.quotes for name in symbols) else symbols
-
-    def _intervals(self, symbols: set[str], shift: int) -> Intervals:
-        intervals: Intervals = {}
-        for name in symbols:
-            quote = self.state.quotes[name]
-            low, high = quote.bid - (abs(quote.bid) >> shift), quote.ask + (abs(quote.ask) >> shift)
-            intervals[name] = BidAsk(low, high)
-        return intervals
-
-    def _is_safe(self, login: int, group: Group, intervals: Intervals, *, parked: bool) -> bool:
-        """Return whether no change of margin call, nor a stop-out unless `parked`, is possible inside the intervals."""
-        try:
-            worst, best = self._equity_range(login, group, intervals)
-            low_margin, high_margin = self._margin_range(login, group, intervals)
-        except Unsafe:
-            return False
-        account = self.state.accounts[login]
-        hedged = not parked and is_fully_hedged(self.state, login)
-        if not parked and any(
-            is_stopped_out(group, account.currency, worst, margin, hedged=hedged)
-            for margin in (low_margin, high_margin)
-        ):
-            return False
-        if account.margin_call:
-            return is_margin_called(group, best, low_margin)
-        return not is_margin_called(group, worst, high_margin)
-
-    def _equity_range(self, login: int, group: Group, intervals: Intervals) -> tuple[int, int]:
-        state = self.state
-        account = state.accounts[login]
-        digits = currency_digits(account.currency)
-        worst = best = account.balance + account.credit
-        rates: dict[str, tuple[Fraction, Fraction]] = {}
-        for position in state.book(login).positions.values():
-            symbol = state.symbols[position.symbol]
-            source = symbol.profit_currency
-            if source not in rates:
-                rates[source] = self._rate_range(group, source, account.currency, intervals)
-            low, high = _profit_range(
-                symbol, position, self._view(group, symbol, intervals), rates[source], digits
-            )
-            worst += low + position.swap + position.fees
-            best += high + position.swap + position.fees
-        return worst, best
-
-    def _margin_range(self, login: int, group: Group, intervals: Intervals) -> tuple[int, int]:
-        margin = positions_margin(self.state, login)
-        low = high = margin
-        account = self.state.accounts[login]
-        for order in reserving_orders(self.state, login):
-            symbol = self.state.symbols[order.symbol]
-            rates = self._rate_range(group, symbol.margin_currency, account.currency, intervals)
-            low += reservation(self.state, order, rates[0])
-            high += reservation(self.state, order, rates[1])
-        return low, high
-
-    def _view(self, group: Group, symbol: Symbol, intervals: Intervals) -> BidAsk:
-        low, high = intervals[symbol.name]
-        diff = self.state.terms_for(group, symbol).spread_diff
-        return widen(low, high, diff, positive=not symbol.allow_negative)
-
-    def _rate_range(
-        self, group: Group, source: str, target: str, intervals: Intervals
-    ) -> tuple[Fraction, Fraction]:
-        path = conversion_path(self.state, source, target)
-        if path is None:
-            raise Unsafe
-        low = high = Fraction(1)
-        for name, inverse in path:
-            symbol = self.state.symbols[name]
-            bid, ask = self._view(group, symbol, intervals)
-            if bid <= 0:
-                raise Unsafe
-            scale = 10**symbol.digits
-            if inverse:
-                low, high = low * Fraction(scale, ask), high * Fraction(scale, bid)
-            else:
-                low, high = low * Fraction(bid, scale), high * Fraction(ask, scale)
-        return low, high
-
-
-def _profit_range(
-    symbol: Symbol, position: Position, view: BidAsk, rates: tuple[Fraction, Fraction], digits: int
-) -> tuple[int, int]:
-    """Return the least and the greatest profit of a position inside a price and a rate interval."""
-    side = position.side
-    bad = close_price(view, side)
-    good = close_price(BidAsk(view.ask, view.bid), side)
-    worst = raw_profit(symbol, side, position.open_price, bad, position.volume)
-    best = raw_profit(symbol, side, position.open_price, good, position.volume)
-    low = in_money(worst, rates[0] if worst[0] >= 0 else rates[1], digits)
-    high = in_money(best, rates[1] if best[0] >= 0 else rates[0], digits)
-    return low, high
+            self.limits[symbol, end] = max(_SWEEP_AT, 2 * len(heap))

@@ -10,14 +10,15 @@ from typing import NamedTuple
 from engine.codes import Code
 from engine.commands import NO_LEVEL
 from engine.enums import By, HaltLevel, Side, Tier, TradeMode
-from engine.margin import Leg, account_margin, new_lot_margin, order_leverage, position_leg, reservation
+from engine.equity_range import is_beyond_free_margin
+from engine.margin import Leg, new_lot_margin, order_leverage, reservation
 from engine.rates import BidAsk, close_price, group_quote, has_rates, margin_conversion, open_price
 from engine.records import LAST_TICKS, Account, Order, Position, lots_text
 from engine.refusals import Refusal, refuse
 from engine.rounding import on_grid, parse_decimal, round_half_up
 from engine.settings import LAST_MS, Group, Symbol
 from engine.state import State
-from engine.valuation import account_state, money_text
+from engine.valuation import account_margin, account_state, exact_legs, holdings_of, money_text, summed_legs
 
 _HALT_RANK = {level: rank for rank, level in enumerate(HaltLevel)}
 _TIER_RANK = {tier: rank for rank, tier in enumerate(Tier)}
@@ -292,11 +293,9 @@ def margin_check(state: State, order: Order, price: int, volume: str = "") -> Re
 
     An activated pending order gives its own reservation back in m1. volume: as it was asked for, for the refusal.
     """
-    legs = legs_after(state, order, price)
-    assert legs is not None  # a rule before it asks for rates
-    before = account_margin(state, order.login)
-    after = account_margin(state, order.login, symbol_name=order.symbol, legs=legs, without=order.ticket)
-    return _free_margin_check(state, order, after - before, volume)
+    raised = margin_raised(state, order, price)
+    assert raised is not None  # a rule before it asks for rates
+    return _free_margin_check(state, order, raised, volume)
 
 
 def reservation_check(state: State, order: Order, volume: str = "") -> Refusal | None:
@@ -305,26 +304,43 @@ def reservation_check(state: State, order: Order, volume: str = "") -> Refusal |
 
 
 def _free_margin_check(state: State, order: Order, raised: int, volume: str) -> Refusal | None:
-    if raised <= 0:
+    if raised <= 0 or not is_beyond_free_margin(state, order.login, raised):
         return None
     free = account_state(state, order.login).free_margin
-    if raised <= free:
-        return None
     return refuse(
         Code.NO_MONEY, "margin", free=money_text(state, order.login, free),
         volume=volume or lots_text(order.volume), symbol=order.symbol,
     )  # fmt: skip
 
 
-def legs_after(state: State, order: Order, price: int) -> list[Leg] | None:
-    """Return the legs of the symbol as they would be after the order; None: margin cannot be converted."""
+def margin_raised(state: State, order: Order, price: int) -> int | None:
+    """Return by how much the account's margin rises with the order; None: margin cannot be converted."""
+    login, name = order.login, order.symbol
+    held = summed_legs(holdings_of(state, login).get(name))
+    least, most = (legs_after(state, order, price, legs) for legs in held)
+    if least is None or most is None:
+        return None
+    before = account_margin(state, login)
+    after = account_margin(state, login, symbol_name=name, legs=least, without=order.ticket)
+    if least != most and after != account_margin(
+        state, login, symbol_name=name, legs=most, without=order.ticket
+    ):
+        exact = legs_after(state, order, price, exact_legs(state, login, name))
+        after = account_margin(state, login, symbol_name=name, legs=exact, without=order.ticket)
+    return after - before
+
+
+def legs_after(state: State, order: Order, price: int, held: list[Leg]) -> list[Leg] | None:
+    """Return the legs of the symbol as they would be after the order; None: margin cannot be converted.
+
+    held: those of the positions that stand.
+    """
     account = state.accounts[order.login]
     group: Group = state.groups[account.group]
     symbol = state.symbols[order.symbol]
     side = order.type.side
     volume = order.volume
-    positions = [p for p in state.book(order.login).positions.values() if p.symbol == order.symbol]
-    legs = [position_leg(symbol, position) for position in positions]
+    legs = held
     if legs and state.is_netting(order.login) and legs[0].side is not side:
         if volume <= legs[0].volume:
             return [Leg(legs[0].side, legs[0].volume - volume, legs[0].lot_margin)]

@@ -18,6 +18,7 @@ from engine.records import Deal, Order, Position, Quote, SmartOrder
 from engine.state import Extremes, State
 from engine.trailing import TrailBook
 from engine.triggers import Cross, Ladder
+from engine.valuation import hold
 
 TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
 OFFER_REMEMBERED_MS = 31 * 86_400_000  # how long a requote that ran out can still be told from none
@@ -96,7 +97,6 @@ class Core:
         """Stamp the position, keep it while it is open, emit its event."""
         position.modified_ms = self.state.now_ms
         book = self.state.book(position.login)
-        book.margin = None
         if position.status is PositionStatus.OPEN:
             self.state.positions[position.ticket] = position
             book.positions[position.ticket] = position
@@ -104,6 +104,7 @@ class Core:
             position.gen += 1
             self.state.positions.pop(position.ticket, None)
             book.positions.pop(position.ticket, None)
+        hold(self.state, position)
         self.bounds.touch(position.login, position.symbol)
         self.out.append(PositionChanged(position))
 

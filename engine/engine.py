@@ -44,7 +44,7 @@ from engine.settings import LAST_MS, Symbol, currency_digits
 from engine.stages import quotes
 from engine.stages.triggered import AcceptedTick
 from engine.state import State
-from engine.valuation import account_state
+from engine.valuation import account_state, keep_rates, wrong_sums
 
 HANDLERS: dict[type[c.Command], Callable[[Core, Any], CommandDone]] = {
     c.PlaceOrder: orders.place,
@@ -139,11 +139,14 @@ class Engine:
         self._advance(time_ms, passed_ms)  # a day that has ended by now ends with the quotes that stood
         last = self.state.quotes.get(name)
         was_positive = last is not None and last.bid > 0
+        if was_positive and prices[0] <= 0:
+            keep_rates(self.state, name)
         quote = quotes.accept(core, symbol, prices, time_ms)
         if passed_ms is not None:
             quote.arrived_ms = passed_ms - age_ms
         core.emit(TickAccepted(name, quote))
         if last is None or was_positive is not (quote.bid > 0):  # conversions may find another path
+            self.state.paths.clear()
             core.bounds.touch_all()
         return quote
 
@@ -248,13 +251,15 @@ class Engine:
         bounds = self.core.bounds
         return bounds.arm_some(len(bounds.backlog) if most is None else most)
 
-    def check(self) -> None:
-        """Assert what must hold between two calls.
+    def check(self, *, sums: bool = False) -> None:
+        """Assert what must hold between two calls; `sums`: also that what is summed up equals adding up afresh.
 
         Raises:
             InvariantError: the first thing found wrong.
         """
         for _login, what in faults(self.state):
+            raise InvariantError(what)
+        for _login, what in wrong_sums(self.state) if sums else ():
             raise InvariantError(what)
 
     def state_hash(self) -> str:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.core import Core
-from engine.margin import Leg, account_margin, margin_parts, position_leg
+from engine.margin import Leg, margin_parts, position_leg
 from engine.profit import floating_profit, unit_profit
 from engine.rates import close_price, group_quote
 from engine.records import Position
 from engine.rounding import divide_half_up, round_half_up
 from engine.settings import Group, Symbol, currency_digits
-from engine.valuation import account_state, is_fully_hedged, is_stopped_out
+from engine.valuation import account_margin, account_state, is_fully_hedged, is_stopped_out
 
 Ratio = tuple[int, int]  # numerator, denominator > 0
 Range = tuple[int, int]  # least, greatest

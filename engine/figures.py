@@ -37,6 +37,9 @@ class AccountState:
     @property
     def level_text(self) -> str | None:
         """Return equity / margin x 100 with two decimals, None when margin is 0."""
-        if self.margin == 0:
-            return None
-        return to_text(divide_half_up(self.equity * 10_000, self.margin), 2)
+        return None if self.margin == 0 else level_text(self.equity, self.margin)
+
+
+def level_text(equity: int, margin: int) -> str:
+    """Return a margin level in percent with two decimals; margin is above 0."""
+    return to_text(divide_half_up(equity * 10_000, margin), 2)

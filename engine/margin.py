@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.enums import CalcMode, Side
+from engine.holdings import Ratio
 from engine.rates import margin_conversion
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import round_half_up
@@ -75,6 +76,29 @@ def position_leg(symbol: Symbol, position: Position) -> Leg:
     factor = position_factor(symbol, position)
     amount = lot_margin(symbol, factor=factor, rate=position.margin_rate, opened=True)
     return Leg(position.side, position.volume, amount)
+
+
+def lot_margin_ratio(symbol: Symbol, position: Position) -> Ratio:
+    """Return `position_leg`'s margin of one lot as numerator and denominator, not reduced."""
+    mode, rate = symbol.calc_mode, position.margin_rate
+    num, den = rate.numerator, rate.denominator
+    per_lot: Fraction | int | None = symbol.margin_initial
+    if mode is CalcMode.FUTURES and symbol.margin_maintenance is not None:
+        per_lot = symbol.margin_maintenance
+    if mode is CalcMode.FUTURES or per_lot is not None:
+        per_lot = per_lot or 0
+        return per_lot.numerator * num, per_lot.denominator * den
+    contract, factor, price = symbol.contract_size, position.margin_factor, position.open_price
+    if factor is not None:
+        num, den = factor.numerator, factor.denominator
+    else:
+        if mode in CFD_MODES:
+            num, den = num * abs(price.numerator), den * price.denominator
+        if mode in LEVERAGED_MODES:
+            num, den = num * position.leverage.denominator, den * position.leverage.numerator
+    if mode in CFD_MODES:
+        den *= 10**symbol.digits
+    return contract.numerator * num, contract.denominator * den
 
 
 def position_factor(symbol: Symbol, position: Position) -> Fraction:
@@ -161,38 +185,3 @@ def reserving_orders(state: State, login: int) -> list[Order]:
 def _reserves(state: State, order: Order) -> bool:
     symbol = state.symbols.get(order.symbol)
     return symbol is not None and bool(symbol.pending_margin_rate)
-
-
-def positions_margin(
-    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None
-) -> int:
-    """Return the margin of the account's positions; `legs` replaces those of one symbol ("what if")."""
-    book = state.book(login)
-    if legs is None and book.margin is not None:
-        return book.margin
-    account = state.accounts[login]
-    group = state.groups[account.group]
-    digits = currency_digits(account.currency)
-    by_symbol: dict[str, list[Leg]] = {}
-    for position in book.positions.values():
-        if legs is not None and position.symbol == symbol_name:
-            continue
-        leg = position_leg(state.symbols[position.symbol], position)
-        by_symbol.setdefault(position.symbol, []).append(leg)
-    if legs is not None:
-        by_symbol[symbol_name] = legs
-    total = sum(symbol_margin(state.symbols[name], group, some, digits) for name, some in by_symbol.items())
-    if legs is None:
-        book.margin = total
-    return total
-
-
-def account_margin(
-    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None, without: int = 0
-) -> int:
-    """Return the account's margin, reservations of pending orders included except order `without`."""
-    total = positions_margin(state, login, symbol_name=symbol_name, legs=legs)
-    for order in reserving_orders(state, login):
-        if order.ticket != without:
-            total += reservation(state, order)
-    return total

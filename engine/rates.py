@@ -1,16 +1,17 @@
 """Quotes as a group sees them, and conversion between currencies (rules sections 2 and 7).
 
-All rates are exact Fractions of target currency for one unit of source currency. Nothing here changes state.
+All rates are exact ratios of target currency for one unit of source currency: pairs of integers on hot paths,
+Fractions elsewhere. Nothing here changes state.
 """
 
 from fractions import Fraction
 from typing import NamedTuple
 
 from engine.enums import Conversion, Side
+from engine.holdings import Ratio
 from engine.settings import Group, Symbol
-from engine.state import State
+from engine.state import Path, State
 
-ONE = Fraction(1)
 USD = "USD"
 
 
@@ -62,38 +63,57 @@ def conversion_rate(state: State, group: Group, source: str, target: str, *, ask
 
     None: there is no rate yet.
     """
-    if source == target:
-        return ONE
+    ratio = conversion_ratio(state, group, source, target, ask=ask)
+    return None if ratio is None else Fraction(*ratio)
+
+
+def conversion_ratio(state: State, group: Group, source: str, target: str, *, ask: bool) -> Ratio | None:
+    """Return `conversion_rate` as numerator and denominator, not reduced."""
     path = conversion_path(state, source, target)
     if path is None:
         return None
-    rate = ONE
+    num = den = 1
     for name, inverse in path:
-        leg = _leg_rate(state, group, name, inverse=inverse, ask=ask)
-        if leg is None:
+        symbol = state.symbols[name]
+        view = group_quote(state, group, symbol)
+        if view is None:
             return None
-        rate *= leg
-    return rate
+        if inverse:  # the ask of the inverse pair is 1 / bid of the pair
+            price = view[0] if ask else view[1]
+            if price <= 0:
+                return None
+            num, den = num * 10**symbol.digits, den * price
+        else:
+            num, den = num * view[1 if ask else 0], den * 10**symbol.digits
+    return num, den
 
 
-def conversion_path(state: State, source: str, target: str) -> list[tuple[str, bool]] | None:
+def conversion_path(state: State, source: str, target: str) -> Path | None:
     """Return the symbols that convert source into target, each with whether it is inverse (§7.3).
 
     The direct pair, else the inverse one, else two pairs through USD, else through the first currency of the
-    symbol list for which both legs are quoted. None: there is no way yet.
+    symbol list for which both legs are quoted. None: there is no way yet. It is the same until a symbol gets its first
+    quote, a price goes below zero or comes back, or the symbols change.
     """
+    key = (source, target)
+    if key not in state.paths:
+        state.paths[key] = _find_path(state, source, target)
+    return state.paths[key]
+
+
+def _find_path(state: State, source: str, target: str) -> Path | None:
     if source == target:
-        return []
+        return ()
     step = _pair_symbol(state, source, target)
     if step is not None:
-        return [step]
+        return (step,)
     for middle in (USD, *state.currencies):
         if middle in (source, target):
             continue
         first = _pair_symbol(state, source, middle)
         second = _pair_symbol(state, middle, target) if first is not None else None
         if first is not None and second is not None:
-            return [first, second]
+            return first, second
     return None
 
 
@@ -104,18 +124,6 @@ def _pair_symbol(state: State, source: str, target: str) -> tuple[str, bool] | N
             if quote is not None and quote.bid > 0:
                 return name, inverse
     return None
-
-
-def _leg_rate(state: State, group: Group, name: str, *, inverse: bool, ask: bool) -> Fraction | None:
-    symbol = state.symbols[name]
-    view = group_quote(state, group, symbol)
-    if view is None:
-        return None
-    scale = 10**symbol.digits
-    if inverse:  # the ask of the inverse pair is 1 / bid of the pair
-        price = view.bid if ask else view.ask
-        return Fraction(scale, price) if price > 0 else None
-    return Fraction(view.ask if ask else view.bid, scale)
 
 
 def profit_rate(

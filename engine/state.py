@@ -6,14 +6,18 @@ dealer, open positions, smart orders that have not ended.
 """
 
 from bisect import bisect_right
+from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from engine.enums import MarginMode
+from engine.holdings import Holding
 from engine.masks import Masks
 from engine.records import Account, Offer, Order, Position, Quote, Request, SmartOrder
 from engine.settings import Group, Server, Symbol, Terms
+
+Path = tuple[tuple[str, bool], ...]  # symbols that convert, each with whether it is inverse
 
 
 @lru_cache(maxsize=1000)
@@ -31,9 +35,15 @@ class Book:
     orders: dict[int, Order] = field(default_factory=dict)
     smarts: dict[int, SmartOrder] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
-    margin: int | None = None  # cached margin of positions, minor units; None: compute afresh
+    line: Any = None  # EquityLine by which its bounds were armed
+    holdings: dict[str, Holding] | None = None  # sums of the positions by symbol; None: add up afresh
     bounds_gen: int = 0  # price bounds of an older generation are dead
-    bounds_shift: int = 8  # last good width of the price bounds: 2^-shift of the price
+
+    def held(self) -> Set[str]:
+        """Return the symbols of the positions."""
+        if self.holdings is not None:
+            return self.holdings.keys()
+        return {position.symbol for position in self.positions.values()}
 
 
 @dataclass(slots=True)
@@ -107,6 +117,9 @@ class State:
     unloaded_settings: dict[tuple[str, str], str] = field(default_factory=dict)  # by kind and key, and why
     books: dict[int, Book] = field(default_factory=dict)
     pairs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    paths: dict[tuple[str, str], Path | None] = field(
+        default_factory=dict
+    )  # of conversion, as far as asked for
     terms: dict[tuple[str, str], Terms] = field(default_factory=dict)
     deal_settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     server: Server = field(default_factory=Server)
@@ -165,6 +178,7 @@ class State:
         self.terms.clear()
         self.deal_settings.clear()
         self.pairs.clear()
+        self.paths.clear()
         self.currencies = []
         for symbol in sorted(self.symbols.values(), key=lambda s: s.index):
             symbol.follow(self.server.time_zone)

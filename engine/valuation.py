@@ -1,23 +1,29 @@
 """Equity, margin level and free margin of an account at the quotes of the moment (rules section 7)."""
 
+from collections.abc import Iterator
 from fractions import Fraction
+from math import gcd
 
-from engine.enums import Side, StopOutUnit
+from engine.enums import Conversion, PositionStatus, Side, StopOutUnit
 from engine.figures import AccountState
-from engine.margin import account_margin
+from engine.holdings import Holding, Ratio, Share
+from engine.holdings import Side as Sums
+from engine.margin import Leg, lot_margin_ratio, position_leg, reservation, reserving_orders, symbol_margin
 from engine.profit import floating_profit
-from engine.rounding import to_text
-from engine.settings import Group, currency_digits
-from engine.state import State
+from engine.rates import conversion_path, conversion_ratio, group_quote
+from engine.records import Position
+from engine.rounding import divide_half_up, to_text
+from engine.settings import Group, Symbol, currency_digits
+from engine.state import Book, State
 
 
 def account_state(state: State, login: int) -> AccountState:
     """Return the account's figures at the quotes of the moment."""
     account = state.accounts[login]
     floating = carried = 0
-    for position in state.book(login).positions.values():
-        floating += floating_profit(state, position)
-        carried += position.swap + position.fees
+    for name, holding in holdings_of(state, login).items():
+        floating += _floating(state, login, name, holding)
+        carried += holding.carried
     return AccountState(
         balance=account.balance,
         credit=account.credit,
@@ -35,13 +41,11 @@ def money_text(state: State, login: int, amount: int) -> str:
 
 def is_fully_hedged(state: State, login: int, *, without: str = "") -> bool:
     """Return whether the account is as long as it is short on every symbol, one left out where it is named."""
-    net: dict[str, int] = {}
-    for position in state.book(login).positions.values():
-        if position.symbol == without:
-            continue
-        signed = position.volume if position.side is Side.BUY else -position.volume
-        net[position.symbol] = net.get(position.symbol, 0) + signed
-    return not any(net.values())
+    return all(
+        holding.buys.volume == holding.sells.volume
+        for name, holding in holdings_of(state, login).items()
+        if name != without
+    )
 
 
 def is_stopped_out(group: Group, currency: str, equity: int, margin: int, *, hedged: bool) -> bool:
@@ -61,3 +65,206 @@ def is_margin_called(group: Group, equity: int, margin: int) -> bool:
     """Return whether the margin level is at or below the group's margin call."""
     call = group.margin_call
     return margin > 0 and equity * 100 * call.denominator <= call.numerator * margin
+
+
+# Sums
+
+
+def holdings_of(state: State, login: int) -> dict[str, Holding]:
+    """Return the sums of the account's positions by symbol, added up now where they are not kept."""
+    book = state.book(login)
+    if book.holdings is None:
+        book.holdings = fresh_holdings(state, book)
+    return book.holdings
+
+
+def fresh_holdings(state: State, book: Book) -> dict[str, Holding]:
+    """Return the sums of a book's positions, added up anew."""
+    holdings: dict[str, Holding] = {}
+    for position in book.positions.values():
+        _put(state, holdings, position)
+    return holdings
+
+
+def hold(state: State, position: Position) -> None:
+    """Bring the sums up to date with a position that was opened, changed or closed."""
+    book = state.book(position.login)
+    if book.holdings is not None:
+        _put(state, book.holdings, position)
+
+
+def _put(state: State, holdings: dict[str, Holding], position: Position) -> None:
+    symbol = state.symbols[position.symbol]
+    holding = holdings.get(symbol.name)
+    if holding is None:
+        num = symbol.profit_num * 10 ** currency_digits(state.accounts[position.login].currency)
+        common = gcd(num, symbol.profit_den)
+        holding = holdings[symbol.name] = Holding((num // common, symbol.profit_den // common))
+    if position.status is not PositionStatus.OPEN:
+        holding.put(position.ticket, None)
+        if not holding.shares:
+            del holdings[symbol.name]
+        return
+    price, (num, den) = position.open_price, lot_margin_ratio(symbol, position)
+    num *= position.volume
+    common = gcd(num, den)
+    share = Share(
+        is_buy=position.side is Side.BUY,
+        volume=position.volume,
+        open_price=(price.numerator, price.denominator),
+        margin=(num // common, den // common),
+        carried=position.swap + position.fees,
+    )
+    holding.put(position.ticket, share)
+
+
+def wrong_sums(state: State) -> Iterator[tuple[int, str]]:
+    """Yield each account whose sums are not those of its positions, and what is wrong."""
+    for login, book in state.books.items():
+        if book.holdings is None:
+            continue
+        afresh = fresh_holdings(state, book)
+        if {k: h.sums() for k, h in book.holdings.items()} != {k: h.sums() for k, h in afresh.items()}:
+            yield login, f"account {login}: the sums of its positions are not those added up afresh"
+        account = state.accounts[login]
+        group, digits = state.groups[account.group], currency_digits(account.currency)
+        for name, holding in book.holdings.items():
+            margin = symbol_margin(state.symbols[name], group, exact_legs(state, login, name), digits)
+            if holding.margin not in (None, margin):
+                yield (
+                    login,
+                    f"account {login}: the margin of {name} is kept as {holding.margin}, it is {margin}",
+                )
+
+
+# Floating profit
+
+
+def _floating(state: State, login: int, name: str, holding: Holding) -> int:
+    """Return the profit of all positions of one symbol at the group's close prices, each rounded by itself."""
+    account, symbol = state.accounts[login], state.symbols[name]
+    group = state.groups[account.group]
+    view = group_quote(state, group, symbol)
+    if view is None:
+        return 0
+    total = 0
+    for sums, is_buy, price in ((holding.buys, True, view[0]), (holding.sells, False, view[1])):
+        if not sums.count:
+            continue
+        rates = side_rates(state, group, symbol, account.currency, is_buy=is_buy)
+        if rates is None:  # each position has its own last good rate
+            side = Side.BUY if is_buy else Side.SELL
+            mine = (p for p in state.book(login).positions.values() if p.symbol == name and p.side is side)
+            total += sum(floating_profit(state, position) for position in mine)
+        elif rates == ((1, 1), (1, 1)) and is_whole(sums, holding.unit):
+            points = price * sums.volume - sums.weight
+            total += (points if is_buy else -points) * holding.unit[0] // holding.unit[1]
+        else:
+            total += _one_by_one(holding, price, rates, is_buy=is_buy)
+    return total
+
+
+def is_whole(sums: Sums, unit: Ratio) -> bool:
+    """Return whether every position's profit is whole minor units by itself, so that none is rounded."""
+    return not sums.fractional and not sums.grain * unit[0] % unit[1]
+
+
+def side_rates(
+    state: State, group: Group, symbol: Symbol, currency: str, *, is_buy: bool
+) -> tuple[Ratio, Ratio] | None:
+    """Return the rates that turn a gain and a loss of this side into account currency (§7.2), None where there are none."""
+    if symbol.conversion is Conversion.DEAL:
+        rate = conversion_ratio(state, group, symbol.profit_currency, currency, ask=is_buy)
+        return None if rate is None else (rate, rate)
+    gain = conversion_ratio(state, group, symbol.profit_currency, currency, ask=False)
+    loss = conversion_ratio(state, group, symbol.profit_currency, currency, ask=True)
+    return None if gain is None or loss is None else (gain, loss)
+
+
+def _one_by_one(holding: Holding, price: int, rates: tuple[Ratio, Ratio], *, is_buy: bool) -> int:
+    unit_num, unit_den = holding.unit
+    gain, loss = ((unit_num * num, unit_den * den) for num, den in rates)
+    total = 0
+    for is_share_buy, volume, (num, den), _, _ in holding.shares.values():
+        if is_share_buy is not is_buy:
+            continue
+        points = price * den - num if is_buy else num - price * den
+        factor, divisor = gain if points > 0 else loss
+        total += divide_half_up(points * volume * factor, den * divisor)
+    return total
+
+
+def keep_rates(state: State, via: str = "") -> None:
+    """Let open positions keep their last good rate: the one of now, before it may be gone.
+
+    `via`: only of those that convert through this symbol.
+    """
+    for position in state.positions.values():
+        source, target = (
+            state.symbols[position.symbol].profit_currency,
+            state.accounts[position.login].currency,
+        )
+        path = conversion_path(state, source, target)
+        if path and (not via or any(name == via for name, _ in path)):
+            floating_profit(state, position)
+
+
+# Margin
+
+
+def positions_margin(
+    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None
+) -> int:
+    """Return the margin of the account's positions; `legs` replaces those of one symbol ("what if")."""
+    account = state.accounts[login]
+    group, digits = state.groups[account.group], currency_digits(account.currency)
+    total = 0
+    for name, holding in holdings_of(state, login).items():
+        if legs is None or name != symbol_name:
+            total += _holding_margin(state, login, name, holding)
+    if legs is not None:
+        total += symbol_margin(state.symbols[symbol_name], group, legs, digits)
+    return total
+
+
+def _holding_margin(state: State, login: int, name: str, holding: Holding) -> int:
+    if holding.margin is None:
+        account, symbol = state.accounts[login], state.symbols[name]
+        group, digits = state.groups[account.group], currency_digits(account.currency)
+        least, most = (symbol_margin(symbol, group, legs, digits) for legs in summed_legs(holding))
+        if least != most:
+            least = symbol_margin(symbol, group, exact_legs(state, login, name), digits)
+        holding.margin = least
+    return holding.margin
+
+
+def summed_legs(holding: Holding | None) -> tuple[list[Leg], list[Leg]]:
+    """Return a symbol's positions as one leg a side: with the least that their margin can be, and with the most.
+
+    The two are equal unless the sum of a side is not kept exactly.
+    """
+    least: list[Leg] = []
+    most: list[Leg] = []
+    sides = () if holding is None else ((Side.BUY, holding.buys), (Side.SELL, holding.sells))
+    for side, sums in sides:
+        if sums.count:
+            for legs, end in zip((least, most), sums.margin.ends, strict=True):
+                legs.append(Leg(side, sums.volume, end / sums.volume))
+    return least, most
+
+
+def exact_legs(state: State, login: int, name: str) -> list[Leg]:
+    """Return the legs of the account's positions on a symbol, one a position."""
+    held = [p for p in state.book(login).positions.values() if p.symbol == name]
+    return [position_leg(state.symbols[name], position) for position in held]
+
+
+def account_margin(
+    state: State, login: int, *, symbol_name: str = "", legs: list[Leg] | None = None, without: int = 0
+) -> int:
+    """Return the account's margin, reservations of pending orders included except order `without`."""
+    total = positions_margin(state, login, symbol_name=symbol_name, legs=legs)
+    for order in reserving_orders(state, login):
+        if order.ticket != without:
+            total += reservation(state, order)
+    return total

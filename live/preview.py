@@ -11,12 +11,11 @@ from fractions import Fraction
 from typing import Any
 
 from dealing.columns import decimal_text, volume_text
-from engine.checks import legs_after
+from engine.checks import margin_raised
 from engine.codes import CODES, Code
 from engine.commands import PlaceOrder, PlaceSmart
 from engine.enums import EntryType, OrderReason, OrderStatus, Side
 from engine.events import CommandDone
-from engine.margin import account_margin
 from engine.order_types import MARKET_OF
 from engine.plans import level_volumes, tighter
 from engine.profit import commission_of, position_profit
@@ -91,12 +90,7 @@ class Preview:
             leverage=trade.leverage,
             digits=trade.symbol.digits,
         )
-        legs = legs_after(self.state, order, round_half_up(trade.entry))
-        if legs is None:
-            return None
-        login, name = self.book.login, trade.symbol.name
-        after = account_margin(self.state, login, symbol_name=name, legs=legs)
-        return after - account_margin(self.state, login)
+        return margin_raised(self.state, order, round_half_up(trade.entry))
 
     def opened(self, trade: Trade) -> int:
         """Return the volume that the trade opens: on a netting account what the opposite position leaves of it (§3.7)."""

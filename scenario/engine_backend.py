@@ -279,11 +279,12 @@ class EngineBackend:
         """Drop the engine and recover another from what was recorded."""
         del value
         self.wait(0, time_ms)
+        self.engine.check(sums=True)
         before = self.engine.state_hash()
         self.plugin = Scripted()
         self.engine = Engine(self.rows.load(self.engine.state), [self.plugin])
         self.engine.recover()
-        self.engine.check()
+        self.engine.check(sums=True)
         if self.engine.state_hash() != before:
             raise AssertionError("the recovered state differs from the one that was dropped")
         return None
@@ -295,6 +296,7 @@ class EngineBackend:
 
     def state(self) -> State:
         """Return everything in the shapes of `expect`."""
+        self.engine.check(sums=True)
         logins = sorted(self.engine.state.accounts)
         rows = self.rows
         return {

@@ -23,7 +23,7 @@ from engine.refusals import Refusal, refuse
 from engine.rounding import on_grid, to_text
 from engine.settings import Group, Server, SettingError, Symbol, currency_digits
 from engine.state import State
-from engine.valuation import account_state, money_text
+from engine.valuation import account_state, keep_rates, money_text
 from engine.whatif import concerned, forecast
 
 #: What an account may hold and one operation may move, in whole units of its currency.
@@ -178,6 +178,8 @@ def _put(core: Core, change: Change, affected: list[int]) -> None:
     state, old, new = core.state, change.old, change.new
     rearm = False
     if isinstance(new, Symbol):
+        if old is not None:
+            keep_rates(state, new.name)
         state.symbols[new.name] = new
         rearm = isinstance(old, Symbol) and new.security != old.security
     elif isinstance(new, Group):
@@ -200,7 +202,7 @@ def _put(core: Core, change: Change, affected: list[int]) -> None:
     if not isinstance(new, Account):
         state.index_settings()
     for login in affected:
-        state.book(login).margin = None
+        state.book(login).holdings = None
     core.bounds.touch_many(affected)
     if rearm:
         core.write_marks(set(affected))
@@ -222,9 +224,7 @@ def set_halt(core: Core, command: SetHalt) -> CommandDone:
         core.bounds.wake(lambda login: state.accounts[login].group == command.key)
     elif command.scope is HaltScope.SYMBOL and command.key in state.symbols:
         state.symbols[command.key].halt = command.level
-        core.bounds.wake(
-            lambda login: any(p.symbol == command.key for p in state.book(login).positions.values())
-        )
+        core.bounds.wake(lambda login: command.key in state.book(login).held())
     elif command.scope is HaltScope.ACCOUNT and command.key.isdigit() and int(command.key) in state.accounts:
         account = state.accounts[int(command.key)]
         account.halt = command.level.value

@@ -4,6 +4,7 @@ Only accounts that `AccountBounds` calls due are computed; the answer is the sam
 account that reached its limit and could not be helped stays due; where nothing of it may be closed it is parked.
 """
 
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from engine import checks
@@ -21,9 +22,11 @@ from engine.enums import (
     Side,
     StopOutMode,
 )
+from engine.equity_line import EquityLine
 from engine.events import AccountChanged, MarginCallChanged
 from engine.execution import Fill, book_money, close_deal, closing_order, complete
 from engine.fewest_steps import fewest_steps
+from engine.figures import level_text
 from engine.margin import position_leg, reservation, reserving_orders
 from engine.order_ending import cancel_order
 from engine.profit import floating_profit
@@ -43,22 +46,56 @@ _LOOK_AGAIN_MS = 300 * DAY_MS  # where no session begins for longer than the cal
 
 
 def run(core: Core, tick: AcceptedTick) -> None:
-    """Look at every due account that has a position on the symbol, by login."""
-    name = tick.symbol.name
-    core.bounds.opened(core.state.now_ms)
-    core.bounds.crossed(name, tick.bid, tick.ask)
-    due = core.bounds.due.get(name)
-    if not due:
+    """Look at every due account that has a position on the symbol, by login.
+
+    What one account does may make another due: one with a higher login is looked at by the same tick.
+    """
+    name, bounds, books = tick.symbol.name, core.bounds, core.state.books
+    bounds.opened(core.state.now_ms)
+    called = bounds.crossed(name, tick.bid, tick.ask)
+    due = bounds.due.get(name)
+    if not due and not called:
         return
-    for login in sorted(due):
-        if not any(p.symbol == name for p in core.state.book(login).positions.values()):
+    touched: set[int] = set()
+    bounds.touched = touched
+    logins = [*called, *(due or ())]
+    heapify(logins)
+    while logins:
+        login = heappop(logins)
+        line = books[login].line
+        if line is not None:
+            _turn_call(core, line, tick.bid if line.is_buy else -tick.ask, login)
+        elif name in books[login].held():
+            look(core, tick, login)
+        elif due:
             due.discard(login)
-            continue
-        look(core, tick, login)
+        if touched:
+            for other in touched:
+                if other > login and other not in logins and name in books[other].held():
+                    heappush(logins, other)
+            touched.clear()
+    bounds.touched = None
+
+
+def _turn_call(core: Core, line: EquityLine, price: int, login: int) -> None:
+    """Let the margin call of an account come or go of which its line tells that nothing else happens at its price."""
+    state = core.state
+    account = state.accounts[login]
+    called = price <= line.call_at
+    if called is not account.margin_call:
+        account.margin_call = called
+        level = level_text(line.start + line.slope * price, line.margin)
+        core.out += (MarginCallChanged(account, level), AccountChanged(account))
+    core.bounds.arm_call(account, line, state.books[login])
 
 
 def look(core: Core, tick: AcceptedTick, login: int) -> None:
-    """Look at one account: its margin call, and a stop-out where it is reached."""
+    """Look at one account: its margin call, and a stop-out where it is reached.
+
+    Mostly neither is: that is certain where its bounds can be armed. Only else are its exact figures computed.
+    """
+    if core.bounds.arm_bounds(login):
+        return
     figures = account_state(core.state, login)
     _margin_call(core, login, figures)
     if _reached(core, login, figures):
@@ -78,7 +115,7 @@ def _park(core: Core, login: int) -> None:
         return  # a rate may give one of them something to reserve, and then it is deleted
     quoteless: set[str] = set()
     opens_ms: int | None = None
-    for name in {position.symbol for position in state.book(login).positions.values()}:
+    for name in state.book(login).held():
         symbol = state.symbols[name]
         if symbol.venue_executed or checks.halt_level(state, login, symbol) is HaltLevel.HALT:
             continue

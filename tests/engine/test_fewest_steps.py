@@ -11,12 +11,12 @@ from engine import fewest_steps as module
 from engine.core import Core
 from engine.enums import Side
 from engine.fewest_steps import fewest_steps, first_multiple
-from engine.margin import Leg, account_margin, margin_parts, position_leg
+from engine.margin import Leg, margin_parts, position_leg
 from engine.profit import floating_profit, position_profit
 from engine.records import Account, Position, Quote
 from engine.settings import Group, Symbol
 from engine.state import State
-from engine.valuation import account_state, is_stopped_out
+from engine.valuation import account_margin, account_state, is_stopped_out
 
 LOGIN = 1
 
