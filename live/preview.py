@@ -5,7 +5,7 @@ is found by trying it on the copy. Promises: nothing is written; a preview of wh
 with which code. It cannot know what plugins and dealers will say.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,11 +15,11 @@ from engine.checks import margin_raised
 from engine.codes import CODES, Code
 from engine.commands import PlaceOrder, PlaceSmart
 from engine.enums import EntryType, OrderReason, OrderStatus, Side
-from engine.events import CommandDone
+from engine.events import CommandDone, DealMade
 from engine.order_types import MARKET_OF
 from engine.plans import level_volumes, tighter
 from engine.profit import commission_of, position_profit
-from engine.rates import group_quote, open_price
+from engine.rates import close_price, group_quote, open_price
 from engine.records import Order, Position
 from engine.rounding import divide_half_up, on_grid, parse_decimal, round_half_up, to_text
 from engine.settings import Symbol
@@ -48,6 +48,7 @@ class Preview:
         self.book = book
         self.state = book.state
         self.digits = book.money_digits
+        self.is_done = False  # whether what was tried made a deal
 
     def money(self, minor: int | None) -> str | None:
         """Return an amount in account currency as decimal text."""
@@ -120,9 +121,31 @@ class Preview:
             open_points=trade.entry,
         )
 
+    def free_after(self, trade: Trade, margin: int) -> int | None:
+        """Return the free margin that the trade would leave, by the formulas, in the group's mode of counting profit.
+
+        margin: by how much the trade raises it. What is opened carries its commission and is worth less by the spread. For
+        what the engine refuses; what it does is read from the account after it (`preview_margin`).
+        """
+        view = group_quote(self.state, self.state.group_of(self.book.login), trade.symbol)
+        spread = (
+            None if view is None else self.profit(trade, close_price(view, trade.side), self.opened(trade))
+        )
+        if spread is None:
+            return None
+        now = account_state(self.state, self.book.login)
+        after = replace(
+            now,
+            margin=now.margin + margin,
+            carried=now.carried - self.commission(trade),
+            floating=now.floating + spread,
+        )
+        return after.free_margin
+
     def tried(self, command: PlaceOrder | PlaceSmart) -> list[dict[str, Any]]:
-        """Return why the engine would refuse this; an empty list where it would not."""
+        """Return why the engine would refuse this; an empty list where it would not. `is_done` tells whether it was executed."""
         events = self.book.engine.on_command(command, self.state.now_ms)
+        self.is_done = any(isinstance(event, DealMade) for event in events)
         done = next(event for event in events if isinstance(event, CommandDone))
         if not done.code:
             return []
@@ -156,9 +179,8 @@ def preview_margin(book: Book, body: dict[str, Any]) -> dict[str, Any]:
         shown["value_per_point"] = _value_per_point(preview, trade)
         margin = preview.margin_of(trade)
         if margin is not None:
-            free = account_state(book.state, book.login).free_margin
             shown["margin"] = preview.money(margin)
-            shown["free_margin_after"] = preview.money(free - margin)
+            shown["free_margin_after"] = preview.money(preview.free_after(trade, margin))
     command = PlaceOrder(
         login=book.login,
         symbol=body["symbol"],
@@ -167,7 +189,11 @@ def preview_margin(book: Book, body: dict[str, Any]) -> dict[str, Any]:
         leverage=body.get("leverage"),
         ticket=_TRIAL,
     )
-    return {**shown, "errors": preview.tried(command)}
+    errors = preview.tried(command)
+    if preview.is_done and shown["free_margin_after"] is not None:
+        # The copy has done it: what was booked counts, whatever closed or was reversed by it.
+        shown["free_margin_after"] = preview.money(account_state(book.state, book.login).free_margin)
+    return {**shown, "errors": errors}
 
 
 def _value_per_point(preview: Preview, trade: Trade) -> str | None:

@@ -306,10 +306,16 @@ class ModifyForm(SeenForm):
 
 
 class CancelSmartForm(forms.Form):
-    """Ending a plan by hand."""
+    """Ending plans by hand."""
 
     close = SwitchField(label="Close its position at the market", help_text="Else the position stays open.")
     comment = TextField(required=False)
+
+
+class CancelSeenSmartForm(CancelSmartForm):
+    """Ending one plan as it was seen: one that has changed since is not ended."""
+
+    version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
 
 
 class ConfirmRequestForm(forms.Form):

@@ -94,6 +94,7 @@ def test_preview_when_the_order_is_then_executed_then_it_booked_the_same(
         fees = booked + carried(engine) - fees_before
         assert minor(told["commission"]) == fees, (number, told)
         assert minor(told["margin"]) == minor(engine.account_view(LOGIN)["margin"]) - before, (number, told)
+        assert told["free_margin_after"] == engine.account_view(LOGIN)["free_margin"], (number, told)
 
 
 def carried(engine: Engine) -> int:
@@ -113,3 +114,30 @@ def test_preview_when_a_netting_position_is_reduced_then_no_commission_and_margi
     assert (reduced["commission"], reduced["margin"]) == ("0.00", "-177.20")
     # Half a lot is new at the group's bid of -13.38: 223.00, less 443.00.
     assert (reversed_["commission"], reversed_["margin"]) == ("3.50", "-220.00")
+
+
+def test_preview_when_refused_for_margin_then_free_margin_after_counts_commission_and_spread_too() -> None:
+    engine = desk("USD", {"kind": "per_lot", "amount": "7"}, "hedging")
+    engine.state.accounts[LOGIN].balance = 100_000
+
+    told = preview(engine, "EURUSD", "buy", "1")
+
+    # Ask and bid of the group are 1.10016 and 1.10002 (three points more), 1 : 30.
+    margin, commission, spread = minor(told["margin"]), 700, 1400
+    assert [error["code"] for error in told["errors"]] == ["no_money"]
+    assert minor(told["free_margin_after"]) == 100_000 - margin - commission - spread
+
+
+@pytest.mark.parametrize("mode", ["no_pl", "profit_only", "loss_only", "use_all"])
+def test_preview_when_the_group_counts_profit_otherwise_then_so_does_the_free_margin_after(mode: str) -> None:
+    engine = desk("USD", {"kind": "per_deal", "amount": "3"}, "hedging")
+    values = {"name": "g", "currency": "USD", "margin_mode": "hedging", "leverage": 30, "spread_diff": 3,
+              "commission": {"kind": "per_deal", "amount": "3"}, "free_margin_mode": mode}  # fmt: skip
+    engine.state.groups["g"] = Group.from_values(values)
+
+    told = preview(engine, "EURUSD", "sell", "0.50")
+    engine.on_command(
+        c.PlaceOrder(login=LOGIN, symbol="EURUSD", type=OrderType.SELL, volume="0.50", ticket=10), 9000
+    )
+
+    assert told["free_margin_after"] == engine.account_view(LOGIN)["free_margin"]

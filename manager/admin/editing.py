@@ -62,7 +62,7 @@ class EditingAdmin:
         for line in self.history_of(row)[:SHOWN]:
             keys = list(line.after)
             what = [
-                f"{label_of(key, self.vocabulary)}: {said(line.before.get(key))} → {said(line.after.get(key))}"
+                f"{label_of(key, self.vocabulary)}: {self.said(key, line.before.get(key))} → {self.said(key, line.after.get(key))}"
                 for key in keys[:6]
             ]
             more = f" and {len(keys) - 6} more" if len(keys) > 6 else ""
@@ -75,6 +75,10 @@ class EditingAdmin:
             body=show.table(("Time", "Who", "What", ""), lines, none="No change is on record."),
             is_wide=True,
         )
+
+    def said(self, key: str, value: Any) -> str:
+        """Return a value of a setting in words."""
+        return said(value)
 
     def put_back_button(self: Any, row: Any, line: SettingsChange) -> Any:
         """Return the button that proposes what a change has replaced."""
@@ -89,6 +93,14 @@ class EditingAdmin:
 
 class GuardedAdmin(EditingAdmin):
     """Editors of rows that the desk does not go by: compared and written in one transaction, only what was changed."""
+
+    def render_change_form(
+        self: Any, request: HttpRequest, context: dict[str, Any], **more: Any
+    ) -> HttpResponse:
+        """Show the form below what was changed of the row."""
+        obj = more.get("obj")
+        context["sections"] = [self.history_section(obj)] if obj is not None else []
+        return super().render_change_form(request, context, **more)  # type: ignore[misc]
 
     def save_model(self: Any, request: Any, obj: Any, form: Any, change: bool) -> None:
         """Write a new row, or of a known one what was changed, unless it stands otherwise than was seen."""

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseRoleAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group as Role
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
@@ -47,6 +47,18 @@ class ScopeInline(StackedInline):
         )  # fmt: skip
 
 
+class NamesRows:
+    """Tells roles and rights by their names: changes keep their numbers."""
+
+    def said(self, key: str, value: Any) -> str:
+        """Return a value of a setting in words."""
+        kinds: dict[str, Any] = {"groups": Role, "user_permissions": Permission, "permissions": Permission}
+        if key not in kinds or not isinstance(value, list):
+            return super().said(key, value)  # type: ignore[misc, no-any-return]
+        known = {row.pk: row.name for row in kinds[key].objects.filter(pk__in=value)}
+        return ", ".join(known.get(number, f"no longer there ({number})") for number in value) or show.EMPTY
+
+
 class PeopleChangeList(ChangeList):
     """A page of users, each with those of their accounts that may be seen."""
 
@@ -63,7 +75,7 @@ class PeopleChangeList(ChangeList):
 
 
 @admin.register(User)
-class UserAdmin(GuardedAdmin, BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
+class UserAdmin(NamesRows, GuardedAdmin, BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
     """People who can log in. They are made inactive, never deleted: their log of changes would go with them."""
 
     heading = "Users"
@@ -170,7 +182,7 @@ class UserAdmin(GuardedAdmin, BaseUserAdmin, DeskAdmin):  # type: ignore[misc]
 
 
 @admin.register(Role)
-class RoleAdmin(GuardedAdmin, BaseRoleAdmin, DeskAdmin):  # type: ignore[misc]
+class RoleAdmin(NamesRows, GuardedAdmin, BaseRoleAdmin, DeskAdmin):  # type: ignore[misc]
     """Sets of rights, which superusers alone make and change."""
 
     heading = "Roles"

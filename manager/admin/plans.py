@@ -19,7 +19,7 @@ from manager.admin.base import LiveChangeList
 from manager.admin.filters import CreatedFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts, table_section
-from manager.forms import CancelSmartForm
+from manager.forms import CancelSeenSmartForm, CancelSmartForm
 from orders.models import SmartOrder
 from orders.selectors import LIVE_STATES
 from positions.models import Deal
@@ -176,7 +176,7 @@ class SmartOrderAdmin(TradingAdmin):
         return act(
             self, request,
             title=f"Cancel smart order {plan.id}",
-            form=CancelSmartForm(request.POST or None),
+            form=CancelSeenSmartForm(request.POST or None, initial={"version": plan.version}),
             run=lambda given, key: services.cancel_smart(
                 plan.login, plan.id, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **given
             ),

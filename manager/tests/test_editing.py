@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group as Role
+from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
@@ -271,3 +272,34 @@ def test_masks_when_they_were_not_touched_then_a_stale_page_does_not_write_them(
 
     assert ManagerScope.objects.get(pk=scope.pk).group_masks == "pro*"
     assert User.objects.get(pk=user.pk).first_name == "Dora"
+
+
+def test_people_and_roles_when_changed_then_their_pages_show_who_changed_what_in_words(boss: Client) -> None:
+    role = Role.objects.create(name="night shift")
+    right = Permission.objects.get(codename="view_account")
+    user = User.objects.create_user("dora", first_name="Dora")
+    where = page_of("auth_user", user.pk)
+    opened = {k: v for k, v in form_of(boss.get(where)).items() if k not in ("last_login", "date_joined")}
+    opened |= {
+        "date_joined_0": "2024-01-01",
+        "date_joined_1": "00:00",
+        "last_login_0": "",
+        "last_login_1": "",
+    }
+
+    boss.post(where, opened | {"first_name": "Dorothea", "groups": [role.pk]})
+    boss.post(
+        page_of("auth_group", role.pk),
+        form_of(boss.get(page_of("auth_group", role.pk))) | {"permissions": [right.pk]},
+    )
+    user_page = boss.get(where).content.decode()
+    role_page = boss.get(page_of("auth_group", role.pk)).content.decode()
+
+    assert "First name: Dora → Dorothea" in user_page
+    assert "Groups: - → night shift" in user_page
+    assert "Permissions: - → Can view account" in role_page
+    assert user_page.count(">admin<") >= 1
+    assert (
+        "No change is on record."
+        in boss.get(page_of("markets_security", Security.objects.first().pk)).content.decode()
+    )

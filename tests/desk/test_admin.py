@@ -1,5 +1,6 @@
 """The manager's pages against a desk that runs: what is asked there is done, what is refused says why."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from django.urls import reverse
 
 from accounts.models import Account, LedgerEntry
 from dealing import services
+from dealing.models import SettingsChange
 from live import figures
 from manager import mass
 from manager.models import MassJob
-from markets.models import Symbol
+from markets.models import Server, Symbol
 from orders.models import DealerRequest, Order, SmartOrder
 from positions.models import Position
 from tests.desk.conftest import LOGIN, World, assert_clean, deposit
@@ -170,3 +172,73 @@ def test_plan_shows_the_stop_that_holds_though_only_its_mark_moved(world: World,
 
     assert figures.plan_stops([plan]) == {plan.id: ("1.13850", "trailing", "1.15000")}
     assert "1.13850 (trailing)" in page
+
+
+def test_server_when_its_zone_is_saved_on_its_page_then_the_running_desk_goes_by_it_and_it_can_be_put_back(
+    manager: Client,
+) -> None:
+    deposit()
+    first_half = datetime.now(UTC).hour < 12
+    half = [["00:00", "12:00"]] if first_half else [["12:00", "24:00"]]
+    days = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), half)
+    assert services.change_settings("symbol", "EURUSD", {"sessions": days}, seen={"sessions": None}).ok
+    order = {"symbol": "EURUSD", "type": "buy", "volume": "0.1"}
+    assert services.place_order(LOGIN, **order).ok
+    where = reverse("admin:markets_server_change", args=[1])
+    form = form_of(manager.get(where))
+
+    told = manager.post(
+        where, form | {"time_zone": "Etc/GMT-12"}
+    )  # twelve hours ahead: the other half of the day
+    said = manager.post(
+        told.context["action"], {"proposal": told.context["proposal"], "confirmed": "yes"}, follow=True
+    )
+
+    assert "goes by the new settings" in said.content.decode()
+    assert Server.objects.get().time_zone == "Etc/GMT-12"
+    assert services.place_order(LOGIN, **order).code == "market_closed"
+    stale = manager.post(where, form | {"time_zone": "Europe/Berlin"})  # a page that was opened before
+    assert "Nothing was saved" in stale.content.decode()
+
+    change = SettingsChange.objects.get(kind="server")
+    assert (change.actor, change.before, change.after) == (
+        "admin",
+        {"time_zone": "UTC"},
+        {"time_zone": "Etc/GMT-12"},
+    )
+    back = manager.post(reverse("admin:markets_server_put_back", args=[1]), {"change": change.pk})
+    manager.post(back.context["action"], {"proposal": back.context["proposal"], "confirmed": "yes"})
+
+    assert Server.objects.get().time_zone == "UTC"
+    assert services.place_order(LOGIN, **order).ok
+    assert_clean()
+
+
+def test_plan_when_it_has_changed_since_its_page_was_opened_then_it_is_not_ended(
+    world: World, manager: Client
+) -> None:
+    deposit()
+    placed = services.place_smart(
+        LOGIN,
+        symbol="EURUSD",
+        side="buy",
+        volume="0.1",
+        take_profits=[["1.20000", "50"]],
+        stop_loss="1.05000",
+    )
+    plan = SmartOrder.objects.get(id=placed.ticket)
+    where = reverse("admin:orders_smartorder_cancel", args=[plan.id])
+    version = manager.get(where).context["form"]["version"].value()
+    assert version == plan.version
+    assert services.modify_smart(LOGIN, plan.id, stop_loss="1.06000").ok
+
+    refused = manager.post(where, {"version": version, "close": "on", "comment": "", "confirmed": "yes"})
+
+    assert refused.status_code == 200
+    assert SmartOrder.objects.get(id=plan.id).state == "ACTIVE"
+    assert Position.objects.get(ticket=plan.position).status == "open"
+    shown = manager.post(where, {"version": version, "close": "on", "comment": ""})
+    assert ("version", str(version)) in shown.context["hidden"]  # the page that asks carries it on
+    fresh = manager.get(where).context["form"]["version"].value()
+    assert manager.post(where, {"version": fresh, "close": "on", "confirmed": "yes"}).status_code == 302
+    assert Position.objects.get(ticket=plan.position).status == "closed"

@@ -3,10 +3,10 @@
 import { submit } from "../lib/api.js";
 import { add, compare, percentOf, sub } from "../lib/decimal.js";
 import { confirmed, facts, openDialog } from "../lib/dialog.js";
-import { el, setAttribute, setText } from "../lib/dom.js";
+import { el, recall, setAttribute, setText } from "../lib/dom.js";
 import { gain, money, points, price, time, tone, volume } from "../lib/format.js";
 import { cashWords, perPointOf } from "../market/moves.js";
-import { attempt, told } from "../lib/outcome.js";
+import { attempt, told, warned } from "../lib/outcome.js";
 import { preference } from "../lib/preferences.js";
 import { priceField, reading, say, setValue, valueOf, volumeField } from "../lib/steppers.js";
 import { store } from "../lib/store.js";
@@ -108,17 +108,40 @@ function outcomeWords(answer, ticket) {
   return `${what} #${ticket}: ${position.side} ${volume(lots)} ${position.symbol} at ${price(last.price, last.digits)}, ${net} (${made})`;
 }
 
+/** Return what bounds a close: the price that is seen, and the deviation set for the symbol on the ticket; {} where none is. */
+function boundOf(row) {
+  const deviation = recall(`deviation.${row.symbol}`, "");
+  const seen = store.positionView(row).price;
+  return /^[0-9]{1,9}$/.test(deviation) && seen ? { expected_price: seen, deviation: Number(deviation) } : {};
+}
+
+function boundWords(row) {
+  const { deviation } = boundOf(row);
+  return deviation === undefined ? null : el("p", { class: "hint", text: `At the price that you see or at most ${deviation} pt worse, as the ticket has it for ${row.symbol}.` });
+}
+
+/** Send a close as it is bounded; that another price is offered shows itself, and is no failure. */
+async function sendClose(ticket, more = {}) {
+  const row = store.positions.get(ticket);
+  try {
+    told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login, ...boundOf(row), ...more }), ticket));
+  } catch (error) {
+    if (!error.isOffer) throw error;
+    warned(`#${ticket} is not closed: the price has moved. Another one is offered.`);
+  }
+}
+
 /** Close a whole position; asked for once more where the trader wants it so, and where a smart order keeps it. */
 export async function closeWhole(ticket, button) {
   const row = store.positions.get(ticket);
   if (!row) return;
-  const act = async () => told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login }), ticket));
+  const act = () => sendClose(ticket);
   if (!row.smart && !preference("confirm_close")) {
     await attempt(button, act);
     return;
   }
   const plan = row.smart ? `Smart order #${row.smart} keeps this position. Closing it ends the plan and cancels its levels.` : null;
-  await confirmed({ title: `Close position #${ticket}?`, text: [liveLine(ticket), plan].filter(Boolean), action: "Close now", act });
+  await confirmed({ title: `Close position #${ticket}?`, text: [liveLine(ticket), plan, boundWords(row)].filter(Boolean), action: "Close now", act });
 }
 
 function liveLine(ticket) {
@@ -154,10 +177,10 @@ async function closePart(ticket) {
   field.input.setAttribute("autofocus", "");
   await openDialog({
     title: `Close a part of #${ticket}`,
-    content: [liveLine(ticket), field.row, el("div", { class: "chips" }, fractions)],
+    content: [liveLine(ticket), field.row, el("div", { class: "chips" }, fractions), ...[boundWords(row)].filter(Boolean)],
     action: "Close part",
     lacks: () => (valueOf(field.input) === undefined ? "Type or choose how much." : ""),
-    act: async () => told(outcomeWords(await submit("POST", `/positions/${ticket}/close/`, { account: store.login, volume: valueOf(field.input) }), ticket)),
+    act: () => sendClose(ticket, { volume: valueOf(field.input) }),
   });
 }
 

@@ -23,6 +23,8 @@ let laidFor = null; // the side that the levels and the stop lie on
 let entry = "market";
 let asking = null;
 let previewed = ""; // the plan whose figures are shown
+let shownFor = null; // the account and symbol whose plan stands in the fields
+const kept = new Map(); // plans that were typed for another account and symbol, and left
 
 /** Build the form inside its tab. */
 export function startBuilder(panel) {
@@ -54,7 +56,7 @@ export function startBuilder(panel) {
     event.preventDefault(); // Enter in a field starts nothing
     if (event.ctrlKey) start();
   });
-  store.on("selected login", reset);
+  store.on("selected login", changeOver);
   store.on("account connection", showArming);
   store.on("quotes", showArming);
   store.on("positions selected", showPositions);
@@ -175,12 +177,51 @@ function adoptPosition() {
   changed();
 }
 
-function reset() {
+const typed = () => [parts.price, parts.stop, parts.callback, parts.activation, parts.offset].map((field) => field.input);
+
+/** Put the plan of another symbol or account away as it was typed, and take out what was typed for this one before. */
+function changeOver() {
   const symbol = store.symbol();
-  if (!symbol) return;
-  setValue(parts.volume.input, recall(`plan.${symbol.symbol}`, usualVolume(symbol)));
-  for (const field of [parts.price, parts.stop, parts.activation]) setValue(field.input, "");
+  const now = symbol ? `${store.login} ${symbol.symbol}` : null;
+  if (!now || now === shownFor) return;
+  if (shownFor) keep(shownFor);
+  shownFor = now;
+  const plan = kept.get(now);
+  setValue(parts.volume.input, plan?.volume ?? recall(`plan.${symbol.symbol}`, usualVolume(symbol)));
+  typed().forEach((input, index) => setValue(input, plan?.typed[index] ?? ""));
   beginAgain();
+  if (plan) takeOut(plan);
+}
+
+function keep(name) {
+  const plan = {
+    entry,
+    side,
+    laidFor,
+    position: parts.position.value,
+    volume: parts.volume.input.value,
+    even: parts.even.checked,
+    typed: typed().map((input) => input.value),
+    levels: levels.rows.map((row) => [row.price.value, row.percent.value]),
+  };
+  if (side || plan.levels.length || plan.typed.some(Boolean) || entry === "position") kept.set(name, plan);
+  else kept.delete(name);
+}
+
+/** Lay out a plan that was kept; its position may be gone meanwhile, and then none is chosen. */
+function takeOut(plan) {
+  setEntry(plan.entry);
+  if (plan.entry === "position") {
+    showPositions();
+    parts.position.value = [...parts.position.options].some((one) => one.value === plan.position) ? plan.position : "";
+    side = store.positions.get(Number(parts.position.value))?.side ?? null;
+  } else side = plan.side;
+  laidFor = plan.laidFor;
+  setValue(parts.volume.input, plan.volume);
+  parts.even.checked = plan.even;
+  levels.clear();
+  for (const [at, percent] of plan.levels) levels.add(at, percent);
+  changed();
 }
 
 /** Empty the builder: no side, no levels, an entry at the market. */
@@ -381,7 +422,7 @@ async function start() {
   previewed = ""; // a second press finds nothing to start
   remember(`plan.${body.symbol}`, body.volume);
   told(`Smart order #${plan.id} started: ${plan.side} ${volume(plan.volume)} ${plan.symbol}`);
-  for (const field of [parts.price, parts.stop, parts.callback, parts.activation, parts.offset]) setValue(field.input, "");
+  for (const input of typed()) setValue(input, "");
   beginAgain();
   document.dispatchEvent(new CustomEvent("td-plan-started", { detail: plan.id }));
 }

@@ -4,7 +4,7 @@
 
 import { ApiError, submit } from "../lib/api.js";
 import { facts, openDialog } from "../lib/dialog.js";
-import { el, setText } from "../lib/dom.js";
+import { el, recall, remember, setText } from "../lib/dom.js";
 import { points, price, volume } from "../lib/format.js";
 import { failedBy, told, warned } from "../lib/outcome.js";
 import { store } from "../lib/store.js";
@@ -12,7 +12,9 @@ import { typeWords } from "../lib/words.js";
 
 const TICK_MS = 100;
 
-const seen = new Set(); // offers that were shown once
+const DECLINED = "declined"; // offers that were shown to their end in this browser, and until when they could come again
+
+const seen = new Set(Object.keys(recall(DECLINED, {})).map(Number)); // offers that were shown once
 let isOpen = false;
 
 /** Start showing offers, one after the other. */
@@ -86,6 +88,13 @@ async function showOffer(offer) {
   show();
   await done;
   clearInterval(timer);
+  putAside(offer);
+}
+
+/** Remember that an offer was answered: after a reload it would be asked again. Those that ran out are forgotten. */
+function putAside(offer) {
+  const living = Object.entries(recall(DECLINED, {})).filter(([, until]) => Date.parse(until) > store.serverMs());
+  remember(DECLINED, { ...Object.fromEntries(living), [offer.order]: offer.expires_at });
 }
 
 /** Return the market's price of this side, and how much better or worse it is for the client than the offer. */
