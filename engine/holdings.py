@@ -22,8 +22,8 @@ class Share(NamedTuple):
 
     is_buy: bool
     volume: int
-    open_price: Ratio
-    margin: Ratio  # volume x margin of one lot, before the margin rate
+    open_price: Fraction
+    margin: Fraction  # volume x margin of one lot, before the margin rate
     carried: int  # swap and fees
 
 
@@ -37,9 +37,9 @@ class RatioSum:
     low: int = 0  # all, each rounded down to parts of 2^-128
     count: int = 0
 
-    def add(self, ratio: Ratio, sign: int) -> None:
+    def add(self, ratio: Fraction, sign: int) -> None:
         """Put a ratio in (sign 1), or take out one that was put in (sign -1)."""
-        num, den = ratio
+        num, den = ratio.numerator, ratio.denominator
         if not self.count:
             self.num, self.den = 0, 1
         if self.den % den:
@@ -78,7 +78,7 @@ class Side:
 
     def add(self, share: Share, sign: int) -> None:
         """Put a share in (sign 1) or take it out (sign -1)."""
-        num, den = share.open_price
+        num, den = share.open_price.numerator, share.open_price.denominator
         weighted = num * share.volume // den
         self.count += sign
         self.volume += sign * share.volume

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.enums import CalcMode, Side
-from engine.holdings import Ratio
 from engine.rates import margin_conversion
 from engine.records import VOLUME_SCALE, Order, Position
 from engine.rounding import round_half_up
@@ -76,29 +75,6 @@ def position_leg(symbol: Symbol, position: Position) -> Leg:
     factor = position_factor(symbol, position)
     amount = lot_margin(symbol, factor=factor, rate=position.margin_rate, opened=True)
     return Leg(position.side, position.volume, amount)
-
-
-def lot_margin_ratio(symbol: Symbol, position: Position) -> Ratio:
-    """Return `position_leg`'s margin of one lot as numerator and denominator, not reduced."""
-    mode, rate = symbol.calc_mode, position.margin_rate
-    num, den = rate.numerator, rate.denominator
-    per_lot: Fraction | int | None = symbol.margin_initial
-    if mode is CalcMode.FUTURES and symbol.margin_maintenance is not None:
-        per_lot = symbol.margin_maintenance
-    if mode is CalcMode.FUTURES or per_lot is not None:
-        per_lot = per_lot or 0
-        return per_lot.numerator * num, per_lot.denominator * den
-    contract, factor, price = symbol.contract_size, position.margin_factor, position.open_price
-    if factor is not None:
-        num, den = factor.numerator, factor.denominator
-    else:
-        if mode in CFD_MODES:
-            num, den = num * abs(price.numerator), den * price.denominator
-        if mode in LEVERAGED_MODES:
-            num, den = num * position.leverage.denominator, den * position.leverage.numerator
-    if mode in CFD_MODES:
-        den *= 10**symbol.digits
-    return contract.numerator * num, contract.denominator * den
 
 
 def position_factor(symbol: Symbol, position: Position) -> Fraction:

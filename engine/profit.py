@@ -33,21 +33,15 @@ def in_money(raw: tuple[int, int], rate: Fraction, digits: int) -> int:
 def unit_profit(state: State, position: Position, close_points: Fraction | int) -> tuple[int, int] | None:
     """Return the exact profit of closing one unit of the position, in account minor units, as a quotient.
 
-    The conversion uses the quotes of the moment; where they give no rate the last good one serves.
     None: there has never been a rate.
     """
-    account = state.accounts[position.login]
-    group = state.groups[account.group]
     symbol = state.symbols[position.symbol]
     top, bottom = raw_profit(symbol, position.side, position.open_price, close_points, 1)
-    rate = profit_rate(state, group, symbol, position.side, gain=top > 0, currency=account.currency)
+    rate = _kept_rate(state, position, gain=top > 0)
     if rate is None:
-        rate = position.last_rate
-        if rate is None:
-            return None
-    else:
-        position.last_rate = rate
-    return top * rate.numerator * 10 ** currency_digits(account.currency), bottom * rate.denominator
+        return None
+    scale = 10 ** currency_digits(state.accounts[position.login].currency)
+    return top * rate.numerator * scale, bottom * rate.denominator
 
 
 def position_profit(
@@ -57,8 +51,22 @@ def position_profit(
 
     None: there has never been a rate.
     """
-    unit = unit_profit(state, position, close_points)
-    return None if unit is None else divide_half_up(unit[0] * volume, unit[1])
+    symbol = state.symbols[position.symbol]
+    raw = raw_profit(symbol, position.side, position.open_price, close_points, volume)
+    rate = _kept_rate(state, position, gain=raw[0] > 0)
+    if rate is None:
+        return None
+    return in_money(raw, rate, currency_digits(state.accounts[position.login].currency))
+
+
+def _kept_rate(state: State, position: Position, *, gain: bool) -> Fraction | None:
+    """Return the rate of the moment, which the position keeps; where there is none the last good one."""
+    account = state.accounts[position.login]
+    group, symbol = state.groups[account.group], state.symbols[position.symbol]
+    rate = profit_rate(state, group, symbol, position.side, gain=gain, currency=account.currency)
+    if rate is not None:
+        position.last_rate = rate
+    return position.last_rate
 
 
 def floating_profit(state: State, position: Position, volume: int | None = None) -> int:

@@ -1,17 +1,16 @@
 """Quotes as a group sees them, and conversion between currencies (rules sections 2 and 7).
 
-All rates are exact ratios of target currency for one unit of source currency: pairs of integers on hot paths,
-Fractions elsewhere. Nothing here changes state.
+All rates are exact Fractions of target currency for one unit of source currency. Nothing here changes state.
 """
 
 from fractions import Fraction
 from typing import NamedTuple
 
 from engine.enums import Conversion, Side
-from engine.holdings import Ratio
 from engine.settings import Group, Symbol
 from engine.state import Path, State
 
+ONE = Fraction(1)
 USD = "USD"
 
 
@@ -63,15 +62,11 @@ def conversion_rate(state: State, group: Group, source: str, target: str, *, ask
 
     None: there is no rate yet.
     """
-    ratio = conversion_ratio(state, group, source, target, ask=ask)
-    return None if ratio is None else Fraction(*ratio)
-
-
-def conversion_ratio(state: State, group: Group, source: str, target: str, *, ask: bool) -> Ratio | None:
-    """Return `conversion_rate` as numerator and denominator, not reduced."""
     path = conversion_path(state, source, target)
     if path is None:
         return None
+    if not path:
+        return ONE
     num = den = 1
     for name, inverse in path:
         symbol = state.symbols[name]
@@ -85,7 +80,7 @@ def conversion_ratio(state: State, group: Group, source: str, target: str, *, as
             num, den = num * 10**symbol.digits, den * price
         else:
             num, den = num * view[1 if ask else 0], den * 10**symbol.digits
-    return num, den
+    return Fraction(num, den)
 
 
 def conversion_path(state: State, source: str, target: str) -> Path | None:

@@ -1,19 +1,19 @@
 """Equity, margin level and free margin of an account at the quotes of the moment (rules section 7)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import gcd
 
-from engine.enums import Conversion, PositionStatus, Side, StopOutUnit
+from engine.enums import PositionStatus, Side, StopOutUnit
 from engine.figures import AccountState
 from engine.holdings import Holding, Ratio, Share
 from engine.holdings import Side as Sums
-from engine.margin import Leg, lot_margin_ratio, position_leg, reservation, reserving_orders, symbol_margin
-from engine.profit import floating_profit
-from engine.rates import conversion_path, conversion_ratio, group_quote
+from engine.margin import Leg, position_leg, reservation, reserving_orders, symbol_margin
+from engine.profit import floating_profit, in_money, raw_profit
+from engine.rates import close_price, conversion_path, group_quote, profit_rate
 from engine.records import Position
-from engine.rounding import divide_half_up, to_text
-from engine.settings import Group, Symbol, currency_digits
+from engine.rounding import to_text
+from engine.settings import Group, currency_digits
 from engine.state import Book, State
 
 
@@ -105,14 +105,12 @@ def _put(state: State, holdings: dict[str, Holding], position: Position) -> None
         if not holding.shares:
             del holdings[symbol.name]
         return
-    price, (num, den) = position.open_price, lot_margin_ratio(symbol, position)
-    num *= position.volume
-    common = gcd(num, den)
+    leg = position_leg(symbol, position)
     share = Share(
         is_buy=position.side is Side.BUY,
         volume=position.volume,
-        open_price=(price.numerator, price.denominator),
-        margin=(num // common, den // common),
+        open_price=position.open_price,
+        margin=leg.lot_margin * position.volume,
         carried=position.swap + position.fees,
     )
     holding.put(position.ticket, share)
@@ -147,51 +145,36 @@ def _floating(state: State, login: int, name: str, holding: Holding) -> int:
     view = group_quote(state, group, symbol)
     if view is None:
         return 0
-    total = 0
-    for sums, is_buy, price in ((holding.buys, True, view[0]), (holding.sells, False, view[1])):
+    total, digits = 0, currency_digits(account.currency)
+    for side, sums in ((Side.BUY, holding.buys), (Side.SELL, holding.sells)):
         if not sums.count:
             continue
-        rates = side_rates(state, group, symbol, account.currency, is_buy=is_buy)
-        if rates is None:  # each position has its own last good rate
-            side = Side.BUY if is_buy else Side.SELL
+        price = close_price(view, side)
+        rates = {
+            gain: profit_rate(state, group, symbol, side, gain=gain, currency=account.currency)
+            for gain in (True, False)
+        }
+        if rates[True] is None or rates[False] is None:  # each position has its own last good rate
             mine = (p for p in state.book(login).positions.values() if p.symbol == name and p.side is side)
             total += sum(floating_profit(state, position) for position in mine)
-        elif rates == ((1, 1), (1, 1)) and is_whole(sums, holding.unit):
-            points = price * sums.volume - sums.weight
-            total += (points if is_buy else -points) * holding.unit[0] // holding.unit[1]
+            continue
+        shares: Iterable[tuple[Fraction, int]]
+        if symbol.profit_currency == account.currency and is_whole(sums, holding.unit):
+            shares = [(Fraction(sums.weight, sums.volume), sums.volume)]
         else:
-            total += _one_by_one(holding, price, rates, is_buy=is_buy)
+            is_buy = side is Side.BUY
+            shares = ((s.open_price, s.volume) for s in holding.shares.values() if s.is_buy is is_buy)
+        for opened, volume in shares:
+            raw = raw_profit(symbol, side, opened, price, volume)
+            rate = rates[raw[0] > 0]
+            assert rate is not None
+            total += in_money(raw, rate, digits)
     return total
 
 
 def is_whole(sums: Sums, unit: Ratio) -> bool:
     """Return whether every position's profit is whole minor units by itself, so that none is rounded."""
     return not sums.fractional and not sums.grain * unit[0] % unit[1]
-
-
-def side_rates(
-    state: State, group: Group, symbol: Symbol, currency: str, *, is_buy: bool
-) -> tuple[Ratio, Ratio] | None:
-    """Return the rates that turn a gain and a loss of this side into account currency (§7.2), None where there are none."""
-    if symbol.conversion is Conversion.DEAL:
-        rate = conversion_ratio(state, group, symbol.profit_currency, currency, ask=is_buy)
-        return None if rate is None else (rate, rate)
-    gain = conversion_ratio(state, group, symbol.profit_currency, currency, ask=False)
-    loss = conversion_ratio(state, group, symbol.profit_currency, currency, ask=True)
-    return None if gain is None or loss is None else (gain, loss)
-
-
-def _one_by_one(holding: Holding, price: int, rates: tuple[Ratio, Ratio], *, is_buy: bool) -> int:
-    unit_num, unit_den = holding.unit
-    gain, loss = ((unit_num * num, unit_den * den) for num, den in rates)
-    total = 0
-    for is_share_buy, volume, (num, den), _, _ in holding.shares.values():
-        if is_share_buy is not is_buy:
-            continue
-        points = price * den - num if is_buy else num - price * den
-        factor, divisor = gain if points > 0 else loss
-        total += divide_half_up(points * volume * factor, den * divisor)
-    return total
 
 
 def keep_rates(state: State, via: str = "") -> None:

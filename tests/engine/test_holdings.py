@@ -129,11 +129,11 @@ def test_equity_range_when_quotes_are_anywhere_in_the_box_then_holds_the_exact_e
 
 
 def test_ratio_sum_when_denominators_grow_too_long_then_bounds_the_sum_closely() -> None:
-    ratios = [(7, prime) for prime in (10**9 + 7, 10**9 + 9, 10**9 + 21, 10**9 + 33, 10**9 + 87)]
+    ratios = [Fraction(7, prime) for prime in (10**9 + 7, 10**9 + 9, 10**9 + 21, 10**9 + 33, 10**9 + 87)]
     kept = RatioSum()
     for ratio in ratios:
         kept.add(ratio, 1)
-    exact = sum(Fraction(*ratio) for ratio in ratios)
+    exact = sum(ratios)
 
     low, high = kept.ends
 

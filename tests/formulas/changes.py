@@ -11,7 +11,6 @@ from engine.enums import Side
 
 #: A rate has no point of its own: so much more that the smallest amount of the test moves by a cent.
 TENTH = Fraction(11, 10)
-CENT_LOTS = 10**6  # units of volume: a hundredth of a lot
 
 
 QUEUE = ("admin orders/dealerrequest list", "admin orders/dealerrequest page")
@@ -43,12 +42,6 @@ def further(
 ) -> Any:
     """Return the profit of one point more."""
     return original(symbol, side, opened, closed + (1 if side is Side.BUY else -1), volume)
-
-
-def a_quotient(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return a profit of one unit of volume that is a cent larger for a hundredth of a lot."""
-    value = original(*args, **kwargs)
-    return None if value is None else (value[0] * CENT_LOTS + value[1], value[1] * CENT_LOTS)
 
 
 def wider(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -87,6 +80,7 @@ def of(*names: str) -> frozenset[str]:
 EQUITY = of("equity", "free_margin", "preview_free")
 LEVEL = of("margin_level")
 FLOATING = of("profit", "floating", "open_profit") | EQUITY
+OF_POSITION = of("profit", "open_profit")
 PLANNED = of("preview_level", "preview_reward", "preview_risk", "preview_point")
 PROFIT = FLOATING | PLANNED | of("deal_profit")
 MARGIN = of("margin", "free_margin", "margin_level", "preview_free")
@@ -105,9 +99,9 @@ QUOTE = OPENING | CLOSING | of("bid", "ask", "deal_bid", "deal_ask", "preview_ma
 LOOSE_QUOTES = "asks `widen` itself: there is no state of an engine, only a quote and a group"
 FORMULAS: dict[str, Formula] = {
     "profit.raw_profit": Formula(further, PROFIT | LEVEL),
-    "profit.unit_profit": Formula(a_quotient, PROFIT | LEVEL),
-    "profit.position_profit": Formula(plus_one, PROFIT),
-    "profit.floating_profit": Formula(plus_one, FLOATING),
+    "profit.in_money": Formula(plus_one, PROFIT),
+    "profit.position_profit": Formula(plus_one, OF_POSITION | PLANNED | of("deal_profit")),
+    "profit.floating_profit": Formula(plus_one, OF_POSITION),
     "profit.swap_of_day": Formula(plus_one, of("next_swap")),
     "profit.commission_of": Formula(plus_one, of("deal_fees", "preview_commission")),
     "rates.widen": Formula(wider, QUOTE),
@@ -133,23 +127,32 @@ FORMULAS: dict[str, Formula] = {
     "margin.margin_parts": Formula(parts, MARGIN),
     "margin.order_leverage": Formula(plus_one, NEW_MARGIN),
     "margin.reservation": Formula(plus_one, MARGIN),
-    "margin.positions_margin": Formula(plus_one, MARGIN),
-    "margin.account_margin": Formula(plus_one, MARGIN),
+    "valuation.positions_margin": Formula(plus_one, MARGIN),
+    "valuation.account_margin": Formula(plus_one, MARGIN),
     "valuation.account_state": Formula(a_state, of("floating") | EQUITY),
     "figures.AccountState.equity": Formula(plus_one, of("equity")),
     "figures.AccountState.free_margin": Formula(plus_one, of("free_margin", "preview_free")),
     "figures.AccountState.level_text": Formula(level, of("margin_level")),
+    "figures.level_text": Formula(level, of("margin_level")),
     "plans.effective_stop": Formula(plus_one, of("stop")),
     "plans.current_mark": Formula(plus_one, of("mark", "stop")),
     "trailing.stop_points": Formula(plus_one, of("stop", "preview_stop", "preview_risk")),
 }
 #: Functions of the same modules that give no figure, and what they give.
 NO_FORMULAS = {
-    "profit.in_money": "bounds between which an account need not be looked at",
+    "profit.unit_profit": "what a part of a position brings, for the fewest steps of a stop-out",
     "rates.conversion_path": "which symbols convert",
     "rates.has_rates": "whether there is a way to convert",
     "margin.reserving_orders": "which orders reserve",
     "valuation.money_text": "print",
+    "valuation.holdings_of": "sums",
+    "valuation.fresh_holdings": "sums",
+    "valuation.hold": "sums",
+    "valuation.wrong_sums": "whether sums are right",
+    "valuation.is_whole": "a yes or no",
+    "valuation.keep_rates": "which rate is the last good one",
+    "valuation.summed_legs": "sums",
+    "valuation.exact_legs": "legs as `position_leg` gives them",
     "valuation.is_fully_hedged": "a yes or no",
     "valuation.is_stopped_out": "a yes or no",
     "valuation.is_margin_called": "a yes or no",
