@@ -25,11 +25,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from benchmarks.attackers import KINDS
 from benchmarks.doors import cpu_seconds
-from tests.api.world import ROOT, Client, World, with_database
+from tests.api.world import Client, World
+from tests.stack import ROOT
 from tradingdesk.embedded import free_port
 from tradingdesk.temporary import temporary_services
 
@@ -44,16 +43,6 @@ INSERT INTO markets_candle (symbol, interval, time, open, high, low, close, tick
 SELECT 'EURUSD', '1m', date_trunc('minute', now()) - make_interval(mins => n), 1.1, 1.2, 1.0, 1.1, 60
 FROM generate_series(1, 5000) AS n ON CONFLICT DO NOTHING
 """
-
-
-class UsualWorld(World):
-    """A world whose pages have the limits that everybody has."""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return the environment of the world's processes."""
-        found = super().environment
-        return {name: value for name, value in found.items() if not name.startswith(("LIMIT_", "API_"))}
 
 
 @dataclass
@@ -83,7 +72,7 @@ class Orders:
         failed: list[Any] = []
         total = int(RATE * seconds)
         start = time.monotonic() + 0.2
-        web = self.world.processes["daphne"].pid
+        web = self.world.pid("daphne")
         before = cpu_seconds(web)
 
         def call(number: int, caller: Client) -> None:
@@ -182,36 +171,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--addresses", type=int, default=0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(argv)
-    name = f"attack_bench_{os.getpid()}"
     with temporary_services(durable=True), tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault(
             "SECRET_KEY", "a key of a benchmark, which guards nothing that anyone could want"
         )
-        os.environ.setdefault("DESK_DATA", folder)
-        admin_url = os.environ["DATABASE_URL"]
-        with psycopg.connect(admin_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        world = UsualWorld(
-            folder=Path(folder),
-            database_url=with_database(admin_url, name),
-            redis_url=with_database(os.environ["REDIS_URL"], "8"),
-        )
-        try:
-            world.run("manage.py", "migrate", "--verbosity", "0")
-            world.logins = json.loads(world.run("-m", "tests.api.seed"))
-            world.sql(CANDLES)
-            world.start_desk()
-            world.start_daphne()
-            world.usual_market()
+        with World(folder=Path(folder), durable=True, environment={}, after_seed=CANDLES) as world:
             print(
                 "| attack | p50 ms | p99 ms | times alone | p50, sink | p99, sink | web, of a core | answers |"
             )
             print("|---|---|---|---|---|---|---|---|")
             found = measure_all(world, asked.only, asked.seconds, asked.addresses)
-        finally:
-            world.close()
-            with psycopg.connect(admin_url, autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     text = json.dumps(found, indent=1)
     print(text)
     if asked.json:

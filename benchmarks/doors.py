@@ -10,7 +10,6 @@ The clients run on the same machine and take their share of it.
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import sys
@@ -19,10 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-import psycopg
-
 from benchmarks.readers import Lags, Reader
-from tests.api.world import Client, World, with_database
+from tests.api.world import Client, World
 from tradingdesk.temporary import temporary_services
 
 SOCKETS_A_USER = 20
@@ -77,7 +74,7 @@ async def measure_sockets(world: World, count: int, seconds: float) -> None:
     started = time.monotonic()
     readers = await asyncio.gather(*(opened(ticket) for ticket in tickets[:count]))
     print(f"{count} sockets opened in {time.monotonic() - started:.1f} s")
-    daphne = world.processes["daphne"].pid
+    daphne = world.pid("daphne")
     feed = threading.Thread(target=move_market, args=(world, seconds + SETTLE_S), daemon=True)
     feed.start()
     await asyncio.sleep(SETTLE_S)
@@ -130,7 +127,7 @@ def measure_orders(world: World, rate: int, seconds: float) -> None:
                 took.append(time.monotonic() - sent)
 
     callers = [threading.Thread(target=caller, args=pair) for pair in enumerate(clients)]
-    parts = {part: world.processes[part].pid for part in ("daphne", "desk")}
+    parts = {part: world.pid(part) for part in ("daphne", "desk-0")}
     before = {part: cpu_seconds(pid) for part, pid in parts.items()}
     for thread in callers:
         thread.start()
@@ -148,34 +145,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rate", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=15)
     asked = parser.parse_args(argv)
-    name = f"doors_bench_{os.getpid()}"
     with temporary_services(durable=True), tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault(
             "SECRET_KEY", "a key of a benchmark, which guards nothing that anyone could want"
         )
-        os.environ.setdefault("DESK_DATA", folder)
-        admin_url = os.environ["DATABASE_URL"]
-        with psycopg.connect(admin_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        world = World(
-            folder=Path(folder),
-            database_url=with_database(admin_url, name),
-            redis_url=with_database(os.environ["REDIS_URL"], "8"),
-        )
-        try:
-            world.run("manage.py", "migrate", "--verbosity", "0")
-            world.logins = json.loads(world.run("-m", "tests.api.seed"))
-            world.start_desk()
-            world.start_daphne()
-            world.usual_market()
+        with World(folder=Path(folder), durable=True) as world:
             if asked.rate:
                 measure_orders(world, asked.rate, asked.seconds)
             if asked.sockets:
                 asyncio.run(measure_sockets(world, asked.sockets, asked.seconds))
-        finally:
-            world.close()
-            with psycopg.connect(admin_url, autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     return 0
 
 

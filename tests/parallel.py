@@ -33,7 +33,6 @@ WAITING = (
     "tests/scenarios/test_stack.py",
     "tests/fuzz/test_stack.py",
     "tests/faults/",
-    "tests/doors/",
     "tests/api/",
     "tests/desk/",
 )

@@ -1,9 +1,9 @@
-"""The running server for tests that look at it from outside: desk, daphne, feed, as processes.
+"""The running server for tests and benchmarks that look at it from outside: desk, daphne, feed, as processes.
 
-Each Stack has a database of its own on the session's PostgreSQL (copied from one that is migrated
+Each Stack has a database of its own on the PostgreSQL of DATABASE_URL (copied from one that is migrated
 once a session) and a Redis of its own, so nothing of one test reaches another. The desk runs as
 `manage.py desk`, the same loop that the Celery task hosts. It promises to end all its processes,
-and no others.
+and no others. tests/api/world.py adds accounts and callers to it.
 
 Fixture: `stack` (one for each test module, with desk and pages). For more freedom:
 
@@ -18,21 +18,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import pytest
 import redis
 from psycopg import sql
 
-from tests.services import SERVICES, Services
 from tradingdesk.embedded import Redis, free_port
 from tradingdesk.parts import Part, command_part
 from tradingdesk.probes import engine_ready, site_ready
 
+if TYPE_CHECKING:  # it plans servers when it is imported, and benchmarks have their own
+    from tests.services import Services
+
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "tradingdesk_stack_template"
 READY_LIMIT_S = 60.0
+#: As tradingdesk/supervisor.py starts it.
+WEB = [
+    "-m", "tradingdesk.server", "-b", "127.0.0.1", "-v", "0", "--ping-interval", "10", "--ping-timeout", "10",
+    "--websocket-max-message-size", "16384", "--websocket-max-frame-size", "16384", "--application-close-timeout", "5",
+    "tradingdesk.asgi:application",
+]  # fmt: skip
 
 
 def wait_until(done: Callable[[], Any], what: str, limit_s: float = READY_LIMIT_S) -> Any:
@@ -49,27 +57,34 @@ class Stack:
     """A server of its own for a test."""
 
     count = 0
+    has_template = False
 
     def __init__(
         self,
-        services: Services = SERVICES,
+        services: "Services | None",
         *,
+        folder: Path | None = None,
+        durable: bool = False,
         shards: int = 1,
         desk: bool = True,
         web: bool = True,
         feed: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Plan the parts; `environment` adds variables for all of them."""
+        """Plan the parts; `environment` adds variables for all of them.
+
+        services: the session's servers, which are started here; without them those of the environment run already,
+        and `folder` is where this one keeps its files. durable: its Redis waits for the disk, as in production.
+        """
         Stack.count += 1
         self.services = services
         self.name = f"stack_{os.getpid()}_{Stack.count}"
-        self.folder = services.folder / self.name
+        self.folder = (folder or services.folder) / self.name
         self.shards, self.with_desk, self.with_web, self.with_feed = shards, desk, web, feed
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.parts: dict[str, Part] = {}
-        self._redis = Redis(self.folder / "redis", durable=False)
+        self._redis = Redis(self.folder / "redis", durable=durable)
         server = os.environ["DATABASE_URL"].rpartition("/")[0]
         self.database_url = f"{server}/{self.name}"
         self.env = {
@@ -88,7 +103,8 @@ class Stack:
 
     def __enter__(self) -> Self:
         """Start database, Redis and the parts; return when all are ready."""
-        self.services.start()
+        if self.services:
+            self.services.start()
         for name in ("logs", "static"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         try:
@@ -100,11 +116,9 @@ class Stack:
             if self.with_web:
                 self.start_web()
             if self.with_desk:
-                wait_until(
-                    lambda: engine_ready(self.database_url, self.shards), f"the desk ({self.log('desk-0')})"
-                )
+                self.until(lambda: engine_ready(self.database_url, self.shards), "the desk")
             if self.with_web:
-                wait_until(lambda: site_ready(self.url), f"the pages ({self.log('daphne')})")
+                self.until(lambda: site_ready(self.url), "the pages")
             if self.with_feed:
                 self.start("feed", [sys.executable, "manage.py", "feed", *self.with_feed])
         except BaseException:
@@ -124,7 +138,7 @@ class Stack:
     # ---- parts ----
 
     def start(self, name: str, command: list[str]) -> Part:
-        """Start one more process in this stack's environment."""
+        """Start one more process in this stack's environment; its words go to a file."""
         part = command_part(name, command, environment=self.env, folder=ROOT)
         part.start(self.folder / "logs" / f"{name}.log")
         self.parts[name] = part
@@ -136,8 +150,13 @@ class Stack:
 
     def start_web(self) -> Part:
         """Start daphne on this stack's port, without waiting for it."""
-        words = ["-b", "127.0.0.1", "-p", str(self.port), "-v", "0", "tradingdesk.asgi:application"]
-        return self.start("daphne", [sys.executable, "-m", "tradingdesk.server", *words])
+        return self.start("daphne", [sys.executable, *WEB, "-p", str(self.port)])
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a part that runs."""
+        process = self.parts[name].process
+        assert process is not None
+        return process.pid
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM, limit_s: float = 15.0) -> int | None:
         """Signal a part and wait for its end; return its exit status. After the limit it is killed."""
@@ -153,6 +172,16 @@ class Stack:
         part.end_group()
         return part.process.wait()
 
+    def until(self, done: Callable[[], Any], what: str, limit_s: float = READY_LIMIT_S) -> Any:
+        """Return what `done` returns once it is true; fail when a part ends before, or after the limit."""
+
+        def done_while_all_run() -> Any:
+            for name, part in self.parts.items():
+                assert part.is_running, f"{name} ended: {self.log(name)}"
+            return done()
+
+        return wait_until(done_while_all_run, what, limit_s)
+
     def log(self, name: str, lines: int = 25) -> str:
         """Return the last lines that a part said."""
         path = self.folder / "logs" / f"{name}.log"
@@ -160,15 +189,22 @@ class Stack:
 
     # ---- hands ----
 
-    def manage(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run manage.py in this stack's environment; fail on a bad status unless told otherwise."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL,
+    def ran(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Return a process of Python in this stack's environment that has ended, well or not."""
+        return subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
-        if check and done.returncode:
-            pytest.fail(f"manage.py {' '.join(words)}: {done.stdout}{done.stderr}")
-        return done
+
+    def run(self, *words: str) -> str:
+        """Return what a process of Python printed in this stack's environment; it must end well."""
+        done = self.ran(*words)
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def manage(self, *words: str) -> str:
+        """Return what manage.py printed in this stack's environment; it must end well."""
+        return self.run("manage.py", *words)
 
     def redis(self) -> "redis.Redis":
         """Return a client of this stack's Redis, answers as text."""
@@ -200,15 +236,17 @@ class Stack:
         return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
     def _make_database(self) -> None:
-        """Copy the migrated template, which the first stack of the session makes."""
+        """Copy the template, which the first stack of the session migrates; on servers that stay it may be an old one."""
         with self._server() as rows:
-            if not rows.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
-                rows.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+            if not Stack.has_template:
+                if not rows.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+                    rows.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
                 address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{TEMPLATE}"
                 subprocess.run(
                     [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
                     cwd=ROOT, env={**self.env, "DATABASE_URL": address}, check=True,
                 )  # fmt: skip
+                Stack.has_template = True
             rows.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                     sql.Identifier(self.name), sql.Identifier(TEMPLATE)
@@ -217,7 +255,7 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(services: Services) -> Iterator[Stack]:
+def stack(services: "Services") -> Iterator[Stack]:
     """Return a running desk with its pages, for all tests of a module."""
     with Stack(services) as running:
         yield running

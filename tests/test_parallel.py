@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parallel import place
+from tests.parallel import WAITING, place
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,3 +94,4 @@ def test_queue_when_ordered_then_what_waits_for_processes_stands_at_one_end() ->
     ]
 
     assert sorted(files, key=place)[:2] == ["tests/browser/test_c.py", "tests/desk/test_b.py"]
+    assert all((ROOT / start).exists() for start in WAITING)

@@ -92,7 +92,7 @@ def test_refresh_when_used_again_soon_then_only_refused(world: World, name: str)
 def test_refresh_when_used_again_later_then_its_family_ends_and_no_other(world: World, name: str) -> None:
     first, other = token(world, name).body, token(world, name).body
     second = refresh(world, first["refresh"]).body
-    world.sql(
+    world.rows(
         "UPDATE credentials_refreshtoken SET used_at = used_at - interval '10.5 seconds' WHERE used_at IS NOT NULL"
         " AND user_id = (SELECT id FROM auth_user WHERE username = %s)",
         name,
@@ -106,7 +106,7 @@ def test_refresh_when_used_again_later_then_its_family_ends_and_no_other(world: 
 
 def test_refresh_when_expired_then_refused(world: World, name: str) -> None:
     pair = token(world, name).body
-    world.sql(
+    world.rows(
         "UPDATE credentials_refreshtoken SET expires_at = clock_timestamp() - interval '1 second'"
         " WHERE user_id = (SELECT id FROM auth_user WHERE username = %s)",
         name,
@@ -122,7 +122,7 @@ def test_refresh_when_it_is_none_of_ours_then_refused(world: World, value: str) 
 
 def test_refresh_tokens_when_kept_then_as_hashes(world: World, name: str) -> None:
     pair = token(world, name).body
-    dumped = json.dumps(world.sql("SELECT * FROM credentials_refreshtoken"), default=str)
+    dumped = json.dumps(world.rows("SELECT * FROM credentials_refreshtoken"), default=str)
 
     assert pair["refresh"] not in dumped
     assert re.search(r"[0-9a-f]{64}", dumped)
@@ -231,7 +231,7 @@ def by_shell(world: World, name: str) -> None:
 
 
 def by_sql(world: World, name: str) -> None:
-    world.sql(
+    world.rows(
         "UPDATE auth_user SET password = (SELECT password FROM auth_user WHERE username = 'nobody') || 'x'"
         " WHERE username = %s",
         name,
@@ -248,7 +248,7 @@ def by_portal(world: World, name: str) -> None:
 
 def by_admin(world: World, name: str) -> None:
     staff = Browser(world, "manager", login="/admin/login/?next=/admin/")
-    ((number,),) = world.sql("SELECT id FROM auth_user WHERE username = %s", name)
+    ((number,),) = world.rows("SELECT id FROM auth_user WHERE username = %s", name)
     path = f"/admin/auth/user/{number}/password/"
     staff.get(path)
     form = {"password1": NEW, "password2": NEW, "usable_password": "true", "set-password": "1"}
@@ -256,12 +256,12 @@ def by_admin(world: World, name: str) -> None:
 
 
 def by_deactivation(world: World, name: str) -> None:
-    world.sql("UPDATE auth_user SET is_active = false WHERE username = %s", name)
+    world.rows("UPDATE auth_user SET is_active = false WHERE username = %s", name)
 
 
 def by_deactivation_and_back(world: World, name: str) -> None:
-    world.sql("UPDATE auth_user SET is_active = false WHERE username = %s", name)
-    world.sql("UPDATE auth_user SET is_active = true WHERE username = %s", name)
+    world.rows("UPDATE auth_user SET is_active = false WHERE username = %s", name)
+    world.rows("UPDATE auth_user SET is_active = true WHERE username = %s", name)
 
 
 def by_logging_out(world: World, name: str) -> None:

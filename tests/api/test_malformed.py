@@ -137,7 +137,7 @@ def send_and_judge(data: st.DataObject, caller: Any, things: dict[str, int]) -> 
 
     assert answer.status < 500, (method, path, body, raw, answer)
     if method != "GET":  # what reached the desk was judged by it, and made nothing raise
-        aside = caller.world.sql("SELECT raw, error FROM dealing_poisonitem LIMIT 1")
+        aside = caller.world.rows("SELECT raw, error FROM dealing_poisonitem LIMIT 1")
         assert not aside, (method, path, body, raw, aside)
     assert isinstance(answer.body, (dict, list)), (method, path, body, raw, answer)
     if answer.status >= 400:

@@ -1,5 +1,6 @@
 """What became of a request, whatever was asked; and parameters that mean nothing."""
 
+import os
 import signal
 import time
 
@@ -22,14 +23,14 @@ def asked(client, key: str) -> dict:
 def test_request_when_the_desk_is_silent_then_pending_and_afterwards_done(world):
     client = world.client()
     body = {"symbol": "EURUSD", "type": "buy", "volume": "0.1", "client_id": "st-1"}
-    desk = world.processes["desk"]
-    desk.send_signal(signal.SIGSTOP)
+    desk = world.pid("desk-0")
+    os.kill(desk, signal.SIGSTOP)
     try:
         assert client.post("/api/v1/orders/", body).status == 503
         pending = asked(client, "st-1")
         alias = client.get("/api/v1/orders/by-client-id/st-1/")
     finally:
-        desk.send_signal(signal.SIGCONT)
+        os.kill(desk, signal.SIGCONT)
     world.until(lambda: asked(client, "st-1")["state"] == "done", "the order")
 
     assert (pending["kind"], pending["state"], pending["order"], pending["done_at"]) == (

@@ -47,8 +47,8 @@ def accept(client, ticket, **body):
 
 def counted(world, login):
     """Return how many orders and deals an account has."""
-    orders = world.sql("SELECT count(*) FROM orders_order WHERE login = %s", login)[0][0]
-    return orders, world.sql("SELECT count(*) FROM positions_deal WHERE login = %s", login)[0][0]
+    orders = world.rows("SELECT count(*) FROM orders_order WHERE login = %s", login)[0][0]
+    return orders, world.rows("SELECT count(*) FROM positions_deal WHERE login = %s", login)[0][0]
 
 
 def test_order_when_the_price_is_worse_than_seen_then_requoted_and_accepted_as_a_new_order(world):

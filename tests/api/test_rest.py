@@ -354,11 +354,11 @@ def test_margin_preview_when_asked_then_what_the_order_then_takes(world):
 
 def test_desk_when_silent_then_503_with_the_ticket_and_the_client_id_finds_it_later(world):
     client = world.client()
-    world.stop("desk")
+    world.stop("desk-0")
     try:
         answer = place(client, client_id="lost")
     finally:
-        world.start_desk()
+        world.serve()
 
     assert (answer.status, answer.body["code"]) == (503, "unavailable")
     assert answer.body["ticket"] and answer.headers["retry-after"] == "1"

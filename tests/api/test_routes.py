@@ -213,7 +213,7 @@ def test_address_when_there_is_none_then_404_in_json(owner):
 
 def test_disabled_account_when_its_owner_asks_then_403_and_it_is_listed_without_figures(world):
     client = world.client()
-    world.sql("UPDATE accounts_account SET enabled = false WHERE login = %s", client.login)
+    world.rows("UPDATE accounts_account SET enabled = false WHERE login = %s", client.login)
 
     (listed,) = client.get("/api/v1/accounts/").body["results"]
     assert (listed["enabled"], listed["equity"]) == (False, None)
@@ -224,7 +224,7 @@ def test_disabled_account_when_its_owner_asks_then_403_and_it_is_listed_without_
 
 def test_disabled_user_when_he_comes_with_a_token_then_401(world):
     client = world.client()
-    world.sql("UPDATE auth_user SET is_active = false WHERE username = %s", f"client{client.login}")
+    world.rows("UPDATE auth_user SET is_active = false WHERE username = %s", f"client{client.login}")
 
     assert client.get("/api/v1/accounts/").status == 401
     assert client.get("/api/v1/trade/open").body == {"error": "Unauthorized"}

@@ -47,7 +47,7 @@ def test_buy_when_opened_and_closed_then_the_documented_answers(world):
     world.tick("BTCUSDT", "43500.00", "43501.00")
 
     (order,) = open_orders(client)
-    user_id = world.sql("SELECT user_id FROM accounts_account WHERE login = %s", client.login)[0][0]
+    user_id = world.rows("SELECT user_id FROM accounts_account WHERE login = %s", client.login)[0][0]
     assert order.pop("openTime") and ISO.fullmatch(created.body["order"]["openTime"])
     assert order == {
         "orderId": created.body["orderId"],
@@ -248,7 +248,7 @@ def test_close_when_repeated_with_one_key_then_the_same_answer(world):
 
     assert first.status == second.status == 200
     assert first.body == second.body
-    deals = world.sql("SELECT count(*) FROM positions_deal WHERE position = %s", int(order_id))
+    deals = world.rows("SELECT count(*) FROM positions_deal WHERE position = %s", int(order_id))
     assert deals == [(2,)]
 
 
@@ -293,7 +293,7 @@ def test_balance_and_assets_when_asked_then_text_amounts_and_short_names(world):
 def test_desk_when_silent_then_504_with_the_ticket_and_never_an_empty_list(world):
     client = world.client()
     order_id = create(client).body["orderId"]
-    world.stop("desk")
+    world.stop("desk-0")
     try:
         with ThreadPoolExecutor(3) as pool:
             created = pool.submit(create, world.client_of(client.login), client_id="silent-1")
@@ -305,7 +305,7 @@ def test_desk_when_silent_then_504_with_the_ticket_and_never_an_empty_list(world
             created, closed = created.result(), closed.result()
         listed = client.get(f"{TRADE}/open")
     finally:
-        world.start_desk()
+        world.serve()
 
     assert created.status == closed.status == listed.status == 504
     assert created.body["error"] and created.body["orderId"].isdigit()

@@ -70,7 +70,7 @@ def test_session_when_it_ends_then_the_open_socket_is_closed(world, change):
         opened.send('{"op": "ping"}')
         assert json.loads(opened.recv(timeout=5)) == {"type": "pong"}
         query = change.replace("%(key)s", "%s").replace("%(name)s", "%s")
-        world.sql(query, cookie if "%(key)s" in change else f"client{client.login}")
+        world.rows(query, cookie if "%(key)s" in change else f"client{client.login}")
         with pytest.raises(ConnectionClosed) as closed:
             opened.recv(timeout=10)
     assert closed.value.rcvd.code == 4003
@@ -215,7 +215,7 @@ def test_account_when_rights_are_lost_then_the_open_socket_is_cut_off(world, cha
     client = world.client()
     opened, _ = account_socket(client)
     with opened:
-        world.sql(f"UPDATE accounts_account SET {change} WHERE login = %s", client.login)
+        world.rows(f"UPDATE accounts_account SET {change} WHERE login = %s", client.login)
         lost = opened.next("error", limit_s=8)
         assert (lost["code"], lost["account"]) == ("not_found", client.login)
         with world.redis() as redis:
@@ -343,7 +343,7 @@ SILENT: list[object] = []
 
 def test_readers_when_they_do_not_read_then_closed_in_time_and_cost_the_others_nothing(world):
     clients = [world.client_of(login) for login in world.logins["hedging"][:5]]
-    pid = world.processes["daphne"].pid
+    pid = world.pid("daphne")
     for number in range(50):
         silent_reader(clients[number % 5])
     before = memory_kib(pid)

@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,10 +19,8 @@ SHARE = 60  # units a second, three times that at once
 @pytest.fixture(scope="module")
 def strict(world: World) -> Iterator[World]:
     """Return the same world behind a daphne of its own, with a user's share of cost as small as that."""
-    other = replace(world, port=0, processes={}, tokens={}, more={"LIMIT_COST_USER": str(SHARE)})
-    other.start_daphne()
-    yield other
-    other.close()
+    with world.beside(LIMIT_COST_USER=str(SHARE)) as other:
+        yield other
 
 
 def answers(opened: Socket, for_s: float = 1.0) -> list[dict[str, Any]]:
@@ -54,7 +51,7 @@ def test_snapshots_when_asked_for_without_end_then_paid_from_the_users_share_and
         # The share is the one of REST.
         with strict.redis() as redis:
             assert len(redis.keys("td:limit:cost-user:*")) >= 1
-            (user,) = strict.sql("SELECT user_id FROM accounts_account WHERE login = %s", client.login)[0]
+            (user,) = strict.rows("SELECT user_id FROM accounts_account WHERE login = %s", client.login)[0]
             assert redis.hget(f"td:limit:cost-user:{user}", "level") is not None
         time.sleep(1.5)
         opened.send(op="subscribe", channel="account", account=client.login)

@@ -1,23 +1,20 @@
-"""A desk of the tests' own: a database, a desk process and daphne, all real, and clients for them."""
+"""A running server with accounts of several groups, and clients for them."""
 
+import copy
 import http.client
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
-import redis
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.api.seed_words import PASSWORD
+from tests.stack import Stack
 from tradingdesk.embedded import free_port
+from tradingdesk.probes import site_ready
+
+if TYPE_CHECKING:
+    from tests.services import Services
 
 SESSION = """
 import django; django.setup()
@@ -32,9 +29,14 @@ session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session.save()
 print(session.session_key)
 """
+#: A test of one limit starts a server of its own; here nothing else is to be met by it.
 UNLIMITED = ("STRANGER", "MISSES", "COST_USER", "COST_ADDRESS", "SOCKETS", "CONNECTIONS_ADDRESS")
-ROOT = Path(__file__).resolve().parents[2]
-READY_S = 60.0
+NO_LIMITS = {
+    "API_LOGIN_RATE": "100000",
+    "API_USER_RATE": "5000",
+    **{f"LIMIT_{name}": "100000" for name in UNLIMITED},
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+}
 
 
 @dataclass
@@ -99,157 +101,63 @@ class Client:
         return self.request("DELETE", path, **headers)
 
 
-@dataclass(repr=False, eq=False)
-class World:
-    """The processes and what they run on."""
+class World(Stack):
+    """A stack with accounts of several groups, and their callers."""
 
-    folder: Path
-    database_url: str
-    redis_url: str
-    port: int = 0
-    logins: dict[str, list[int]] = field(default_factory=dict)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
-    tick_ms: int = 0
-    more: dict[str, str] = field(default_factory=dict)  # of the environment
+    def __init__(
+        self,
+        services: "Services | None" = None,
+        *,
+        environment: Mapping[str, str] = NO_LIMITS,
+        after_seed: str = "SELECT 1",
+        **more: Any,
+    ) -> None:
+        """Plan it; `after_seed` is SQL that adds rows before the desk starts. See Stack for the rest."""
+        super().__init__(services, environment=environment, desk=False, web=False, **more)
+        self.after_seed = after_seed
+        self.logins: dict[str, list[int]] = {}
+        self.tokens: dict[str, str] = {}
 
-    # ---- processes ----
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
-            "DJANGO_SETTINGS_MODULE": "tradingdesk.settings",
-            "PYTHONPATH": str(ROOT),
-            "API_LOGIN_RATE": "100000",
-            "API_USER_RATE": "5000",
-            # A test of one limit starts a server of its own; here nothing else is to be met by it.
-            **{f"LIMIT_{name}": "100000" for name in UNLIMITED},
-            "ALLOWED_HOSTS": "127.0.0.1,localhost",
-            "HEALTH_PARTS": "database,redis,desk",
-            **self.more,
-        }
-
-    def run(self, *words: str) -> str:
-        """Return what a process of Python printed; it must end well."""
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        """Start a part in a group of its own; its words go to a file."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, *words],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.processes[name] = process
-        return process
-
-    def start_desk(self) -> None:
-        """Start the desk and wait for its first heartbeat."""
-        self.start("desk", "manage.py", "desk", "--shard", "0")
-        self.until(self.desk_alive, "the desk's heartbeat")
-
-    def start_daphne(self) -> None:
-        """Start daphne and wait until it answers."""
-        self.port = self.port or free_port()
-        self.start(
-            "daphne", "-m", "tradingdesk.server", "-b", "127.0.0.1", "-p", str(self.port), "-v", "0",
-            "--ping-interval", "10", "--ping-timeout", "10", "--websocket-max-message-size", "16384",
-            "--websocket-max-frame-size", "16384",
-            "tradingdesk.asgi:application",
-        )  # fmt: skip
-
-        def answers() -> bool:
-            try:
-                return Client(self).get("/health/live").status == 200
-            except OSError:
-                return False
-
-        self.until(answers, "daphne")
-
-    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
-        """End a part that this world started."""
-        process = self.processes.pop(name, None)
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(how)
+    def __enter__(self) -> Self:
+        """Start desk and pages on the accounts, every symbol at its usual price."""
+        super().__enter__()
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+            self.logins = json.loads(self.run("-m", "tests.api.seed"))
+            self.rows(self.after_seed)
+            self.serve()
+            self.start_web()
+            self.until(lambda: site_ready(self.url), "the pages")
+            self.usual_market()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-    def close(self) -> None:
-        """End all parts."""
-        for name in list(self.processes):
-            self.stop(name)
-
-    # ---- looking ----
-
-    def sql(self, query: str, *values: Any) -> list[Any]:
-        """Return the rows of a query."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(query, values)
-            return cursor.fetchall() if cursor.description else []
-
-    def redis(self) -> "redis.Redis":
-        return redis.Redis.from_url(self.redis_url, decode_responses=True)
-
-    def desk_alive(self) -> bool:
-        return bool(
-            self.sql("SELECT 1 FROM dealing_engineshard WHERE heartbeat_at > now() - interval '2 seconds'")
+    def serve(self) -> None:
+        """Start the desk and wait for its first heartbeat."""
+        self.start_desk()
+        self.until(
+            lambda: self.rows(
+                "SELECT 1 FROM dealing_engineshard WHERE heartbeat_at > now() - interval '2 seconds'"
+            ),
+            "the desk's heartbeat",
         )
 
-    def until(self, done: Callable[[], Any], what: str, limit_s: float = READY_S) -> Any:
-        """Return what `done` returns once it is true."""
-        end = time.monotonic() + limit_s
-        while time.monotonic() < end:
-            found = done()
-            if found:
-                return found
-            for name, process in self.processes.items():
-                assert process.poll() is None, f"{name} ended: {self.said(name)}"
-            time.sleep(0.05)
-        raise AssertionError(f"{what}: not within {limit_s} s; {self.said('desk')}; {self.said('daphne')}")
-
-    def said(self, name: str) -> str:
-        """Return the last words of a part."""
-        log = self.folder / f"{name}.log"
-        return log.read_text(errors="replace")[-3000:] if log.exists() else ""
+    @contextmanager
+    def beside(self, **variables: str) -> Iterator["World"]:
+        """Return the same world behind pages of their own, which have these variables of the environment, too."""
+        other = copy.copy(self)
+        other.port = free_port()
+        other.url = f"http://127.0.0.1:{other.port}"
+        other.parts, other.tokens, other.env = {}, {}, {**self.env, **variables}
+        try:
+            other.start_web()
+            other.until(lambda: site_ready(other.url), "the pages")
+            yield other
+        finally:
+            other.stop("daphne")
 
     # ---- the market ----
-
-    def tick(self, symbol: str, bid: str, ask: str) -> None:
-        """Send one tick and wait until the desk has taken it."""
-        self.tick_ms = max(self.tick_ms + 1, int(time.time() * 1000))
-        with self.redis() as client:
-            client.xadd("ticks", {"d": f"{symbol},{bid},{ask},{self.tick_ms}"})
-        sent_ms = self.tick_ms
-
-        def taken() -> bool:
-            rows = self.sql(
-                "SELECT 1 FROM markets_quote WHERE symbol = %s AND time >= to_timestamp(%s / 1000.0)",
-                symbol, sent_ms,
-            )  # fmt: skip
-            return bool(rows)
-
-        self.until(taken, f"the tick of {symbol}", 15)
 
     def usual_market(self) -> None:
         """Set every symbol to its usual price."""
@@ -294,9 +202,3 @@ class World:
     def session_of(self, login: int) -> str:
         """Return the key of a new session of this account's owner."""
         return self.run("-c", SESSION.format(login=login)).strip()
-
-
-def with_database(url: str, name: str) -> str:
-    """Return the address of another database of the same server."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"/{name}"))

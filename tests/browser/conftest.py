@@ -6,8 +6,6 @@ raises one fails its test, whatever else it showed.
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ import pytest
 
 from tests.browser.words import PASSWORD, USER
 from tests.services import Services
-from tests.stack import ROOT, Stack
+from tests.stack import Stack
 
 LIMIT_MS = 30_000
 FLAGS = [
@@ -66,16 +64,7 @@ def browser() -> Iterator[Any]:
 def stack(browser: Any, services: Services) -> Iterator[Stack]:
     """Return a running server with the trader's accounts in it."""
     with Stack(services, environment={"API_USER_RATE": "5000"}) as running:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.browser.seed"],
-            cwd=ROOT,
-            env=running.env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        running.run("-m", "tests.browser.seed")
         yield running
 
 

@@ -1,7 +1,5 @@
 """A dealer's page in a browser: who looks at the queue is online, and what they leave is executed without them."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,25 +8,17 @@ import pytest
 
 from tests.browser.seed_dealer import DEALER, OTHER, SERVED
 from tests.browser.words import PASSWORD
-from tests.stack import ROOT, Stack, wait_until
+from tests.stack import Stack, wait_until
 
 TOLD_S = 20.0
 SILENCE_S = 15  # after which who does not beat is gone
-
-
-def seed(stack: Stack) -> None:
-    words = [sys.executable, "-m", "tests.browser.seed_dealer"]
-    done = subprocess.run(
-        words, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def dealer(stack: Stack) -> None:
     """Write the dealer and their clients' positions."""
     stack.tick("EURUSD", "1.10000", "1.10010")
-    seed(stack)
+    stack.run("-m", "tests.browser.seed_dealer")
 
 
 # What a browser does to a tab that has been hidden for minutes, at its worst: no timer of its page fires any more.

@@ -1,14 +1,11 @@
 """A dealer's requote in a browser: priced by the page, waits for the client, is accepted, and makes one deal."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from tests.browser.seed_dealer import SERVED
-from tests.browser.test_dealer import seed
 from tests.browser.test_manager import manager
-from tests.stack import ROOT, wait_until
+from tests.stack import wait_until
 
 #: Asks as the client does, or accepts what was offered, and prints what came of it.
 ASK = f"""
@@ -32,12 +29,7 @@ print(out.state, out.code, out.ticket)
 
 def run(stack: Any, script: str, *words: str) -> list[str]:
     """Return the words that a script printed last."""
-    command = [sys.executable, "-c", script, *words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip().splitlines()[-1].split()
+    return stack.run("-c", script, *words).strip().splitlines()[-1].split()
 
 
 def test_requote_when_a_dealer_prices_it_twice_by_enter_then_one_offer_and_accepted_one_deal(
@@ -47,7 +39,7 @@ def test_requote_when_a_dealer_prices_it_twice_by_enter_then_one_offer_and_accep
     page, stack = boss.page, boss.stack
     page.set_viewport_size({"width": 1366, "height": 768})
     stack.tick("EURUSD", "1.10000", "1.10010")
-    seed(stack)
+    stack.run("-m", "tests.browser.seed_dealer")
     assert run(stack, LONGER) == ["done"]
     page.goto(f"{stack.url}/admin/orders/dealerrequest/?is_open__exact=1")
     wait_until(

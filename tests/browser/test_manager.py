@@ -13,7 +13,7 @@ def manager(open_page: Callable[..., Any]) -> Any:
     made = open_page()
     made.stack.env["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     words = ("createsuperuser", "--noinput", "--username", BOSS, "--email", "boss@broker.example")
-    made.stack.manage(*words, check=False)  # the second time there is one
+    made.stack.ran("manage.py", *words)  # the second time there is one
     made.page.goto(f"{made.stack.url}/admin/login/")
     made.page.get_by_label("Username").fill(BOSS)
     made.page.get_by_label("Password").fill(PASSWORD)

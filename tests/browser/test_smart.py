@@ -99,7 +99,9 @@ def test_plan_when_levels_fill_and_the_stop_is_reached_then_every_step_is_seen(
 
     # Level 2 fills; the trailing stop has overtaken the entry.
     play(stack, tmp_path, ["1.10200", "1.10150"])
-    trader.until("document.querySelectorAll('table.smarts .dot[data-status=FILLED]').length === 2")
+    trader.until(
+        "document.querySelectorAll('table.smarts tbody tr:first-child .dot[data-status=FILLED]').length === 2"
+    )
     wait_cell(trader, "stop", "1.10090")
     wait_cell(trader, "source", "trailing")
 

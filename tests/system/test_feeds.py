@@ -40,7 +40,7 @@ def test_replay_when_the_desk_reads_it_then_the_report_is_what_the_desk_did(
     path = tmp_path / "day.csv"
     path.write_text(HEADER + "".join(good) + "".join(bad))
 
-    told = desk.manage("feed", "replay", str(path), "--max").stdout.splitlines()
+    told = desk.manage("feed", "replay", str(path), "--max").splitlines()
 
     assert told[0].startswith("quotes   1805 in ")
     assert told[1:3] == ["accepted 1800", "refused  5 (invalid 1, crossed 2, stale 1, unknown 1)"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.services import Services
 from tests.stack import Stack, wait_until
 
 pytestmark = pytest.mark.stack
@@ -72,9 +73,11 @@ def test_health_when_the_host_is_any_then_answered(stack: Stack) -> None:
         assert asked(stack, "/healthz", Host=host)[0] in (200, 503)
 
 
-def test_ready_when_the_desk_dies_at_every_take_then_a_crash_loop_is_told_with_the_second_death() -> None:
-    everything = "database,redis,desk,workers,beat,feed"
-    with Stack(desk=False, environment={"HEALTH_PARTS": everything, "DESK_FAILPOINT": "after_load"}) as stack:
+def test_ready_when_the_desk_dies_at_every_take_then_a_crash_loop_is_told_with_the_second_death(
+    services: Services,
+) -> None:
+    words = {"HEALTH_PARTS": "database,redis,desk,workers,beat,feed", "DESK_FAILPOINT": "after_load"}
+    with Stack(services, desk=False, environment=words) as stack:
         assert any(
             reason.startswith("workers: none for the queue engine") for reason in asked(stack)[1]["reasons"]
         )
