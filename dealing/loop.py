@@ -97,8 +97,9 @@ class Loop(Taking):
     def _loop(self) -> str:
         while True:
             stop = self.draining or self.should_stop()
-            if not stop:
-                self._fill()
+            worked = not stop and self._fill()
+            if worked:
+                self.busy_at = time.monotonic()
             if self._batch_is_due(stop):
                 self._commit()
             self._safely("resume", self._resume)
@@ -107,26 +108,35 @@ class Loop(Taking):
             if stop:
                 self._drain()
                 return "drained"
-            if self.until_idle and time.monotonic() - self.busy_at > IDLE_ENDS_S:
+            if self.until_idle and not worked and time.monotonic() - self.busy_at > IDLE_ENDS_S:
                 self._drain()
                 return "idle"
 
-    def _fill(self) -> None:
-        """Wait for work and compute it, up to the batch's limit."""
+    def _fill(self) -> bool:
+        """Wait for work and compute it, up to the batch's limit; return whether there was any."""
         if self._settle():
-            return  # first what a change of many accounts left to do, a piece between two beats
+            return True  # first what a change of many accounts left to do, a piece between two beats
         self._wait()
         items = self._next_items()
         for item in self._tried(items) if self.search.is_probing else items:
             if isinstance(item, Tick):
                 self.reader.buffer.popleft()
             self.take(item)
+        return self._is_work(items)
+
+    def _is_work(self, items: list[Item]) -> bool:
+        """Return whether there is more among them than moments that come by themselves and are well."""
+        return any(not isinstance(item, Moment) or self.search.is_suspect(item) for item in items)
 
     def _next_items(self) -> list[Item]:
         """Return what is to be taken now; ticks are still in the reader's buffer."""
         search, batch = self.search, self.batch
-        if search.is_suspect(TIME) and not batch.items and self._time_is_due():
-            return [TIME]  # behind others it would wait for ever
+        if search.failures and not batch.items:  # behind others a suspect would wait for ever
+            if search.is_suspect(TIME) and self._time_is_due():
+                return [TIME]
+            head = next(iter(self.reader.buffer), None)
+            if head is not None and search.is_suspect(head) and self._may_take(head):
+                return [head]
         limit = min(search.limit, PROBED_AT_ONCE) if search.is_probing else search.limit
         items, room = self._before_day_end(limit - len(batch.items))
         early = len(items)
@@ -196,7 +206,7 @@ class Loop(Taking):
         Raises:
             LoadAnew: an account is to blame, and is to be left out.
         """
-        if not any(not isinstance(item, Moment) or self.search.is_suspect(item) for item in items):
+        if not self._is_work(items):
             return items
         if not self.batch.is_empty:
             self._commit()  # what is no item's doing
@@ -231,7 +241,6 @@ class Loop(Taking):
         failure = found.failure if found is not None else None
         if failure is not None and failure.stage is Stage.DYING and standing(self.lease) is not Standing.OURS:
             raise failure
-        self.busy_at = time.monotonic()
         return found
 
     def _judge_suspect(self, verdict: Verdict) -> None:

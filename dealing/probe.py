@@ -7,6 +7,7 @@ fails how often before it is put aside is narrowing.py's.
 """
 
 import json
+import logging
 import os
 import select
 import time
@@ -155,6 +156,7 @@ def _be_probe(
     """Try the items and end this process: the desk must not be followed."""
     try:
         forking.leave_the_desk(parent)
+        logging.disable()  # what is said here has not happened, or happens once more
         _try(trial, [[item] for item in items] if apart else [list(items)], door, without)
     except BaseException:  # noqa: BLE001 - as above
         _say(door, why=traceback.format_exc()[-ERROR_KEPT:])

@@ -41,17 +41,38 @@ def test_collector_when_a_desk_has_served_then_it_is_as_it_was(was_on: bool) -> 
     assert not gc.get_freeze_count()
 
 
-def test_book_when_another_is_loaded_then_it_is_freed_though_it_was_set_aside() -> None:
+def test_book_when_another_is_loaded_then_it_is_freed_a_moment_later_though_it_was_set_aside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with memory.held():
         book = Knot()
         memory.loaded()
+        monkeypatch.setattr(memory, "FREED_AFTER_S", 0.0)
+        memory.between_batches()
+        monkeypatch.setattr(memory, "FREED_AFTER_S", 1000.0)
         seen = weakref.ref(book)
         del book
-        assert seen() is not None
+        memory.loaded()
+        memory.between_batches()
+        assert seen() is not None, "the load was made longer, or what waited behind it"
+        monkeypatch.setattr(memory, "FREED_AFTER_S", 0.0)
+
+        memory.between_batches()
+
+        assert seen() is None
+
+
+def test_books_when_one_is_loaded_after_the_other_then_no_more_than_one_is_left() -> None:
+    with memory.held():
+        books = [Knot() for _ in range(5)]
+        seen = [weakref.ref(book) for book in books]
+        while books:
+            memory.loaded()
+            del books[0]
 
         memory.loaded()
 
-        assert seen() is None
+        assert sum(one() is not None for one in seen) <= 1
 
 
 def test_cycles_when_enough_was_made_then_they_are_freed_between_batches() -> None:

@@ -3,12 +3,14 @@
 On a busy machine ticks wait longer than a gap may be; passing over them is judged elsewhere.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from dealing import book as books
 from dealing import bus, failpoints, probe
 from dealing.columns import Inexact, units_of
+from dealing.desk import Desk
 from dealing.failpoints import Poison
 from dealing.models import EngineShard, PoisonItem, TickCount
 from engine.stages import stops
@@ -238,12 +241,17 @@ def test_tick_when_it_fails_at_an_account_then_a_fork_tells_whose_fault_it_is(
     }  # fmt: skip
 
 
-def test_fork_when_it_is_tried_what_an_order_does_then_nobody_hears_of_it(here: Here, at_seam: Any) -> None:
+def test_fork_when_it_tries_what_an_order_does_then_nobody_hears_of_it(
+    here: Here, at_seam: Any, tmp_path: Path
+) -> None:
     EngineShard.objects.filter(shard=0).update(owner="elsewhere:1")
     heard = here.world.redis.pubsub()
     heard.subscribe(bus.EVENTS)
     heard.get_message(timeout=2)
     asked = here.ask(OTHER)
+    odd = here.write("NoSuch", "{}")
+    lines = logging.FileHandler(tmp_path / "log")
+    logging.getLogger().addHandler(lines)
     forks = multiprocessing.Value("i", 0)
     desk = os.getpid()
 
@@ -260,7 +268,9 @@ def test_fork_when_it_is_tried_what_an_order_does_then_nobody_hears_of_it(here: 
         told += '"deal"' in str(message["data"])
     heard.close()
     assert forks.value == 1
-    assert code_of(asked) == ""
+    assert (code_of(asked), code_of(odd)) == ("", "internal_error")
+    logging.getLogger().removeHandler(lines)
+    assert (tmp_path / "log").read_text().count("a command is put aside") == 1
     assert told == Deal.objects.count() == 1
 
 
@@ -290,3 +300,25 @@ def test_units_when_they_are_whole_then_they_equal_the_fraction(text: str) -> No
 def test_units_when_there_are_more_decimals_then_it_is_inexact(text: str) -> None:
     with pytest.raises(Inexact):
         units_of(Decimal(text), 2)
+
+
+def test_tick_when_it_is_suspected_then_new_orders_do_not_keep_it_waiting(here: Here, at_seam: Any) -> None:
+    entry = here.world.tick("1.20000", "1.20010")
+    tried = multiprocessing.Value("i", 0)
+    asked: list[int] = []
+
+    def act(name: str, keys: list[str]) -> None:
+        if name == "engine" and f"tick {entry}:0" in keys:
+            tried.value += 1
+            raise ValueError("poison")
+        if name == "show" and len(asked) < 200:
+            asked.append(here.ask(OTHER))  # one each time round
+
+    at_seam(act)
+
+    desk = Desk.from_settings(0, gap_limit_s=0, should_stop=lambda: PoisonItem.objects.exists())
+
+    assert desk.run() == "drained"
+    assert PoisonItem.objects.get().reference == f"{entry}:0"
+    assert tried.value == 3
+    assert 0 < len(asked) < 200
