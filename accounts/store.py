@@ -8,10 +8,10 @@ from typing import Any
 
 from accounts.models import GROUP_DECIMALS, GROUP_PLAIN, Group, GroupSecurity
 from accounts.models import Account as AccountRow
-from dealing.columns import Cursor, Table, decimal_text, moment, units_of, update_row
+from dealing.columns import Cursor, Table, decimal_text, moment, ms_of, units_of, update_row
 from dealing.loading import load_each, load_settings, make_each
 from engine.changes import TERMS
-from engine.enums import HaltLevel
+from engine.enums import HaltLevel, LedgerKind
 from engine.events import AccountDayEnded
 from engine.records import Account, LedgerEntry
 from engine.settings import currency_digits
@@ -228,3 +228,25 @@ def ledger_row(e: LedgerEntry, digits: int) -> tuple[Any, ...]:
         decimal_text(e.credit_after, digits), moment(e.time_ms), e.order or None, e.deal or None, e.comment,
         e.actor,
     )  # fmt: skip
+
+
+def ledger_of(row: Any, digits: int) -> LedgerEntry:
+    """Return the ledger entry of a row in the order of `LEDGER.columns`; `digits` are its money's decimals.
+
+    Raises:
+        Inexact: a number does not fit its digits.
+    """
+    login, seq, kind, amount, balance_after, credit_after, time, order, deal, comment, actor = row
+    return LedgerEntry(
+        login=login,
+        seq=seq,
+        kind=LedgerKind(kind),
+        amount=units_of(amount, digits),
+        balance_after=units_of(balance_after, digits),
+        credit_after=units_of(credit_after, digits),
+        time_ms=ms_of(time),
+        order=order or 0,
+        deal=deal or 0,
+        comment=comment,
+        actor=actor,
+    )

@@ -15,9 +15,10 @@ from typing import Any
 import psycopg
 import structlog
 
-from dealing import clock, payloads, registry
+from dealing import clock, registry
 from dealing.changes import Changes
 from dealing.choices import ItemKind
+from dealing.columns import decimal_text
 from dealing.dealers import to_json
 from dealing.failpoints import failpoint, seam
 from dealing.items import Asked, Item, key_of
@@ -361,7 +362,7 @@ def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
 
 
 def _commission_body(event: AgentCommissionDue) -> dict[str, Any]:
-    amount = payloads.scaled(event.amount, currency_digits(event.currency))
+    amount = decimal_text(event.amount, currency_digits(event.currency))
     return {
         "by": "system",
         "login": event.agent,

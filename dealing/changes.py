@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dealing import payloads
+from dealing import shapes
 from engine import events as ev
 from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
 from engine.settings import currency_digits
@@ -122,20 +122,23 @@ class Changes:
         match event:
             case ev.OrderChanged(order=order):
                 self.orders[order.ticket] = order
-                published["order", order.ticket] = order.login, lambda: {"order": payloads.order_json(order)}
+                published["order", order.ticket] = (
+                    order.login,
+                    lambda: {"order": shapes.ORDER.published(order)},
+                )
             case ev.PositionChanged(position=position):
                 self.positions[position.ticket] = position
                 money = _money_digits(state, position.login)
                 published["position", position.ticket] = (
                     position.login,
-                    lambda: {"position": payloads.position_json(position, money)},
+                    lambda: {"position": shapes.POSITION.published(position, money=money)},
                 )
             case ev.DealMade(deal=deal):
                 self.deals.append(deal)
                 money = _money_digits(state, deal.login)
                 published["deal", deal.ticket] = (
                     deal.login,
-                    lambda: {"deal": payloads.deal_json(deal, money)},
+                    lambda: {"deal": shapes.DEAL.published(deal, money=money)},
                 )
             case ev.LedgerBooked(entry=entry):
                 self.ledger.append(entry)
@@ -143,32 +146,36 @@ class Changes:
                 money = _money_digits(state, entry.login)
                 published[f"ledger {entry.seq}", entry.login] = (
                     entry.login,
-                    lambda: {"ledger": payloads.ledger_json(entry, money)},
+                    lambda: {"ledger": shapes.ENTRY.published(entry, money=money)},
                 )
             case ev.AccountChanged(account=account):
                 self.accounts[account.login] = account
                 published["account", account.login] = (
                     account.login,
-                    lambda: {"account": payloads.account_json(account)},
+                    lambda: {"account": _account(account)},
                 )
             case ev.MarginCallChanged(account=account, level=level):
                 self.accounts[account.login] = account
                 published["margin_call", account.login] = (
                     account.login,
-                    lambda: {"account": payloads.account_json(account), "margin_level": level},
+                    lambda: {"account": _account(account), "margin_level": level},
                 )
             case ev.SmartChanged(smart=smart, what=what):
                 self.smarts[smart.id] = smart
                 self.smart_timeline.append(event)
                 published["smart", smart.id] = (
                     smart.login,
-                    lambda: {"smart": payloads.smart_json(smart), "what": what},
+                    lambda: {"smart": shapes.SMART.published(smart), "what": what},
                 )
             case ev.RequestChanged(request=request):
                 self.requests[request.id] = event
                 published["request", request.id] = (
                     request.login,
-                    lambda: {"request": payloads.request_json(event)},
+                    lambda: {
+                        "request": shapes.REQUEST.published(
+                            request, given={"open": event.open, "outcome": event.outcome}
+                        )
+                    },
                 )
             case _:
                 self._collect_desk(event)
@@ -178,7 +185,7 @@ class Changes:
         match event:
             case ev.OfferChanged(offer=offer):
                 self.offers[offer.order] = event
-                offered = {"requote": payloads.offer_json(offer, is_open=event.open)}
+                offered = {"requote": shapes.REQUOTE.published(offer, given={"open": event.open})}
                 self._publish("requote", offer.login, self.time_ms, offered)
             case ev.AccountDayEnded():
                 self.account_days.append(event)
@@ -233,3 +240,7 @@ class Changes:
 def _money_digits(state: State, login: int) -> int:
     account = state.accounts.get(login)
     return currency_digits(account.currency) if account else 2
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return shapes.ACCOUNT.published(account, money=currency_digits(account.currency))

@@ -18,8 +18,12 @@ from typing import Any, Protocol
 
 from django.db import models
 
+from engine.rounding import to_text
+
 VOLUME_DIGITS = 8
 _HUNDREDTH_LOT = 10 ** (VOLUME_DIGITS - 2)
+#: Numbers are printed in one place, the engine's.
+decimal_text = to_text
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STAGED_FROM = 100  # rows; fewer are written sooner by one statement
 _MILLISECOND = timedelta(milliseconds=1)
@@ -73,20 +77,6 @@ def one_of(column: str, words: type[StrEnum], *, name: str) -> models.CheckConst
     return models.CheckConstraint(
         condition=models.Q(**{f"{column}__in": [m.value for m in words]}), name=name
     )
-
-
-def decimal_text(value: int, digits: int) -> str:
-    """Return `value` units of 10^-digits as decimal text with exactly that many decimals."""
-    text = str(value)
-    if not digits:
-        return text
-    if (
-        value > 0 and len(text) > digits
-    ):  # most of what a batch writes: prices, money, and volumes from a lot on
-        return f"{text[:-digits]}.{text[-digits:]}"
-    sign, padded = ("-", text[1:]) if value < 0 else ("", text)
-    padded = padded.zfill(digits + 1)
-    return f"{sign}{padded[:-digits]}.{padded[-digits:]}"
 
 
 def volume_text(units: int) -> str:
@@ -148,6 +138,12 @@ def rounded_text(value: Fraction | None, digits: int) -> str | None:
     if value is None:
         return None
     return decimal_text(_rounded(value.numerator * 10**digits, value.denominator), digits)
+
+
+def plain_fraction(value: Fraction | None, digits: int) -> str | None:
+    """Return a fraction as decimal text with at most `digits` decimals, without trailing zeros."""
+    text = rounded_text(value, digits)
+    return text.rstrip("0").rstrip(".") if text is not None and "." in text else text
 
 
 def points_text(points: Fraction | None, digits: int) -> str | None:
@@ -308,6 +304,10 @@ class Table:
     @cached_property
     def _update(self) -> str:
         return self._update_from(f"({self._source}) AS s({self._names})")
+
+    def values_of(self, row: models.Model) -> list[Any]:
+        """Return the values of a model's row in the order of the columns."""
+        return [getattr(row, column) for column in self.columns]
 
     def insert(self, cursor: Cursor, rows: Sequence[Sequence[Any]]) -> None:
         """Append rows; a key that exists already is an error of ours and raises."""

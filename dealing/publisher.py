@@ -15,10 +15,11 @@ import psycopg
 import redis
 import structlog
 
-from dealing import bus, payloads
+from dealing import bus
 from dealing.batch import Answer, Batch, Committed, answer_json
 from dealing.book import Book
 from dealing.choices import ItemKind
+from dealing.columns import decimal_text
 from dealing.failpoints import seam
 
 log = structlog.get_logger(__name__)
@@ -194,8 +195,8 @@ class Publisher:
         for name in sorted(self._quotes):
             quote, symbol = self.book.state.quotes.get(name), self.book.state.symbols.get(name)
             if quote is not None and symbol is not None:
-                bid = payloads.scaled(quote.bid, symbol.digits)
-                shown[name] = [bid, payloads.scaled(quote.ask, symbol.digits), quote.time_ms]
+                bid = decimal_text(quote.bid, symbol.digits)
+                shown[name] = [bid, decimal_text(quote.ask, symbol.digits), quote.time_ms]
         self._quotes.clear()
         if shown:
             pipe.publish(bus.channel(bus.QUOTES), json.dumps(shown))

@@ -22,7 +22,7 @@ from django.conf import settings
 
 from dealing import bus, clock, forking
 from dealing.lease import open_session
-from dealing.payloads import deal_json
+from dealing.shapes import DEAL
 from dealing.ticks import Tick, id_key, ticks_of
 from engine.engine import Engine
 from engine.events import DealMade
@@ -72,7 +72,10 @@ def rehearse(
             if isinstance(event, DealMade) and event.deal.evidence is not None:
                 account = state.accounts[event.deal.login]
                 done.lines.append(
-                    line_of(deal_json(event.deal, currency_digits(account.currency)), event.deal.evidence)
+                    line_of(
+                        DEAL.published(event.deal, money=currency_digits(account.currency)),
+                        event.deal.evidence,
+                    )
                 )
     return done
 

@@ -60,11 +60,14 @@ def round_half_up(value: Fraction) -> int:
 
 def to_text(number: int, digits: int) -> str:
     """Return a whole number of 10^-digits as decimal text with exactly `digits` decimals."""
-    if digits == 0:
-        return str(number)
-    sign = "-" if number < 0 else ""
-    whole, part = divmod(abs(number), 10**digits)
-    return f"{sign}{whole}.{part:0{digits}d}"
+    text = str(number)
+    if not digits:
+        return text
+    if number > 0 and len(text) > digits:  # most of what a batch writes: prices, money, volumes from a lot on
+        return f"{text[:-digits]}.{text[-digits:]}"
+    sign, padded = ("-", text[1:]) if number < 0 else ("", text)
+    padded = padded.zfill(digits + 1)
+    return f"{sign}{padded[:-digits]}.{padded[-digits:]}"
 
 
 def exact_text(value: Fraction) -> str:

@@ -30,7 +30,10 @@ def snapshot_of(login: int) -> dict[str, Any]:
         realised = realised_profits(smarts)
         return {
             "account": show_account(book.account, book.account_values()),
-            "positions": [show_position(row, positions.get(row.ticket)) for row in open_positions(login)],
+            "positions": [
+                show_position(row, book.money_digits, positions.get(row.ticket))
+                for row in open_positions(login)
+            ],
             "orders": [show_order(row, book.engine.order_price(row.ticket)) for row in pending_orders(login)],
             "smart_orders": [
                 show_smart(row, live_smarts.get(row.id), realised.get(row.id)) for row in smarts

@@ -70,12 +70,13 @@ class Ledger(APIView):
     def get(self, request: Request) -> Response:
         """Return a page of ledger entries, newest first."""
         since, until = fields.span_params(request)
+        account = account_of(request)
         rows = ledger_of(
-            account_of(request).login,
+            account.login,
             since=since,
             until=until,
         )
         kind = fields.word_param(request, "kind", LedgerKind)
         if kind:
             rows = rows.filter(kind=kind)
-        return Response(page(request, rows, show_entry, key="seq"))
+        return Response(page(request, rows, lambda row: show_entry(row, account.digits), key="seq"))

@@ -94,7 +94,7 @@ class PositionView(APIView):
     def one(self, account: Any, ticket: Any) -> dict[str, Any]:
         """Return one position as JSON shows it."""
         row = position_of(account.login, ticket)
-        return show_position(row, self.live_of(account, [row]).get(row.ticket))
+        return show_position(row, account.digits, self.live_of(account, [row]).get(row.ticket))
 
     def closed(self, account: Any, ticket: int, outcome: services.Outcome) -> Response:
         """Return the position and the deals of the order that a close was.
@@ -107,7 +107,7 @@ class PositionView(APIView):
             {
                 "order": order,
                 "position": self.one(account, ticket),
-                "deals": [show_deal(deal) for deal in deals_of_order(order)],
+                "deals": [show_deal(deal, account.digits) for deal in deals_of_order(order)],
             }
         )
 
@@ -138,7 +138,7 @@ class Positions(PositionView):
             rows = rows.filter(symbol=symbol)
         found, following = take_page(request, rows)
         live = self.live_of(account, found)
-        shown = [show_position(row, live.get(row.ticket)) for row in found]
+        shown = [show_position(row, account.digits, live.get(row.ticket)) for row in found]
         return Response({"results": shown, "next": following})
 
 
@@ -228,8 +228,9 @@ class Deals(APIView):
     def get(self, request: Request) -> Response:
         """Return a page of deals, newest first."""
         since, until = fields.span_params(request)
+        account = account_of(request)
         rows = deals(
-            account_of(request).login,
+            account.login,
             since=since,
             until=until,
         )
@@ -242,7 +243,7 @@ class Deals(APIView):
         order = fields.text_param(request, "order")
         if order:
             rows = rows.filter(order=number_of(order) or 0)
-        return Response(page(request, rows, show_deal))
+        return Response(page(request, rows, lambda row: show_deal(row, account.digits)))
 
 
 class OneDeal(APIView):
@@ -256,4 +257,4 @@ class OneDeal(APIView):
         row = Deal.objects.filter(login=account.login, ticket=number).first() if number else None
         if row is None:
             raise not_found("There is no such deal.")
-        return Response(show_deal(row, evidence=True))
+        return Response(show_deal(row, account.digits, evidence=True))
