@@ -25,9 +25,9 @@ from django.utils.crypto import constant_time_compare
 from credentials.epochs import epoch_of
 from credentials.models import TokenFamily
 from credentials.sessions import current_user, of_this_epoch
+from dealing import bus
 
 TICKET_TTL_S = 30
-TICKET_KEY = "td:ws-ticket:"
 TICKET_BYTES = 32
 
 
@@ -89,7 +89,7 @@ def caller_of_ticket(ticket: str) -> Caller | None:
 
 
 def _ticket_key(ticket: str) -> str:
-    return TICKET_KEY + hashlib.sha256(ticket.encode()).hexdigest()
+    return bus.TICKETS + hashlib.sha256(ticket.encode()).hexdigest()
 
 
 def _redis() -> redis.Redis:

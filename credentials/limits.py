@@ -22,9 +22,10 @@ from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from structlog import get_logger
 
+from dealing import bus
+
 log = get_logger(__name__)
 
-KEY = "td:login:"
 MINUTE_MS = 60_000
 SILENT_AFTER_S = 0.5
 AWAY_S = 5.0  # after Redis was silent, nobody waits for it that long
@@ -203,12 +204,12 @@ def _give_back(attempt: Attempt, counters: tuple[Counter, ...]) -> None:
 def _attempt(name: str, address: str, *, known: bool) -> Attempt:
     lock_ms = settings.LOGIN_LOCK_S * 1000
     who = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    others = [Counter(f"{KEY}address:{address}", settings.LOGIN_FAILURES_ADDRESS, lock_ms)]
+    others = [Counter(f"{bus.LOGINS}address:{address}", settings.LOGIN_FAILURES_ADDRESS, lock_ms)]
     if not known:
-        others.append(Counter(f"{KEY}name:{who}", settings.LOGIN_FAILURES_NAME, lock_ms))
+        others.append(Counter(f"{bus.LOGINS}name:{who}", settings.LOGIN_FAILURES_NAME, lock_ms))
     return Attempt(
-        rate=Counter(f"{KEY}rate:{address}", settings.API_LOGIN_RATE, MINUTE_MS),
-        pair=Counter(f"{KEY}pair:{who}:{address}", settings.LOGIN_FAILURES_PAIR, lock_ms),
+        rate=Counter(f"{bus.LOGINS}rate:{address}", settings.API_LOGIN_RATE, MINUTE_MS),
+        pair=Counter(f"{bus.LOGINS}pair:{who}:{address}", settings.LOGIN_FAILURES_PAIR, lock_ms),
         others=tuple(others),
     )
 

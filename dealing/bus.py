@@ -1,4 +1,4 @@
-"""Redis as the desk uses it: names of keys, and one client a process.
+"""Redis: the names of all keys, channels and streams, and one client a process.
 
 Redis carries ticks, wake-ups and what is shown; losing all of it loses no trade, because whatever counts is in
 PostgreSQL. So every caller here goes on when Redis does not answer, and finds the rows by itself.
@@ -19,6 +19,10 @@ EVENTS = "td:events"
 WATCHED = "td:watched"
 ACCOUNTS = "td:accounts"
 HEALTH = "td:health"
+PULSE = "td:pulse"  # signs of life of the parts
+TICKETS = "td:ws-ticket:"  # and the digest of a ticket
+LOGINS = "td:login:"  # and whose attempts are counted
+REQUESTS = "td:limit:"  # and whose requests are counted
 SILENT_AFTER_S = 1.0  # no command blocks for longer than a quarter of a second
 
 
@@ -30,6 +34,10 @@ def wake_key(shard: int) -> str:
 def done_key(command_id: int) -> str:
     """Return the list on which the outcome of a command is handed to whoever waits."""
     return f"td:done:{command_id}"
+
+
+#: What `ticks_key` returns, for all shards, as a pattern.
+TICK_COUNTS = "td:ticks:*"
 
 
 def ticks_key(shard: int) -> str:

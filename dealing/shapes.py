@@ -166,8 +166,8 @@ def brought(_record: Any) -> Any:
 
 
 def _expires(order: Mapping[str, Any]) -> str:
-    until = order["expires_ms"]
-    return str(iso(moment(until))) if until else ("day" if order["expires_day"] else "gtc")
+    until = order.get("expires_ms")
+    return str(iso(moment(until))) if until else ("day" if order.get("expires_day") else "gtc")
 
 
 ORDER = Shape(
@@ -267,7 +267,7 @@ ACCOUNT = Shape(
     Field("margin_mode", "text", to=NOW),
     Field("own_leverage", "int", "leverage", to=HIDDEN),
     # An event does not know the group's, which holds where the account has none of its own.
-    Field("leverage", "int", to=NOW, derive=lambda account: account["leverage"] or LEFT_OUT),
+    Field("leverage", "int", to=NOW, derive=lambda account: account.get("leverage") or LEFT_OUT),
     Field("tier", "text"),
     Field("balance", "money"),
     Field("credit", "money"),
@@ -330,12 +330,12 @@ SMART = Shape(
     Field("break_even_stop", "price?"),
     Field("break_even_triggered", "flag"),
     Field("levels", "any", each=LEVEL),
-    Field("filled", "int", derive=lambda plan: sum(one["status"] == "FILLED" for one in plan["levels"])),
+    Field("filled", "int", derive=lambda plan: sum(one["status"] == "FILLED" for one in plan.get("levels", ()))),
     Field("realised_profit", "money?", to=NOW),
     # Of one that has ended no tick moves the stop: of one that was stopped it is the one that fired (§9.2).
     Field("fired_stop", "price?", to=HIDDEN),
-    Field("effective_stop", "price?", to=NOW, derive=lambda plan: plan.get("fired_stop") if plan["state"] in ENDED else LEFT_OUT),
-    Field("stop_source", "text?", to=NOW, derive=lambda plan: None if plan["state"] in ENDED else LEFT_OUT),
+    Field("effective_stop", "price?", to=NOW, derive=lambda plan: plan.get("fired_stop") if plan.get("state") in ENDED else LEFT_OUT),
+    Field("stop_source", "text?", to=NOW, derive=lambda plan: None if plan.get("state") in ENDED else LEFT_OUT),
     Field("high_water_mark", "price?", to=NOW),
     Field("open_profit", "money?", to=NOW),
     Field("version", "int"),

@@ -14,6 +14,7 @@ from typing import cast
 import redis
 import structlog
 
+from dealing import bus
 from gateways.stream import StreamWriter
 from gateways.walk import PROFILES, UNIT, Tick, Walk, usual_quote
 
@@ -37,7 +38,7 @@ def line_of(tick: Tick) -> str:
 
 def last_quotes(client: "redis.Redis") -> dict[str, tuple[str, str]]:
     """Return the last quote of every symbol that the desk has published, as (bid, ask)."""
-    found = cast("dict[str, str]", client.hgetall("td:quotes"))
+    found = cast("dict[str, str]", client.hgetall(bus.QUOTES))
     quotes = {symbol: json.loads(text) for symbol, text in found.items() if symbol in PROFILES}
     return {symbol: (str(bid), str(ask)) for symbol, (bid, ask, *_) in quotes.items()}
 

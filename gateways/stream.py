@@ -12,7 +12,9 @@ from typing import cast
 import redis
 from django.db import connection
 
-STREAM = "ticks"
+from dealing import bus
+
+STREAM = bus.TICKS
 KEPT_ENTRIES = 1_000_000
 CAUSES = ("invalid", "crossed", "stale", "filtered", "unknown")
 
@@ -78,5 +80,5 @@ def tick_counts(client: "redis.Redis", shards: Iterable[int]) -> dict[str, int]:
     Every shard reads every tick, so one shard's counts are the counts of all.
     """
     lowest = min(shards, default=0)
-    found = cast("dict[str, str]", client.hgetall(f"td:ticks:{lowest}"))
+    found = cast("dict[str, str]", client.hgetall(bus.ticks_key(lowest)))
     return {cause: int(found.get(cause, 0)) for cause in ("accepted", *CAUSES)}

@@ -17,6 +17,7 @@ from structlog import get_logger
 
 from api.http.limits import Shared, Take, user_cost
 from credentials.epochs import latest_endings
+from live import quotes
 from realtime import rights
 from realtime.hub import hub
 from realtime.outlet import Outlet, Spreads
@@ -49,7 +50,7 @@ class Guard:
         """Return a group's spreads and a key that is equal for equal ones; from rows at most 3 s ago."""
         known = self._spreads.get(group)
         if known is None or time.monotonic() - known[0] > SPREADS_TTL_S:
-            found = await database_sync_to_async(rights.spreads_of, thread_sensitive=False)(group)
+            found = await database_sync_to_async(quotes.spreads_of, thread_sensitive=False)(group)
             known = self._spreads[group] = (time.monotonic(), found)
         return repr(known[1]), known[1]
 

@@ -22,10 +22,10 @@ from django.conf import settings
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from dealing.bus import EVENTS, LIVE, QUOTES, WATCHED
+
 log = get_logger(__name__)
 
-QUOTES, LIVE, EVENTS = "td:quotes", "td:live", "td:events"
-WATCHED = "td:watched"
 PULSE_S = 0.2
 GATHER_S = 0.01  # quotes and the live values that follow from them come as two messages, one after the other
 WATCH_REFRESH_S = 5

@@ -13,15 +13,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from structlog import get_logger
 
-from engine.rates import widen
 from engine.rounding import to_text
 from live.events import client_event, client_live
+from live.quotes import Spread
 from realtime.backlog import bound_buffer, pending_bytes
 from realtime.hub import Hub
 
@@ -34,8 +33,8 @@ PAUSE_BYTES = 256 * 1024
 MAX_QUEUE_BYTES = 1024 * 1024
 MAX_WAITING_EVENTS = 5_000
 
-#: What widens a quote for a group: symbol -> (points, digits of its prices, whether they are positive).
-Spreads = dict[str, tuple[int, int, bool]]
+#: What widens quotes for a group, by symbol.
+Spreads = dict[str, Spread]
 
 
 @dataclass
@@ -52,14 +51,12 @@ def frame(message_type: str, /, **values: Any) -> str:
     return json.dumps({"type": message_type, **values}, ensure_ascii=False, separators=(",", ":"))
 
 
-def widened(quote: list[Any], spread: tuple[int, int, bool] | None) -> list[Any]:
+def widened(quote: list[Any], spread: Spread | None) -> list[Any]:
     """Return [bid, ask, time_ms] as a group with this spread sees it (§2.3)."""
     if spread is None:
         return quote
-    points, digits, positive = spread
-    bid, ask = (int(Decimal(text).scaleb(digits)) for text in quote[:2])
-    bid, ask = widen(bid, ask, points, positive=positive)
-    return [to_text(bid, digits), to_text(ask, digits), quote[2]]
+    bid, ask = spread.seen(*quote[:2])
+    return [to_text(bid, spread.digits), to_text(ask, spread.digits), quote[2]]
 
 
 class Outlet:

@@ -17,12 +17,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.http.request import split_domain_port, validate_host
 
-from accounts.models import Group
 from credentials.callers import living_families, living_sessions
 from credentials.epochs import epoch_of
 from live.rights import own_accounts, watched
 from markets.models import Symbol
-from realtime.outlet import Spreads
 
 
 @dataclass(frozen=True)
@@ -95,19 +93,3 @@ def account_group(user: Any, login: int) -> str | None:
     """Return the group of the user's own, enabled account; None where he has none of that login."""
     account = own_accounts(user).filter(login=login, enabled=True).first()
     return None if account is None else str(account.group_id)
-
-
-def spreads_of(group_name: str) -> Spreads:
-    """Return by how much the quotes of each symbol are widened for a group (§2.3); symbols without are left out."""
-    group = Group.objects.filter(name=group_name).first()
-    if group is None:
-        return {}
-    terms = group.to_engine()
-    spreads: Spreads = {}
-    for name, security, digits, allow_negative in Symbol.objects.values_list(
-        "name", "security_id", "digits", "allow_negative"
-    ):
-        points = terms.terms(security).spread_diff
-        if points:
-            spreads[name] = (points, digits, not allow_negative)
-    return spreads

@@ -49,3 +49,21 @@ def test_architecture_when_read_then_names_every_file_of_the_engine() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("engine/*.py")} - {"engine/__init__.py"}
 
     assert files - named == set()
+
+
+def test_redis_when_named_then_all_names_stand_in_one_file() -> None:
+    sources = [path for room in ROOT.glob("*/__init__.py") for path in room.parent.rglob("*.py")]
+    own = [path for path in sources if not {"tests", "benchmarks", "migrations"} & set(path.parts)]
+    named = {path.relative_to(ROOT).as_posix() for path in own if re.search(r"[\"']td:", path.read_text())}
+
+    assert named == {"dealing/bus.py"}
+
+
+def test_spread_when_a_quote_is_widened_then_one_place_outside_the_engine_asks_for_it() -> None:
+    """The audit and the twin have formulas of their own, to be compared with."""
+    halves = re.compile(r"spread_diff\b.*//|\bdiff // 2|\bwiden\(")
+    sources = [path for room in ROOT.glob("*/__init__.py") for path in room.parent.rglob("*.py")]
+    own = [path for path in sources if not {"tests", "benchmarks", "engine"} & set(path.parts)]
+    named = {path.relative_to(ROOT).as_posix() for path in own if halves.search(path.read_text())}
+
+    assert named == {"live/quotes.py", "manager/audit/margins.py"}

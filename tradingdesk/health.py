@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from credentials.callers import caller_of_cookie
+from dealing import bus
 from live.rights import is_staff
 from tradingdesk.vitals import recent_look
 
@@ -98,12 +99,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     lines = ["# TYPE tradingdesk_ticks_total counter"]
     try:
         with redis_client() as client:
-            for key in sorted(client.scan_iter("td:ticks:*")):
+            for key in sorted(client.scan_iter(bus.TICK_COUNTS)):
                 shard = key.rpartition(":")[2]
                 for cause, count in sorted(client.hgetall(key).items()):
                     lines.append(f'tradingdesk_ticks_total{{shard="{shard}",cause="{cause}"}} {count}')
             lines.append("# TYPE tradingdesk_stream_entries gauge")
-            lines.append(f"tradingdesk_stream_entries {client.xlen('ticks')}")
+            lines.append(f"tradingdesk_stream_entries {client.xlen(bus.TICKS)}")
     except redis.RedisError:
         return HttpResponse("redis is silent\n", status=503, content_type="text/plain")
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")

@@ -14,7 +14,6 @@ from structlog import get_logger
 from dealing import bus
 
 log = get_logger(__name__)
-KEY = "td:pulse"
 BEAT = "beat"
 QUEUES = ("engine", "celery")
 _queues: list[str] = []
@@ -31,7 +30,7 @@ def note(*fields: str) -> None:
     try:
         client = bus.client()
         seconds, micros = client.time()
-        client.hset(KEY, mapping=dict.fromkeys(fields, seconds * 1000 + micros // 1000))
+        client.hset(bus.PULSE, mapping=dict.fromkeys(fields, seconds * 1000 + micros // 1000))
     except redis.RedisError as error:
         log.warning("a sign of life could not be written", of=fields, error=str(error))
 

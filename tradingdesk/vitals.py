@@ -157,7 +157,7 @@ def _redis(found: Look) -> _Stream | None:
     try:
         seconds, micros = client.time()
         newest = client.xrevrange(bus.TICKS, count=1)
-        pulses = {name: int(at) for name, at in client.hgetall(pulse.KEY).items()}
+        pulses = {name: int(at) for name, at in client.hgetall(bus.PULSE).items()}
     except redis.RedisError as error:
         _tell(found, "redis", f"it does not answer: {_first_line(error)}")
         return None

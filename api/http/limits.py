@@ -20,13 +20,14 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from dealing import bus
+
 log = get_logger(__name__)
 
 MAX_CALLERS = 10_000
 BURST_S = 3  # a bucket holds what comes in so many seconds
 ANSWER_S = 0.25
 AWAY_S = 5.0
-KEY = "td:limit:"
 
 # ARGV holds per_s, burst and cost of each key. Time is Redis's own: web processes may have different clocks.
 SCRIPT = """
@@ -167,7 +168,7 @@ class Shared:
                 self._url, socket_timeout=1, socket_connect_timeout=1, max_connections=64
             )
             self._script = client.register_script(SCRIPT)
-        keys = [f"{KEY}{one.limit.name}:{one.caller}" for one in takes]
+        keys = [f"{bus.REQUESTS}{one.limit.name}:{one.caller}" for one in takes]
         numbers = [
             number
             for one in takes

@@ -18,9 +18,9 @@ from api.http.symbols import symbol_named
 from dealing.columns import iso, ms_of, plain
 from engine.calendar import local_date, next_day_end
 from engine.codes import Code
-from engine.rates import widen
 from engine.rounding import to_text
 from engine.settings import Group, Server
+from live.quotes import Spread, spread_of
 from live.schema import nullable, page_of, thing
 from markets.candles import DAY, INTERVALS
 from markets.choices import Interval
@@ -46,13 +46,12 @@ CANDLE = thing(
 )  # fmt: skip
 
 
-def show_quote(quote: Quote, *, spread_points: int, digits: int, positive: bool) -> dict[str, Any]:
+def show_quote(quote: Quote, spread: Spread) -> dict[str, Any]:
     """Return a quote widened by the group's spread, as the engine does (§2.3)."""
-    bid, ask = (int(price.scaleb(digits)) for price in (quote.bid, quote.ask))
-    bid, ask = widen(bid, ask, spread_points, positive=positive)
+    bid, ask = spread.seen(quote.bid, quote.ask)
     return {
-        "bid": to_text(bid, digits),
-        "ask": to_text(ask, digits),
+        "bid": to_text(bid, spread.digits),
+        "ask": to_text(ask, spread.digits),
         "time": iso(quote.time),
         "time_ms": ms_of(quote.time),
     }
@@ -91,10 +90,7 @@ def show_symbol(
         "swap_short": plain(row.swap_short),
         "session_open": settings.in_session(now_ms),
         "allow_negative": row.allow_negative,
-        "quote": quote
-        and show_quote(
-            quote, spread_points=terms.spread_diff, digits=row.digits, positive=not row.allow_negative
-        ),
+        "quote": quote and show_quote(quote, spread_of(group, row)),
     }
 
 

@@ -21,8 +21,9 @@ from dealing import services
 from engine.codes import Code
 from engine.enums import OrderStatus
 from engine.order_types import OrderType
-from engine.rates import open_price, widen
+from engine.rates import open_price
 from engine.rounding import parse_decimal, to_text
+from live.quotes import spread_of
 from live.schema import page_of
 from live.shapes import ORDER, show_order
 from markets.selectors import quotes_of
@@ -108,9 +109,7 @@ def market_prices(account: Any, rows: list[Order]) -> dict[int, str]:
     for row in rows:
         if row.symbol in quotes:
             symbol, quote = quotes[row.symbol]
-            bid, ask = (int(price.scaleb(symbol.digits)) for price in (quote.bid, quote.ask))
-            spread = group.terms(symbol.security_id).spread_diff
-            seen = widen(bid, ask, spread, positive=not symbol.allow_negative)
+            seen = spread_of(group, symbol).seen(quote.bid, quote.ask)
             found[row.ticket] = to_text(open_price(seen, OrderType(row.type).side), symbol.digits)
     return found
 

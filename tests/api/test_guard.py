@@ -53,8 +53,9 @@ async def test_judge_when_a_socket_or_a_group_fails_then_the_others_are_judged(m
             raise error
         return {}
 
-    rights = SimpleNamespace(standing_of=lambda *_: standing("bad", "good"), spreads_of=spreads)
+    rights = SimpleNamespace(standing_of=lambda *_: standing("bad", "good"))
     monkeypatch.setattr(guard_module, "rights", rights)
+    monkeypatch.setattr(guard_module, "quotes", SimpleNamespace(spreads_of=spreads))
     await Guard()._judge_all(sockets)
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from credentials.callers import Caller
+from live.quotes import Spread
 from realtime import outlet as outlet_module
 from realtime.consumer import ClientConsumer
 from realtime.hub import Hub
@@ -107,19 +108,19 @@ async def test_quotes_when_symbols_are_named_then_no_others_come(rig):
 
 async def test_quotes_when_the_group_has_a_spread_then_widened_with_the_same_digits(rig):
     rig.outlet.show_quotes(None)
-    rig.outlet.set_spreads("5", {"BTCUSDT": (5, 2, True)})
+    rig.outlet.set_spreads("5", {"BTCUSDT": Spread(5, 2, True)})
     rig.quotes(BTCUSDT=["43000.00", "43000.00", 1])
 
     assert (await rig.pulse())[0]["quotes"] == {"BTCUSDT": ["42999.98", "43000.03", 1]}
     assert widened(["1.10", "1.20", 1], None) == ["1.10", "1.20", 1]
     # Half of the spread would lead below zero: the bid stays at one point, and the ask above it (rule 2.3).
-    assert widened(["0.02", "0.03", 1], (9, 2, True)) == ["0.01", "0.08", 1]
-    assert widened(["-0.02", "-0.01", 1], (9, 2, False)) == ["-0.06", "0.04", 1]
+    assert widened(["0.02", "0.03", 1], Spread(9, 2, True)) == ["0.01", "0.08", 1]
+    assert widened(["-0.02", "-0.01", 1], Spread(9, 2, False)) == ["-0.06", "0.04", 1]
 
 
 async def test_quotes_when_the_spread_is_wider_than_the_price_then_they_stay_positive_where_prices_do():
-    assert widened(["0.002", "0.002", 1], (9, 3, True)) == ["0.001", "0.007", 1]
-    assert widened(["0.002", "0.002", 1], (9, 3, False)) == ["-0.002", "0.007", 1]
+    assert widened(["0.002", "0.002", 1], Spread(9, 3, True)) == ["0.001", "0.007", 1]
+    assert widened(["0.002", "0.002", 1], Spread(9, 3, False)) == ["-0.002", "0.007", 1]
 
 
 async def test_quotes_when_the_last_send_is_unfinished_then_skipped_and_sent_newest_later(rig):

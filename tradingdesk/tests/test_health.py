@@ -9,10 +9,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from dealing import bus
 from dealing.lease import LOCK_SPACE
 from dealing.models import Command, EngineControl, EngineShard
 from manager.tests.book import put_symbols
-from tradingdesk import health, pulse, vitals
+from tradingdesk import health, vitals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +31,7 @@ def well(redis_db: Any) -> Iterator[Any]:
         cursor.execute("SELECT pg_advisory_lock(%s, 0)", [LOCK_SPACE])
         row("heartbeat_at = clock_timestamp(), tick_cursor = %s", entry)
     now_ms = int(time.time() * 1000)
-    redis_db.hset(pulse.KEY, mapping={"worker:engine": now_ms, "worker:celery": now_ms, "beat": now_ms})
+    redis_db.hset(bus.PULSE, mapping={"worker:engine": now_ms, "worker:celery": now_ms, "beat": now_ms})
     yield redis_db
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock_all()")
@@ -97,7 +98,7 @@ def _two_shards(redis_db: Any) -> None:
 
 
 def _old_pulse(name: str) -> Callable[[Any], None]:
-    return lambda redis_db: redis_db.hset(pulse.KEY, name, int(time.time() * 1000) - 12_000)
+    return lambda redis_db: redis_db.hset(bus.PULSE, name, int(time.time() * 1000) - 12_000)
 
 
 def _quiet_feed(redis_db: Any) -> None:
@@ -119,7 +120,7 @@ def _quiet_feed(redis_db: Any) -> None:
         (_old_pulse("worker:engine"), "workers: none for the queue engine: the last sign of life came 12."),
         (_old_pulse("worker:celery"), "workers: none for the queue celery: the last sign of life came 12."),
         (_old_pulse("beat"), "beat: nobody sends what is due: the last sign of life came 12."),
-        (lambda r: r.delete(pulse.KEY), "beat: nobody sends what is due, and there has been none since Redis began"),
+        (lambda r: r.delete(bus.PULSE), "beat: nobody sends what is due, and there has been none since Redis began"),
         (_quiet_feed, "feed: the last quote came 40."),
         (lambda r: r.delete("ticks"), "feed: no quote has come, and EURUSD is in session"),
     ],
@@ -151,7 +152,7 @@ def test_ready_when_the_feed_is_quiet_outside_every_session_then_200(well: Any, 
 def test_ready_when_a_part_has_not_to_be_then_it_is_not_asked_after(
     well: Any, client: Client, settings: Any
 ) -> None:
-    well.delete(pulse.KEY)
+    well.delete(bus.PULSE)
     settings.HEALTH_PARTS = ["database", "redis", "desk"]
 
     assert client.get("/health/ready").json()["parts"] == {"database": "ok", "redis": "ok", "desk": "ok"}
