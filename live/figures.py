@@ -16,7 +16,7 @@ from dealing.columns import Cursor, Inexact, units_of
 from engine.engine import Engine
 from engine.order_types import OrderType
 from engine.profit import floating_profit
-from engine.rates import close_price, group_quote, open_price
+from engine.rates import BidAsk, close_price, group_quote, open_price
 from engine.records import Quote
 from engine.settings import currency_digits
 from engine.state import State
@@ -122,7 +122,7 @@ def _stops(cursor: Cursor, market: State, numbers: list[int], shards: int) -> St
     return shown
 
 
-def _seen_by(rows: Sequence[Any]) -> dict[tuple[int, str], tuple[tuple[int, int], int]]:
+def _seen_by(rows: Sequence[Any]) -> dict[tuple[int, str], tuple[BidAsk, int]]:
     """Return (bid, ask) in points and their digits of each row's symbol as its account sees it, by login and symbol."""
     if not rows:
         return {}
