@@ -41,7 +41,7 @@ def plan(login, symbol, side, volume, digits, levels, stop, **more):
     print(symbol, done.state, done.code, done.message)
 
 for side in ("buy", "sell"):
-    plan(1001, "SOLUSDT", side, "100", 2, (("0.02", "30"), ("0.9", "40"), ("2", "30")), "1.5", break_even=False)
+    plan(1001, "SOLUSDT", side, "100", 2, (("0.08", "30"), ("0.9", "40"), ("2", "30")), "1.5", break_even=False)
     plan(1001, "BTCUSDT", side, "0.200", 2, (("0.01", "40"), ("0.7", "35"), ("1.4", "25")), "1.2", callback="0.5")
 plan(1001, "XAUUSD", "buy", "0.10", 2, (("0.5", "40"), ("0.9", "35"), ("1.5", "25")), "0.8", callback="0.4")
 plan(1001, "USDJPY", "buy", "0.30", 3, (("0.4", "50"), ("0.8", "50")), "0.5")
