@@ -33,6 +33,8 @@ WAITING = (
     "tests/scenarios/test_stack.py",
     "tests/fuzz/test_stack.py",
     "tests/faults/",
+    "tests/formulas/",
+    "tests/recorded/",
     "tests/api/",
     "tests/desk/",
 )

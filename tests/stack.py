@@ -61,7 +61,7 @@ class Stack:
 
     def __init__(
         self,
-        services: "Services | None",
+        services: "Services | None" = None,
         *,
         folder: Path | None = None,
         durable: bool = False,
@@ -73,9 +73,13 @@ class Stack:
     ) -> None:
         """Plan the parts; `environment` adds variables for all of them.
 
-        services: the session's servers, which are started here; without them those of the environment run already,
-        and `folder` is where this one keeps its files. durable: its Redis waits for the disk, as in production.
+        services: the session's servers, which are started here. folder: where to keep its files on servers of the
+        environment that run already, instead. durable: its Redis waits for the disk, as in production.
         """
+        if services is None and folder is None:
+            from tests.services import SERVICES
+
+            services = SERVICES
         Stack.count += 1
         self.services = services
         self.name = f"stack_{os.getpid()}_{Stack.count}"
