@@ -18,8 +18,8 @@ from tests.services import SERVICES
 from tests.stack import ROOT, Stack
 
 IMAGES = ROOT / "docs" / "images"
-DESK = {"width": 1366, "height": 768}
-PHONE = {"width": 390, "height": 844}
+DESK: Any = {"width": 1366, "height": 768}
+PHONE: Any = {"width": 390, "height": 844}
 SETTLE_MS = 1500
 
 #: What the demo's clients do besides the demo's own trades; prices are made from the quotes of the moment.
@@ -173,10 +173,10 @@ def main() -> int:
     try:
         with Stack(SERVICES, feed=feed, environment=limits) as stack, sync_playwright() as driver:
             Path(stack.env["DESK_DATA"]).mkdir(exist_ok=True)
-            loaded: dict[str, Any] = json.loads(stack.manage("demo", "--json", "--wait", "60").stdout)
+            loaded: dict[str, Any] = json.loads(stack.manage("demo", "--json", "--wait", "60"))
             print(*loaded["notes"], sep="\n")
             who = {each["username"]: each for each in loaded["logins"]}
-            print(stack.manage("shell", "-c", TRADES).stdout)
+            print(stack.manage("shell", "-c", TRADES))
             browser = driver.chromium.launch(executable_path=path, args=FLAGS)
             time.sleep(20)  # for a level to be reached
             terminal(browser, stack, next(each for each in who.values() if "1001" in each["accounts"]))
