@@ -26,7 +26,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b[0-2]\d:[0-5]\d:[0-5]\d(\.\d+)?\b", "<clock>"),
     (r"(127\.0\.0\.1|localhost):\d+", "<host>"),
     (r"\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b", "<weekday>"),
-    (r"\b\d+ (seconds?|minutes?|s|min|ms)( ago| left)?\b", "<span>"),
+    (r"\b(\d+ (days?|hours?|d|h) )*\d+ (seconds?|minutes?|s|min|ms)( ago| left)?\b", "<span>"),
 )
 _PATTERNS = [(re.compile(pattern, re.MULTILINE), word) for pattern, word in _RULES]
 _HEADERS = (

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tests.recorded.callers import Answer, Caller, Notes
 from tests.recorded.words import ACCOUNTS, MARKET, POOR, THIN
+from tests.services import SERVICES
 from tests.stack import Stack, wait_until
 from tradingdesk.probes import engine_ready, site_ready
 
@@ -33,7 +34,7 @@ class World:
         """Plan it; `launch` starts desk and pages where they are not to be the usual ones."""
         self.notes = Notes(folder)
         self.launch = launch or _launch
-        self.stack = Stack(desk=False, web=False, environment=ENVIRONMENT)
+        self.stack = Stack(SERVICES, desk=False, web=False, environment=ENVIRONMENT)
         self.tick_ms = 0
         self.browsers: dict[str, Caller] = {}
 
