@@ -147,9 +147,11 @@ def read_volume(text: str) -> int | None:
     return units if units is not None and units > 0 else None
 
 
-def volume_check(symbol: Symbol, text: str, *, whole: int | None = None) -> Refusal | None:
-    """Above 0, on its step, within min and max; `whole` is a position: not above it, and all of it is never bound."""
-    units = read_volume(text)
+def volume_check(symbol: Symbol, text: str, units: int | None, *, whole: int | None = None) -> Refusal | None:
+    """Above 0, on its step, within min and max; `whole` is a position: not above it, and all of it is never bound.
+
+    units: what `read_volume` makes of the text.
+    """
     if whole is not None and units == whole:
         return None
     if whole is not None and units is not None and units > whole:

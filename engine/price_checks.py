@@ -3,7 +3,7 @@
 Like those of checks.py: each returns a Refusal with what it found, or None, and changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -182,11 +182,13 @@ class Guarded(NamedTuple):
     market: int
 
 
-def frozen_check(symbol: Symbol, by: By, levels: Iterable[Guarded], thing: str) -> Refusal | None:
+def frozen_check(
+    symbol: Symbol, by: By, guarded: Callable[[], Iterable[Guarded]], thing: str
+) -> Refusal | None:
     """No level may be within freeze_level points of its market price."""
     if by is not By.CLIENT or not symbol.freeze_level:
         return None
-    for name, level, market in levels:
+    for name, level, market in guarded():
         if level is not None and abs(market - level) <= symbol.freeze_level:
             near, at = to_text(level, symbol.digits), to_text(market, symbol.digits)
             return refuse(

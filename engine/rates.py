@@ -15,7 +15,10 @@ USD = "USD"
 
 
 class BidAsk(NamedTuple):
-    """A quote's two prices in points, raw or as somebody sees them."""
+    """A quote's two prices in points, raw or as somebody sees them.
+
+    Where every tick makes one it is by `tuple.__new__`, which takes half the time of the constructor.
+    """
 
     bid: int
     ask: int
@@ -32,10 +35,10 @@ def widen(bid: int, ask: int, spread_diff: int, *, positive: bool) -> BidAsk:
     Where the symbol's prices are `positive` the bid stays at one point or above; a spread stays a spread.
     """
     if not spread_diff:
-        return BidAsk(bid, ask)
+        return tuple.__new__(BidAsk, (bid, ask))
     half = spread_diff // 2
     low = widened_bid(bid, half, positive=positive)
-    return BidAsk(low, max(ask + spread_diff - half, low + 1))
+    return tuple.__new__(BidAsk, (low, max(ask + spread_diff - half, low + 1)))
 
 
 def group_quote(state: State, group: Group, symbol: Symbol) -> BidAsk | None:

@@ -145,6 +145,16 @@ class State:
         """Return whether the account keeps one position a symbol."""
         return self.group_of(login).margin_mode is MarginMode.NETTING
 
+    def position_of(self, login: int, ticket: int) -> Position | None:
+        """Return an open position of this account, None where the number is none of its."""
+        position = self.positions.get(ticket)
+        return position if position is not None and position.login == login else None
+
+    def order_of(self, login: int, ticket: int) -> Order | None:
+        """Return a pending order of this account, None where the number is none of its."""
+        order = self.orders.get(ticket)
+        return order if order is not None and order.login == login and not order.type.is_market else None
+
     def netting_position(self, login: int, symbol: str) -> Position | None:
         """Return the netting account's position on a symbol."""
         for position in self.book(login).positions.values():

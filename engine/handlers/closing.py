@@ -1,5 +1,7 @@
 """Closing positions, closing them against each other, and modifying their stops."""
 
+from typing import cast
+
 from engine import checks, price_checks
 from engine.codes import Code
 from engine.commands import CloseBy, ClosePosition, ModifyPosition
@@ -81,45 +83,43 @@ def _units(state: State, command: ClosePosition | CloseBy, position: Position | 
     return checks.read_volume(command.volume) or 0
 
 
-def _standing(state: State, login: int, ticket: int) -> Position:
-    """Return a position of the account, where a rule before has found it."""
-    return state.book(login).positions[ticket]
-
-
-def _there_check(state: State, login: int, *tickets: int) -> Refusal | None:
-    """All of these positions are the account's and open."""
-    for ticket in tickets:
-        if ticket not in state.book(login).positions:
+def _there_check(login: int, *pairs: tuple[int, Position | None]) -> Refusal | None:
+    """All of these numbers are open positions of the account."""
+    for ticket, position in pairs:
+        if position is None:
             return refuse(Code.POSITION_NOT_FOUND, "unknown", login=login, position=ticket)
     return None
+
+
+def _symbol_of(state: State, position: Position | None) -> Symbol:
+    """Return a position's symbol; of no position None, for which a rule before those that take it refuses."""
+    return cast(Symbol, None if position is None else state.symbols[position.symbol])
 
 
 def _close_refusal(
     state: State, command: ClosePosition, order: Order, *, queues: bool, offered: int | None
 ) -> Refusal | None:
     login, by = command.login, command.by
-
-    def position() -> Position:
-        return _standing(state, login, command.position)
-
-    def symbol() -> Symbol:
-        return state.symbols[position().symbol]
+    standing = state.position_of(login, command.position)
+    position = cast(Position, standing)  # None: a rule before those that take it refuses
+    symbol = _symbol_of(state, standing)
 
     def volume() -> Refusal | None:
         if command.volume is None:
             return None
-        return checks.volume_check(symbol(), command.volume, whole=position().volume)
+        units = checks.read_volume(command.volume)
+        return checks.volume_check(symbol, command.volume, units, whole=position.volume)
 
     return judge(Family.CLOSE, {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, login, by),
-        Rule.POSITION_THERE: lambda: _there_check(state, login, command.position),
-        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol()),
-        Rule.SESSION: lambda: checks.session_check(state, symbol(), by),
-        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=True),
+        Rule.POSITION_THERE: lambda: _there_check(login, (command.position, standing)),
+        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol),
+        Rule.SESSION: lambda: checks.session_check(state, symbol, by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol, fresh=True),
         Rule.VOLUME: volume,
-        Rule.FIFO: lambda: checks.fifo_check(state, position(), by),
-        Rule.PRICE: lambda: _take_price(state, command, order, position(), offered),
-        Rule.DEVIATION: lambda: None if queues else _moved(state, order, position(), offered),
+        Rule.FIFO: lambda: checks.fifo_check(state, position, by),
+        Rule.PRICE: lambda: _take_price(state, command, order, position, offered),
+        Rule.DEVIATION: lambda: None if queues else _moved(state, order, position, offered),
     })  # fmt: skip
 
 
@@ -197,33 +197,21 @@ def execute_close_by(
 
 def _close_by_refusal(state: State, command: CloseBy) -> Refusal | None:
     login, by = command.login, command.by
-
-    def pair() -> tuple[Position, Position]:
-        return _standing(state, login, command.position), _standing(state, login, command.opposite)
-
-    def symbols() -> tuple[Symbol, Symbol]:
-        first, second = pair()
-        return state.symbols[first.symbol], state.symbols[second.symbol]
+    numbers = (command.position, command.opposite)
+    pair = tuple((ticket, state.position_of(login, ticket)) for ticket in numbers)
+    first, second = (cast(Position, position) for _, position in pair)
+    symbols = tuple(_symbol_of(state, position) for _, position in pair)
 
     def sessions() -> Refusal | None:
-        first, second = symbols()
-        return checks.session_check(state, first, by) or checks.session_check(state, second, by)
-
-    def fifo() -> Refusal | None:
-        first, second = pair()
-        return checks.fifo_check(state, first, by) or checks.fifo_check(state, second, by)
-
-    def trades() -> Refusal | None:
-        first, second = symbols()
-        return checks.disabled_check(first) or checks.disabled_check(second)
+        return checks.session_check(state, symbols[0], by) or checks.session_check(state, symbols[1], by)
 
     return judge(Family.CLOSE_BY, {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, login, by),
-        Rule.POSITION_THERE: lambda: _there_check(state, login, command.position, command.opposite),
-        Rule.SYMBOL_TRADES: trades,
+        Rule.POSITION_THERE: lambda: _there_check(login, *pair),
+        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbols[0]) or checks.disabled_check(symbols[1]),
         Rule.SESSION: sessions,
-        Rule.FIFO: fifo,
-        Rule.OPPOSITE: lambda: _opposite_check(*pair()),
+        Rule.FIFO: lambda: checks.fifo_check(state, first, by) or checks.fifo_check(state, second, by),
+        Rule.OPPOSITE: lambda: _opposite_check(first, second),
     })  # fmt: skip
 
 
@@ -253,35 +241,31 @@ def modify(core: Core, command: ModifyPosition) -> CommandDone:
 
 def _modify_refusal(state: State, command: ModifyPosition) -> Refusal | None:
     login, by, thing = command.login, command.by, f"position {command.position}"
-
-    def position() -> Position:
-        return _standing(state, login, command.position)
-
-    def symbol() -> Symbol:
-        return state.symbols[position().symbol]
+    standing = state.position_of(login, command.position)
+    position = cast(Position, standing)  # None: a rule before those that take it refuses
+    symbol = _symbol_of(state, standing)
 
     def market() -> int:
-        view = checks.standing_view(state, login, symbol())
-        return checks.market_price(view, position().side, opening=False)
+        return checks.market_price(checks.standing_view(state, login, symbol), position.side, opening=False)
 
     def guarded() -> list[Guarded]:
-        return [Guarded("SL", position().sl, market()), Guarded("TP", position().tp, market())]
+        return [Guarded("SL", position.sl, market()), Guarded("TP", position.tp, market())]
 
     def seen() -> Refusal | None:
-        stands = {"sl": position().sl, "tp": position().tp}
-        return price_checks.seen_check(symbol(), command.seen, stands, thing)
+        stands = {"sl": position.sl, "tp": position.tp}
+        return price_checks.seen_check(symbol, command.seen, stands, thing)
 
     def stops() -> Refusal | None:
         wanted = price_checks.stops(command.sl, command.tp)
-        return price_checks.stops_check(symbol(), position().side, market(), by, wanted)
+        return price_checks.stops_check(symbol, position.side, market(), by, wanted)
 
     return judge(Family.MODIFY_POSITION, {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, login, by),
-        Rule.POSITION_THERE: lambda: _there_check(state, login, command.position),
-        Rule.NOT_MANAGED: lambda: checks.managed_check(thing, position().smart),
+        Rule.POSITION_THERE: lambda: _there_check(login, (command.position, standing)),
+        Rule.NOT_MANAGED: lambda: checks.managed_check(thing, position.smart),
         Rule.SEEN_STANDS: seen,
-        Rule.SESSION: lambda: checks.session_check(state, symbol(), by),
-        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=False),
-        Rule.NOT_FROZEN: lambda: price_checks.frozen_check(symbol(), by, guarded(), thing),
+        Rule.SESSION: lambda: checks.session_check(state, symbol, by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol, fresh=False),
+        Rule.NOT_FROZEN: lambda: price_checks.frozen_check(symbol, by, guarded, thing),
         Rule.STOPS: stops,
     })  # fmt: skip

@@ -4,6 +4,8 @@ A refused placement leaves an order with status FAILED and its code; a refused c
 it was.
 """
 
+from typing import cast
+
 from engine import checks, price_checks
 from engine.codes import Code
 from engine.commands import CancelOrder, Command, ModifyOrder, PlaceOrder
@@ -129,29 +131,27 @@ def _placing_refusal(
     units = checks.read_volume(command.volume)
     reduces = checks.counts_as_close(state, login, command.symbol, side, units) if market else None
 
-    def symbol() -> Symbol:
-        return state.symbols[command.symbol]
-
+    symbol = cast(Symbol, state.symbols.get(command.symbol))  # None: a rule before those that take it refuses
     rules: dict[Rule, Check] = {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, login, command.by),
         Rule.SYMBOL_KNOWN: lambda: checks.symbol_check(state, command.symbol),
-        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol()),
-        Rule.SESSION: lambda: checks.session_check(state, symbol(), command.by),
-        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=market),
+        Rule.SYMBOL_TRADES: lambda: checks.disabled_check(symbol),
+        Rule.SESSION: lambda: checks.session_check(state, symbol, command.by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol, fresh=market),
         Rule.VOLUME: lambda: checks.volume_check(
-            symbol(), command.volume, whole=None if reduces is None else reduces.volume
+            symbol, command.volume, units, whole=None if reduces is None else reduces.volume
         ),
-        Rule.PRICE: lambda: _price_refusal(state, command, symbol(), offered),
+        Rule.PRICE: lambda: _price_refusal(state, command, symbol, offered),
         Rule.DEVIATION: lambda: None if queues or not market else _moved(state, order, offered),
     }
     if reduces is not None:  # it counts as a close: only what a close is asked is asked
         return judge(Family.REDUCE, rules)
     rules |= {
         Rule.ACCOUNT_OPENS: lambda: checks.opening_check(state.accounts[login], command.by),
-        Rule.SYMBOL_OPENS: lambda: checks.direction_check(symbol(), side),
-        Rule.RATES: lambda: checks.rates_check(state, login, symbol(), side) if market else None,
+        Rule.SYMBOL_OPENS: lambda: checks.direction_check(symbol, side),
+        Rule.RATES: lambda: checks.rates_check(state, login, symbol, side) if market else None,
         Rule.LEVERAGE: lambda: checks.leverage_check(state, login, command.leverage),
-        Rule.STOPS: lambda: _stops_refusal(state, command, order, symbol()),
+        Rule.STOPS: lambda: _stops_refusal(state, command, order, symbol),
         Rule.EXPIRY: lambda: checks.expiry_check(state, command.expires),
         Rule.ROOM: lambda: checks.room_check(state, login, adds=_adds(state, command)),
         Rule.HEDGE: lambda: checks.hedge_check(state, login, command.symbol, side) if market else None,
@@ -227,20 +227,8 @@ def _margin_refusal(state: State, command: PlaceOrder, order: Order) -> Refusal 
 # Orders that are there
 
 
-def _pending(state: State, login: int, ticket: int) -> Order | None:
-    order = state.book(login).orders.get(ticket)
-    return order if order is not None and not order.type.is_market else None
-
-
-def _standing(state: State, command: ModifyOrder | CancelOrder) -> Order:
-    """Return the pending order that a request is about, where a rule before has found it."""
-    order = _pending(state, command.login, command.order)
-    assert order is not None
-    return order
-
-
-def _there_check(state: State, command: ModifyOrder | CancelOrder) -> Refusal | None:
-    if _pending(state, command.login, command.order) is not None:
+def _there_check(command: ModifyOrder | CancelOrder, order: Order | None) -> Refusal | None:
+    if order is not None:
         return None
     return refuse(Code.ORDER_NOT_FOUND, "unknown", login=command.login, order=command.order)
 
@@ -248,11 +236,14 @@ def _there_check(state: State, command: ModifyOrder | CancelOrder) -> Refusal | 
 def _frozen_check(state: State, order: Order, by: By) -> Refusal | None:
     """Its price freezes a pending order (§4.4)."""
     symbol = state.symbols[order.symbol]
-    view = checks.view_of(state, order.login, symbol)
-    if view is None:
-        return None
-    guarded = Guarded("price", order.price, checks.market_price(view, order.type.side, opening=True))
-    return price_checks.frozen_check(symbol, by, [guarded], f"order {order.ticket}")
+
+    def guarded() -> list[Guarded]:
+        view = checks.view_of(state, order.login, symbol)
+        if view is None:
+            return []
+        return [Guarded("price", order.price, checks.market_price(view, order.type.side, opening=True))]
+
+    return price_checks.frozen_check(symbol, by, guarded, f"order {order.ticket}")
 
 
 def _prices_of(order: Order) -> dict[str, int | None]:
@@ -273,6 +264,9 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
         order.limit_price = checks.read_price(symbol, command.limit_price)
     order.sl = checks.read_level(symbol, command.sl, order.sl)
     order.tp = checks.read_level(symbol, command.tp, order.tp)
+    # An order that takes a level away from the position that it increases does so until it is given a price.
+    order.deletes_sl = order.deletes_sl and order.sl is None
+    order.deletes_tp = order.deletes_tp and order.tp is None
     if command.expires is not None:
         expiry = checks.read_expiry(core.state, command.expires)
         assert expiry is not None
@@ -285,23 +279,19 @@ def modify(core: Core, command: ModifyOrder) -> CommandDone:
 
 def _modify_refusal(state: State, command: ModifyOrder) -> Refusal | None:
     by, thing = command.by, f"order {command.order}"
-
-    def order() -> Order:
-        return _standing(state, command)
-
-    def symbol() -> Symbol:
-        return state.symbols[order().symbol]
-
+    standing = state.order_of(command.login, command.order)
+    order = cast(Order, standing)  # None: a rule before those that take it refuses
+    symbol = cast(Symbol, None if standing is None else state.symbols[standing.symbol])
     return judge(Family.MODIFY_ORDER, {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, command.login, by),
-        Rule.ORDER_THERE: lambda: _there_check(state, command),
-        Rule.NOT_MANAGED: lambda: checks.managed_check(thing, order().smart),
-        Rule.SEEN_STANDS: lambda: price_checks.seen_check(symbol(), command.seen, _prices_of(order()), thing),
-        Rule.SESSION: lambda: checks.session_check(state, symbol(), by),
-        Rule.QUOTE: lambda: checks.quote_check(state, symbol(), fresh=False),
-        Rule.NOT_FROZEN: lambda: _frozen_check(state, order(), by),
-        Rule.PRICE: lambda: _modified_price_refusal(state, command, order(), symbol()),
-        Rule.STOPS: lambda: _modified_stops_refusal(command, order(), symbol()),
+        Rule.ORDER_THERE: lambda: _there_check(command, standing),
+        Rule.NOT_MANAGED: lambda: checks.managed_check(thing, order.smart),
+        Rule.SEEN_STANDS: lambda: price_checks.seen_check(symbol, command.seen, _prices_of(order), thing),
+        Rule.SESSION: lambda: checks.session_check(state, symbol, by),
+        Rule.QUOTE: lambda: checks.quote_check(state, symbol, fresh=False),
+        Rule.NOT_FROZEN: lambda: _frozen_check(state, order, by),
+        Rule.PRICE: lambda: _modified_price_refusal(state, command, order, symbol),
+        Rule.STOPS: lambda: _modified_stops_refusal(command, order, symbol),
         Rule.EXPIRY: lambda: None if command.expires is None else checks.expiry_check(state, command.expires),
     })  # fmt: skip
 
@@ -352,12 +342,11 @@ def cancel(core: Core, command: CancelOrder) -> CommandDone:
 
 
 def _cancel_refusal(state: State, command: CancelOrder) -> Refusal | None:
-    def order() -> Order:
-        return _standing(state, command)
-
+    standing = state.order_of(command.login, command.order)
+    order = cast(Order, standing)  # None: a rule before those that take it refuses
     return judge(Family.CANCEL_ORDER, {
         Rule.ACCOUNT_TRADES: lambda: checks.account_check(state, command.login, command.by),
-        Rule.ORDER_THERE: lambda: _there_check(state, command),
-        Rule.SESSION: lambda: checks.session_check(state, state.symbols[order().symbol], command.by),
-        Rule.NOT_FROZEN: lambda: _frozen_check(state, order(), command.by),
+        Rule.ORDER_THERE: lambda: _there_check(command, standing),
+        Rule.SESSION: lambda: checks.session_check(state, state.symbols[order.symbol], command.by),
+        Rule.NOT_FROZEN: lambda: _frozen_check(state, order, command.by),
     })  # fmt: skip

@@ -122,7 +122,7 @@ def _entry_rules(core: Core, command: PlaceSmart, draft: Callable[[], Draft]) ->
         Rule.SYMBOL_TRADES: lambda: checks.disabled_check(draft().symbol),
         Rule.SYMBOL_OPENS: lambda: checks.direction_check(draft().symbol, side),
         Rule.RATES: rates,
-        Rule.VOLUME: lambda: checks.volume_check(draft().symbol, command.volume),
+        Rule.VOLUME: lambda: checks.volume_check(draft().symbol, command.volume, draft().units),
         Rule.PRICE: lambda: _entry_price_check(state, command, draft()),
         Rule.ROOM: lambda: checks.room_check(state, login, adds=_adds(state, command)),
         Rule.NO_POSITION: lambda: checks.no_position_check(state, login, command.symbol),

@@ -61,7 +61,7 @@ def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: in
             return TickRefusal.FILTERED
     low = bid if type(bid) is int else round_half_up(Fraction(bid))
     high = ask if type(ask) is int else round_half_up(Fraction(ask))
-    return BidAsk(low, high)
+    return tuple.__new__(BidAsk, (low, high))
 
 
 def accept(core: Core, symbol: Symbol, prices: BidAsk, time_ms: int) -> Quote:

@@ -12,7 +12,6 @@ from tests.oracle.book import (
     Order,
     Position,
     Symbol,
-    level_after,
     opposite,
     read_level,
 )
@@ -232,7 +231,9 @@ def modify(book: Book, value: dict[str, Any]) -> str | None:
 def _set_levels(target: Order | Position, levels: tuple[Any, Any]) -> None:
     for key, level in zip(("sl", "tp"), levels, strict=True):
         standing = getattr(target, key)
-        setattr(target, key, level_after(None if standing == DELETE else standing, level))
+        if level is None or (standing == DELETE and level == DELETE):
+            continue  # left out, or said once more
+        setattr(target, key, None if level == DELETE else level)
 
 
 def cancel(book: Book, value: dict[str, Any]) -> str | None:
