@@ -1,7 +1,7 @@
 """How credentials end: all of a user's at once, or one login of a program.
 
 Promises: what has ended is refused by the next request that carries it, and open sockets close within a second
-(`realtime.guard` looks for new endings). Changes of passwords and of `is_active` need no call from here: the trigger of
+(`realtime.rights_watch` looks for new endings). Changes of passwords and of `is_active` need no call from here: the trigger of
 migration 0001 does the same.
 """
 

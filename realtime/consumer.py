@@ -5,7 +5,7 @@
     {"op": "ping"}
 
 docs/websocket.md describes the messages. Promises: malformed messages are answered with an error and never
-end the process; what costs is paid from the user's share, and who has none left is told so; rights are judged again while the socket is open. Sending is `outlet`'s, rows are
+end the process; what costs is paid from the user's share, and who has none left is told so; rights are judged again while the socket is open. Sending is `sender.py`'s, rows are
 `snapshot`'s and `rights`'.
 """
 
@@ -29,10 +29,10 @@ from credentials.address import came_by_tls
 from credentials.callers import Caller
 from live import snapshot
 from realtime import rights
-from realtime.backlog import any_size, transport_of
-from realtime.guard import guard
 from realtime.hub import hub
-from realtime.outlet import AccountFeed, Outlet, frame
+from realtime.rights_watch import rights_watch
+from realtime.sender import AccountFeed, SocketSender, frame
+from realtime.socket_buffer import any_size, transport_of
 
 log = get_logger(__name__)
 
@@ -69,7 +69,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
     """One socket of one user."""
 
     caller: Caller | None = None
-    outlet: Outlet | None = None
+    sender: SocketSender | None = None
     groups_of: dict[int, str]
     _tokens: float = MESSAGES_BURST
     _seen_s: float = 0.0
@@ -93,7 +93,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if len(mine) >= MAX_SOCKETS_A_USER:
             await self.close(code=CLOSE_TOO_MANY)
             return
-        self.outlet = Outlet(
+        self.sender = SocketSender(
             line,
             user_id=self.caller.user.pk,
             session_key=self.caller.session_key,
@@ -104,15 +104,15 @@ class ClientConsumer(AsyncWebsocketConsumer):
             judged=self._judged,
             transport=transport_of(self.base_send),
         )
-        line.join(self.outlet)
-        guard().start()
+        line.join(self.sender)
+        rights_watch().start()
 
     async def disconnect(self, code: int) -> None:
         """Forget the socket."""
-        if self.outlet is not None:
-            outlet, self.outlet = self.outlet, None
-            outlet.hub.leave(outlet)
-            await outlet.end()
+        if self.sender is not None:
+            sender, self.sender = self.sender, None
+            sender.hub.leave(sender)
+            await sender.end()
 
     async def _identify(self) -> Caller | None:
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
@@ -141,27 +141,27 @@ class ClientConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Act on one message, or say what is wrong with it."""
-        outlet = self.outlet
-        if outlet is None or outlet.closing:
+        sender = self.sender
+        if sender is None or sender.closing:
             return
         if text_data is None or len(text_data.encode()) > MAX_MESSAGE_BYTES:
-            outlet.finish(CLOSE_BAD_MESSAGE)
+            sender.finish(CLOSE_BAD_MESSAGE)
             return
         if not self._within_rate():
-            outlet.finish(CLOSE_TOO_MANY)
+            sender.finish(CLOSE_TOO_MANY)
             return
         try:
-            await self._act(outlet, _message(text_data))
+            await self._act(sender, _message(text_data))
         except BadMessage as bad:
-            outlet.push(frame("error", code=bad.code, message=bad.message))
+            sender.push(frame("error", code=bad.code, message=bad.message))
         except (DatabaseError, RedisError):
             log.exception("a message could not be acted on")
-            outlet.push(
+            sender.push(
                 frame("error", code="unavailable", message="The server cannot answer just now; try again.")
             )
         except Exception:
             log.exception("a message could not be acted on")
-            outlet.push(
+            sender.push(
                 frame("error", code="internal_error", message="The server failed; the fault is logged.")
             )
 
@@ -171,88 +171,88 @@ class ClientConsumer(AsyncWebsocketConsumer):
         self._seen_s = now_s
         return self._tokens >= 0
 
-    async def _act(self, outlet: Outlet, message: dict[str, Any]) -> None:
+    async def _act(self, sender: SocketSender, message: dict[str, Any]) -> None:
         match message.get("op"), message.get("channel"):
             case "ping", _:
-                outlet.push(frame("pong"))
+                sender.push(frame("pong"))
             case "subscribe", "quotes":
-                await self._subscribe_quotes(outlet, _symbols(message, outlet))
+                await self._subscribe_quotes(sender, _symbols(message, sender))
             case "unsubscribe", "quotes":
-                outlet.hide_quotes(_symbols(message, None))
+                sender.hide_quotes(_symbols(message, None))
             case "subscribe", "account":
-                await self._subscribe_account(outlet, message)
+                await self._subscribe_account(sender, message)
             case "unsubscribe", "account":
-                self._drop_account(outlet, _login(message))
+                self._drop_account(sender, _login(message))
             case _:
                 raise BadMessage("invalid_request", "op: subscribe, unsubscribe or ping on quotes or account")
 
     async def _pay(self, cost: float) -> None:
         assert self.caller is not None  # connect() sets it before any message comes
-        wait_s = await guard().pay(self.caller.user.pk, cost)
+        wait_s = await rights_watch().pay(self.caller.user.pk, cost)
         if wait_s:
             found = f"this was asked for too often; the next time is possible in {math.ceil(wait_s)} s"
             raise BadMessage("too_many_requests", found)
 
-    async def _subscribe_quotes(self, outlet: Outlet, symbols: set[str] | None) -> None:
+    async def _subscribe_quotes(self, sender: SocketSender, symbols: set[str] | None) -> None:
         """Show these symbols; a name that no symbol has is told, and shown should one come to have it."""
-        known = outlet.hub.quotes
+        known = sender.hub.quotes
         doubtful = (symbols or set()).difference(known)
         shown = len(known) if symbols is None else len(symbols) - len(doubtful)
         await self._pay(shown / QUOTES_A_UNIT + (LOOK_UP_COST if doubtful else 0))
-        outlet.show_quotes(symbols)
+        sender.show_quotes(symbols)
         unknown = await _in_thread(rights.unknown_symbols, doubtful) if doubtful else []
         for name in unknown[:MOST_UNKNOWN_TOLD]:
-            outlet.push(frame("error", code="symbol_not_found", message=f"there is no symbol {name!a}"))
+            sender.push(frame("error", code="symbol_not_found", message=f"there is no symbol {name!a}"))
         if len(unknown) > MOST_UNKNOWN_TOLD:
             more = f"nor are there {len(unknown) - MOST_UNKNOWN_TOLD} others of these names"
-            outlet.push(frame("error", code="symbol_not_found", message=more))
+            sender.push(frame("error", code="symbol_not_found", message=more))
 
-    async def _subscribe_account(self, outlet: Outlet, message: dict[str, Any]) -> None:
+    async def _subscribe_account(self, sender: SocketSender, message: dict[str, Any]) -> None:
         login = _login(message)
         after = message.get("after")
         if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < 0):
             raise BadMessage("invalid_request", "after: a sequence number is needed")
-        if login not in outlet.feeds and len(outlet.feeds) >= MAX_ACCOUNTS:
+        if login not in sender.feeds and len(sender.feeds) >= MAX_ACCOUNTS:
             raise BadMessage("limit_reached", f"at most {MAX_ACCOUNTS} accounts on one socket")
-        known = outlet.feeds.get(login)
+        known = sender.feeds.get(login)
         if known is not None and known.waiting is not None:
             return  # its snapshot is on the way
         await self._pay(SNAPSHOT_COST)
         assert self.caller is not None  # connect() sets it before any message comes
         group = await _in_thread(rights.account_group, self.caller.user, login)
-        if group is None or self.outlet is None:
+        if group is None or self.sender is None:
             raise BadMessage("not_found", "There is no such account.")
-        outlet.feeds[login] = AccountFeed(login)  # collects events from now on, the snapshot follows
+        sender.feeds[login] = AccountFeed(login)  # collects events from now on, the snapshot follows
         self.groups_of[login] = group
-        await outlet.hub.watch(login, outlet)
-        outlet.set_spreads(*await guard().spreads(group))
-        self._tell_soon(outlet, login, after)
+        await sender.hub.watch(login, sender)
+        sender.set_spreads(*await rights_watch().spreads(group))
+        self._tell_soon(sender, login, after)
 
-    def _drop_account(self, outlet: Outlet, login: int) -> None:
-        outlet.feeds.pop(login, None)
+    def _drop_account(self, sender: SocketSender, login: int) -> None:
+        sender.feeds.pop(login, None)
         self.groups_of.pop(login, None)
-        outlet.hub.unwatch(login, outlet)
+        sender.hub.unwatch(login, sender)
 
     # ---- snapshots ----
 
     def _start_snapshot(self, login: int) -> None:
         """Bring a snapshot in the background: the hub that asks must not wait."""
-        if self.outlet is not None:
-            self._tell_soon(self.outlet, login, None)
+        if self.sender is not None:
+            self._tell_soon(self.sender, login, None)
 
-    def _tell_soon(self, outlet: Outlet, login: int, after: int | None) -> None:
-        outlet.keep(asyncio.get_running_loop().create_task(self._tell_account(outlet, login, after)))
+    def _tell_soon(self, sender: SocketSender, login: int, after: int | None) -> None:
+        sender.keep(asyncio.get_running_loop().create_task(self._tell_account(sender, login, after)))
 
-    async def _tell_account(self, outlet: Outlet, login: int, after: int | None) -> None:
-        while login in outlet.feeds and not outlet.closing:
+    async def _tell_account(self, sender: SocketSender, login: int, after: int | None) -> None:
+        while login in sender.feeds and not sender.closing:
             try:
                 caught_up = None
                 if after is not None:
                     caught_up = await _in_thread(snapshot.events_after, login, after)
                 if caught_up is not None:
-                    outlet.snapshot_came(login, None, after or 0)
+                    sender.snapshot_came(login, None, after or 0)
                     for event in caught_up:
-                        outlet.event_came(login, event)
+                        sender.event_came(login, event)
                     return
                 state = await _in_thread(snapshot.snapshot_of, login)
             except DatabaseError:
@@ -260,24 +260,24 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(RETRY_SNAPSHOT_S)
                 continue
             text = frame("snapshot", account=login, seq=state["seq"], data=state)
-            outlet.snapshot_came(login, text, state["seq"])
+            sender.snapshot_came(login, text, state["seq"])
             return
 
     # ---- rights, judged again ----
 
     def _judged(self, standing: rights.Standing, spreads: dict[str, Any]) -> None:
         """Cut off what the rows no longer allow."""
-        outlet, caller = self.outlet, self.caller
-        if outlet is None or caller is None:
+        sender, caller = self.sender, self.caller
+        if sender is None or caller is None:
             return
         if not _stands(caller, standing):
-            outlet.finish(CLOSE_RIGHTS)
+            sender.finish(CLOSE_RIGHTS)
             return
         # An account that was subscribed while the rows were read was judged by its subscription.
-        for login in [one for one in outlet.feeds if one in standing.logins]:
+        for login in [one for one in sender.feeds if one in standing.logins]:
             if standing.owners.get(login) != caller.user.pk:
-                self._drop_account(outlet, login)
-                outlet.push(
+                self._drop_account(sender, login)
+                sender.push(
                     frame("error", code="not_found", message="There is no such account.", account=login)
                 )
             else:
@@ -285,7 +285,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if self.groups_of:
             last = next(reversed(self.groups_of.values()))
             if last in spreads:
-                outlet.set_spreads(*spreads[last])
+                sender.set_spreads(*spreads[last])
 
 
 def _stands(caller: Caller, standing: rights.Standing) -> bool:
@@ -321,13 +321,13 @@ def _login(message: dict[str, Any]) -> int:
     return login
 
 
-def _symbols(message: dict[str, Any], outlet: Outlet | None) -> set[str] | None:
+def _symbols(message: dict[str, Any], sender: SocketSender | None) -> set[str] | None:
     named = message.get("symbols")
     if named == "*":
         return None
     if not isinstance(named, list) or not all(isinstance(name, str) and len(name) <= 32 for name in named):
         raise BadMessage("invalid_request", 'symbols: a list of names or "*" is needed')
-    kept = outlet.symbols or set() if outlet is not None else set()
+    kept = sender.symbols or set() if sender is not None else set()
     if len(kept.union(named)) > MAX_SYMBOLS:
         raise BadMessage("limit_reached", f"at most {MAX_SYMBOLS} symbols on one socket")
     return set(named)

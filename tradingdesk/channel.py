@@ -21,7 +21,7 @@ from structlog import get_logger
 from twisted.web import http
 
 from credentials.address import caller_address, limit_key
-from realtime.backlog import pending_bytes
+from realtime.socket_buffer import pending_bytes
 from tradingdesk.refusals import as_bytes, refusal
 from tradingdesk.seats import Seat, Seats
 

@@ -20,7 +20,7 @@ from daphne import server as daphne_server
 from daphne.cli import CommandLineInterface
 from twisted.internet import task
 
-from realtime.backlog import pending_bytes
+from realtime.socket_buffer import pending_bytes
 from tradingdesk.channel import GuardedFactory, GuardedWebSocket
 from tradingdesk.lanes import SOCKET_THREADS
 

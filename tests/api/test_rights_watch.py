@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from realtime import guard as guard_module
-from realtime.guard import Guard
+from realtime import rights_watch as watch_module
 from realtime.hub import Hub
-from realtime.outlet import Outlet
 from realtime.rights import Standing
+from realtime.rights_watch import RightsWatch
+from realtime.sender import SocketSender
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,7 +23,7 @@ def standing(*groups: str) -> Standing:
     return Standing(frozenset(), frozenset(), frozenset(logins), {}, logins)
 
 
-def outlet_of(hub: Hub, judged: Any, closed: list[int]) -> Outlet:
+def sender_of(hub: Hub, judged: Any, closed: list[int]) -> SocketSender:
     """Return one socket's sending side."""
 
     async def send(_text: str) -> None: ...
@@ -31,7 +31,7 @@ def outlet_of(hub: Hub, judged: Any, closed: list[int]) -> Outlet:
     async def close(code: int) -> None:
         closed.append(code)
 
-    return Outlet(
+    return SocketSender(
         hub, user_id=1, session_key="", send=send, close=close, snapshot=lambda _: None, judged=judged,
         transport=None,
     )  # fmt: skip
@@ -45,7 +45,7 @@ async def test_judge_when_a_socket_or_a_group_fails_then_the_others_are_judged(m
         raise error
 
     sockets = [
-        outlet_of(hub, failing, closed), outlet_of(hub, lambda _, spreads: seen.append(spreads), closed),
+        sender_of(hub, failing, closed), sender_of(hub, lambda _, spreads: seen.append(spreads), closed),
     ]  # fmt: skip
 
     def spreads(group: str) -> dict[str, Any]:
@@ -54,9 +54,9 @@ async def test_judge_when_a_socket_or_a_group_fails_then_the_others_are_judged(m
         return {}
 
     rights = SimpleNamespace(standing_of=lambda *_: standing("bad", "good"))
-    monkeypatch.setattr(guard_module, "rights", rights)
-    monkeypatch.setattr(guard_module, "quotes", SimpleNamespace(spreads_of=spreads))
-    await Guard()._judge_all(sockets)
+    monkeypatch.setattr(watch_module, "rights", rights)
+    monkeypatch.setattr(watch_module, "quotes", SimpleNamespace(spreads_of=spreads))
+    await RightsWatch()._judge_all(sockets)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -69,7 +69,7 @@ async def test_judge_when_a_socket_or_a_group_fails_then_the_others_are_judged(m
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 async def test_judge_when_anything_fails_then_they_judge_again(monkeypatch, error) -> None:
     hub, judged = Hub("redis://127.0.0.1:1/0"), asyncio.Event()
-    socket = outlet_of(hub, lambda *_: judged.set(), [])
+    socket = sender_of(hub, lambda *_: judged.set(), [])
     hub.listeners.add(socket)
     answers = iter([error])
 
@@ -78,11 +78,11 @@ async def test_judge_when_anything_fails_then_they_judge_again(monkeypatch, erro
             raise one
         return frozenset({1})
 
-    monkeypatch.setattr(guard_module, "LOOK_S", 0)
-    monkeypatch.setattr(guard_module, "hub", lambda: hub)
-    monkeypatch.setattr(guard_module, "latest_endings", latest)
-    monkeypatch.setattr(guard_module, "rights", SimpleNamespace(standing_of=lambda *_: standing()))
-    judge = Guard()
+    monkeypatch.setattr(watch_module, "LOOK_S", 0)
+    monkeypatch.setattr(watch_module, "hub", lambda: hub)
+    monkeypatch.setattr(watch_module, "latest_endings", latest)
+    monkeypatch.setattr(watch_module, "rights", SimpleNamespace(standing_of=lambda *_: standing()))
+    judge = RightsWatch()
     judge.start()
 
     await asyncio.wait_for(judged.wait(), 10)

@@ -10,11 +10,11 @@ import pytest_asyncio
 
 from credentials.callers import Caller
 from live.quotes import Spread
-from realtime import outlet as outlet_module
+from realtime import sender as sender_module
 from realtime.consumer import ClientConsumer
 from realtime.hub import Hub
-from realtime.outlet import CALM_BYTES, MAX_QUEUE_BYTES, AccountFeed, Outlet, widened
 from realtime.rights import Standing
+from realtime.sender import CALM_BYTES, MAX_QUEUE_BYTES, AccountFeed, SocketSender, widened
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,7 +29,7 @@ class Transport:
 
 
 class Rig:
-    """An outlet, what it sent, and what it asked for."""
+    """A sender, what it sent, and what it asked for."""
 
     def __init__(self) -> None:
         self.hub = Hub("redis://127.0.0.1:1/0")  # never spoken to
@@ -37,7 +37,7 @@ class Rig:
         self.closed: list[int] = []
         self.snapshots: list[int] = []
         self.transport = Transport()
-        self.outlet = Outlet(
+        self.sender = SocketSender(
             self.hub,
             user_id=1,
             session_key="",
@@ -56,11 +56,11 @@ class Rig:
 
     def quotes(self, **quotes: list[Any]) -> None:
         self.hub._take_quotes(quotes)
-        self.outlet.quotes_changed(set(quotes))
+        self.sender.quotes_changed(set(quotes))
 
     async def pulse(self) -> list[dict[str, Any]]:
         self.sent.clear()
-        self.outlet.pulse()
+        self.sender.pulse()
         await asyncio.sleep(0.01)
         return list(self.sent)
 
@@ -69,7 +69,7 @@ class Rig:
 async def rig():
     rig = Rig()
     yield rig
-    await rig.outlet.end()
+    await rig.sender.end()
 
 
 def event(seq: int, kind: str = "order") -> dict[str, Any]:
@@ -83,7 +83,7 @@ def event(seq: int, kind: str = "order") -> dict[str, Any]:
 
 
 async def test_quotes_when_several_come_before_a_pulse_then_one_frame_with_the_newest(rig):
-    rig.outlet.show_quotes(None)
+    rig.sender.show_quotes(None)
     rig.quotes(EURUSD=["1.1", "1.2", 1])
     rig.quotes(EURUSD=["1.3", "1.4", 2], USDJPY=["100", "101", 2])
 
@@ -96,19 +96,19 @@ async def test_quotes_when_several_come_before_a_pulse_then_one_frame_with_the_n
 
 
 async def test_quotes_when_symbols_are_named_then_no_others_come(rig):
-    rig.outlet.show_quotes({"EURUSD"})
+    rig.sender.show_quotes({"EURUSD"})
     rig.quotes(EURUSD=["1.1", "1.2", 1], USDJPY=["100", "101", 1])
 
     assert list((await rig.pulse())[0]["quotes"]) == ["EURUSD"]
 
-    rig.outlet.hide_quotes({"EURUSD"})
+    rig.sender.hide_quotes({"EURUSD"})
     rig.quotes(EURUSD=["1.2", "1.3", 2])
     assert await rig.pulse() == []
 
 
 async def test_quotes_when_the_group_has_a_spread_then_widened_with_the_same_digits(rig):
-    rig.outlet.show_quotes(None)
-    rig.outlet.set_spreads("5", {"BTCUSDT": Spread(5, 2, True)})
+    rig.sender.show_quotes(None)
+    rig.sender.set_spreads("5", {"BTCUSDT": Spread(5, 2, True)})
     rig.quotes(BTCUSDT=["43000.00", "43000.00", 1])
 
     assert (await rig.pulse())[0]["quotes"] == {"BTCUSDT": ["42999.98", "43000.03", 1]}
@@ -124,7 +124,7 @@ async def test_quotes_when_the_spread_is_wider_than_the_price_then_they_stay_pos
 
 
 async def test_quotes_when_the_last_send_is_unfinished_then_skipped_and_sent_newest_later(rig):
-    rig.outlet.show_quotes(None)
+    rig.sender.show_quotes(None)
     rig.quotes(EURUSD=["1.1", "1.2", 1])
     rig.transport._tempDataLen = CALM_BYTES + 1
 
@@ -136,7 +136,7 @@ async def test_quotes_when_the_last_send_is_unfinished_then_skipped_and_sent_new
 
 
 async def test_reader_when_stuck_too_long_then_closed_with_4008(rig, monkeypatch):
-    monkeypatch.setattr(outlet_module, "STUCK_S", 0.0)
+    monkeypatch.setattr(sender_module, "STUCK_S", 0.0)
     rig.transport.dataBuffer = b"x" * (CALM_BYTES + 1)
 
     await rig.pulse()
@@ -148,7 +148,7 @@ async def test_reader_when_stuck_too_long_then_closed_with_4008(rig, monkeypatch
 async def test_reader_when_too_much_waits_then_closed_with_4008(rig):
     rig.transport._tempDataLen = 10**9
     for _ in range(20):
-        rig.outlet.push("x" * (MAX_QUEUE_BYTES // 10))
+        rig.sender.push("x" * (MAX_QUEUE_BYTES // 10))
     await asyncio.sleep(0.01)
 
     assert rig.closed == [4008]
@@ -156,13 +156,13 @@ async def test_reader_when_too_much_waits_then_closed_with_4008(rig):
 
 
 async def test_events_when_before_the_snapshot_then_after_it_and_once(rig):
-    rig.outlet.feeds[7] = AccountFeed(7)
+    rig.sender.feeds[7] = AccountFeed(7)
     for seq in (4, 5, 6):
-        rig.outlet.event_came(7, event(seq))
+        rig.sender.event_came(7, event(seq))
 
-    rig.outlet.snapshot_came(7, json.dumps({"type": "snapshot", "seq": 5}), 5)
-    rig.outlet.event_came(7, event(7))
-    rig.outlet.event_came(7, event(7))
+    rig.sender.snapshot_came(7, json.dumps({"type": "snapshot", "seq": 5}), 5)
+    rig.sender.event_came(7, event(7))
+    rig.sender.event_came(7, event(7))
     await asyncio.sleep(0.01)
 
     assert [(frame["type"], frame["seq"]) for frame in rig.sent] == [
@@ -174,12 +174,12 @@ async def test_events_when_before_the_snapshot_then_after_it_and_once(rig):
 
 
 async def test_events_when_one_is_missing_then_a_snapshot_is_asked_for(rig):
-    rig.outlet.feeds[7] = AccountFeed(7)
-    rig.outlet.snapshot_came(7, None, 5)
+    rig.sender.feeds[7] = AccountFeed(7)
+    rig.sender.snapshot_came(7, None, 5)
 
-    rig.outlet.event_came(7, event(7))
-    rig.outlet.event_came(7, event(8))
-    rig.outlet.snapshot_came(7, json.dumps({"type": "snapshot", "seq": 7}), 7)
+    rig.sender.event_came(7, event(7))
+    rig.sender.event_came(7, event(8))
+    rig.sender.snapshot_came(7, json.dumps({"type": "snapshot", "seq": 7}), 7)
     await asyncio.sleep(0.01)
 
     assert rig.snapshots == [7]
@@ -187,40 +187,40 @@ async def test_events_when_one_is_missing_then_a_snapshot_is_asked_for(rig):
 
 
 async def test_events_when_the_subscription_broke_then_every_account_starts_again(rig):
-    rig.outlet.feeds[7] = AccountFeed(7)
-    rig.outlet.snapshot_came(7, None, 5)
+    rig.sender.feeds[7] = AccountFeed(7)
+    rig.sender.snapshot_came(7, None, 5)
 
-    rig.outlet.subscription_broke()
+    rig.sender.subscription_broke()
 
     assert rig.snapshots == [7]
 
 
 async def test_events_of_another_account_when_they_come_then_not_sent(rig):
-    rig.outlet.feeds[7] = AccountFeed(7)
-    rig.outlet.snapshot_came(7, None, 5)
+    rig.sender.feeds[7] = AccountFeed(7)
+    rig.sender.snapshot_came(7, None, 5)
 
-    rig.outlet.event_came(8, event(6))
-    rig.outlet.live_changed(8, {"equity": "1"})
+    rig.sender.event_came(8, event(6))
+    rig.sender.live_changed(8, {"equity": "1"})
 
     assert await rig.pulse() == []
 
 
 async def test_account_when_subscribed_while_the_rows_were_read_then_it_is_not_cut_off(rig):
     consumer = ClientConsumer()
-    consumer.outlet, consumer.groups_of = rig.outlet, {}
+    consumer.sender, consumer.groups_of = rig.sender, {}
     consumer.caller = Caller(SimpleNamespace(pk=1))
-    rig.outlet.feeds[7], rig.outlet.feeds[8] = AccountFeed(7), AccountFeed(8)
+    rig.sender.feeds[7], rig.sender.feeds[8] = AccountFeed(7), AccountFeed(8)
     standing = Standing(
         users=frozenset({1}), sessions=frozenset(), logins=frozenset({7}), owners={7: 2}, groups={7: "retail"}
     )
 
     consumer._judged(standing, {})
 
-    assert list(rig.outlet.feeds) == [8]
+    assert list(rig.sender.feeds) == [8]
 
 
 async def test_live_values_when_several_come_then_the_newest_goes(rig):
-    rig.outlet.feeds[7] = AccountFeed(7)
+    rig.sender.feeds[7] = AccountFeed(7)
     for equity in ("1", "2"):
         account = {"login": 7, "currency": "USD", "equity": equity}
         position = {
@@ -231,7 +231,7 @@ async def test_live_values_when_several_come_then_the_newest_goes(rig):
             "next_swap": "-0.10",
             "symbol": "EURUSD",
         }
-        rig.outlet.live_changed(
+        rig.sender.live_changed(
             7, {"account": account, "positions": {"9": position}, "smart": {}, "time_ms": 5}
         )
 
