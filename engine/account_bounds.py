@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from engine.equity_line import NEVER, EquityLine, line_of
 from engine.records import Account
 from engine.safe_prices import End, find_bounds
-from engine.state import Book, State
+from engine.state import State
 
 _SWEEP_AT = 4096
 
@@ -136,16 +136,16 @@ class AccountBounds:
         book.line = line
         if line.stop_at > NEVER:
             self._push(line.symbol, line.falls, (-1 - line.stop_at, login, book.bounds_gen))
-        self.arm_call(account, line, book)
+        self.arm_call(account, line, book.bounds_gen)
         self.due[line.symbol].discard(login)
         return True
 
-    def arm_call(self, account: Account, line: EquityLine, book: Book) -> None:
+    def arm_call(self, account: Account, line: EquityLine, gen: int) -> None:
         """Arm the price of an account's line at which its margin call comes, or goes where it stands."""
         if account.margin_call:
-            self._push(line.symbol, line.rises, (line.call_at, account.login, book.bounds_gen))
+            self._push(line.symbol, line.rises, (line.call_at, account.login, gen))
         else:
-            self._push(line.symbol, line.falls, (-1 - line.call_at, account.login, book.bounds_gen))
+            self._push(line.symbol, line.falls, (-1 - line.call_at, account.login, gen))
 
     def park(self, login: int, quoteless: Set[str], opens_ms: int | None) -> None:
         """Let an account rest that has reached its stop-out and may not be acted on.

@@ -8,6 +8,7 @@ converted, reserved or cut off, so that the line is exact.
 from dataclasses import dataclass
 
 from engine.enums import StopOutUnit
+from engine.events import AccountChanged
 from engine.margin import reserving_orders
 from engine.records import Account
 from engine.safe_prices import End
@@ -18,7 +19,7 @@ from engine.valuation import holdings_of, is_whole, positions_margin
 NEVER = -(10**60)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class EquityLine:
     """Equity = start + slope x price in minor units; price is the raw bid of buys, minus the raw ask of sells."""
 
@@ -31,6 +32,7 @@ class EquityLine:
     stop_at: int  # so does the stop-out; NEVER: no price reaches it
     falls: End  # the bound that is crossed as the price of the line falls
     rises: End
+    changed: AccountChanged  # says that its account changed, as often as it does
 
     def price(self, bid: int, ask: int) -> int:
         """Return the price of the line at a raw quote."""
@@ -72,7 +74,7 @@ def line_of(state: State, account: Account) -> EquityLine | None:
     if any(_is_cut_off(symbol, diff, is_buy, price) for price in limits):
         return None
     ends = (End.BID_FALLS, End.BID_RISES) if is_buy else (End.ASK_RISES, End.ASK_FALLS)
-    return EquityLine(name, is_buy, start, slope, margin, call_at, stop_at, *ends)
+    return EquityLine(name, is_buy, start, slope, margin, call_at, stop_at, *ends, AccountChanged(account))
 
 
 def _stop_out_equity(group: Group, currency: str, margin: int) -> int:

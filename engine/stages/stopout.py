@@ -54,7 +54,10 @@ def run(core: Core, tick: AcceptedTick) -> None:
     bounds.opened(core.state.now_ms)
     called = bounds.crossed(name, tick.bid, tick.ask)
     due = bounds.due.get(name)
-    if not due and not called:
+    if not due:  # margin calls come and go without anything else
+        for login in sorted(called):
+            line = books[login].line
+            _turn_call(core, line, tick.bid if line.is_buy else -tick.ask, login)
         return
     touched: set[int] = set()
     bounds.touched = touched
@@ -85,8 +88,8 @@ def _turn_call(core: Core, line: EquityLine, price: int, login: int) -> None:
     if called is not account.margin_call:
         account.margin_call = called
         level = level_text(line.start + line.slope * price, line.margin)
-        core.out += (MarginCallChanged(account, level), AccountChanged(account))
-    core.bounds.arm_call(account, line, state.books[login])
+        core.out += (MarginCallChanged(account, level), line.changed)
+    core.bounds.arm_call(account, line, state.books[login].bounds_gen)
 
 
 def look(core: Core, tick: AcceptedTick, login: int) -> None:
