@@ -137,7 +137,7 @@ class AccountBounds:
         if line.stop_at > NEVER:
             self._push(line.symbol, line.falls, (-1 - line.stop_at, login, book.bounds_gen))
         self.arm_call(account, line, book.bounds_gen)
-        self.due[line.symbol].discard(login)
+        self.due.get(line.symbol, set()).discard(login)
         return True
 
     def arm_call(self, account: Account, line: EquityLine, gen: int) -> None:
@@ -172,9 +172,8 @@ class AccountBounds:
         book.line = None
         for symbol, end, price in bounds:
             self._push(symbol, end, (price if end.is_upper else -price, login, book.bounds_gen))
-        for name in book.held():
-            if name not in due_for:
-                self.due[name].discard(login)
+        for name in book.held() - due_for:
+            self.due.get(name, set()).discard(login)
         return True
 
     def _push(self, symbol: str, end: End, bound: Bound) -> None:

@@ -319,12 +319,13 @@ def margin_raised(state: State, order: Order, price: int) -> int | None:
     """Return by how much the account's margin rises with the order; None: margin cannot be converted."""
     login, name = order.login, order.symbol
     held = summed_legs(holdings_of(state, login).get(name))
-    least, most = (legs_after(state, order, price, legs) for legs in held)
-    if least is None or most is None:
+    least = legs_after(state, order, price, held[0])
+    if least is None:
         return None
     before = account_margin(state, login)
     after = account_margin(state, login, symbol_name=name, legs=least, without=order.ticket)
-    if least != most and after != account_margin(
+    most = least if held[1] is held[0] else legs_after(state, order, price, held[1])
+    if most is not least and after != account_margin(
         state, login, symbol_name=name, legs=most, without=order.ticket
     ):
         exact = legs_after(state, order, price, exact_legs(state, login, name))

@@ -8,6 +8,7 @@ every quote of the box, on the side of being too wide.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.enums import Conversion
 from engine.figures import AccountState
@@ -27,8 +28,7 @@ class Unbounded(Exception):
     """The box is too wide for a rate, or there is no rate."""
 
 
-@dataclass(slots=True, frozen=True)
-class Rates:
+class Rates(NamedTuple):
     """The least and the greatest rate for gains and for losses of one side; one object where it is one rate."""
 
     gain: tuple[Ratio, Ratio]

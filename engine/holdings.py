@@ -23,44 +23,44 @@ class Share(NamedTuple):
     is_buy: bool
     volume: int
     open_price: Fraction
-    margin: Fraction  # volume x margin of one lot, before the margin rate
+    margin: Ratio  # volume x margin of one lot, before the margin rate
     carried: int  # swap and fees
 
 
 @dataclass(slots=True)
 class RatioSum:
-    """A sum of ratios: exact while their common denominator is short, else within `count` parts of 2^-128."""
+    """A sum of ratios: exact while their common denominator is short, the others within parts of 2^-128."""
 
     num: int = 0
     den: int = 1
-    others: int = 0  # ratios that the common denominator has no room for
-    low: int = 0  # all, each rounded down to parts of 2^-128
     count: int = 0
+    others: int = 0  # ratios that the common denominator has no room for
+    low: int = 0  # these, each rounded down to parts of 2^-128
 
-    def add(self, ratio: Fraction, sign: int) -> None:
+    def add(self, ratio: Ratio, sign: int) -> None:
         """Put a ratio in (sign 1), or take out one that was put in (sign -1)."""
-        num, den = ratio.numerator, ratio.denominator
+        num, den = ratio
         if not self.count:
             self.num, self.den = 0, 1
+        self.count += sign
         if self.den % den:
             common = lcm(self.den, den)
             if common.bit_length() <= _LONGEST:
                 self.num *= common // self.den
                 self.den = common
-        if self.den % den:  # so it was when it was put in, too: the common denominator only grows
-            self.others += sign
-        else:
-            self.num += sign * num * (self.den // den)
-        self.low += sign * ((num << FINE) // den)
-        self.count += sign
+            else:  # so it was when it was put in, too: the common denominator only grows
+                self.others += sign
+                self.low += sign * ((num << FINE) // den)
+                return
+        self.num += sign * num * (self.den // den)
 
     @property
     def ends(self) -> tuple[Fraction, Fraction]:
-        """Return the least and the greatest that the sum can be."""
+        """Return the least and the greatest that the sum can be, one object where it is exact."""
+        exact = Fraction(self.num, self.den)
         if not self.others:
-            exact = Fraction(self.num, self.den)
             return exact, exact
-        return Fraction(self.low, 1 << FINE), Fraction(self.low + self.count, 1 << FINE)
+        return exact + Fraction(self.low, 1 << FINE), exact + Fraction(self.low + self.others, 1 << FINE)
 
 
 @dataclass(slots=True)
@@ -119,8 +119,5 @@ class Holding:
 
     def sums(self) -> tuple[object, ...]:
         """Return what must be the same however the positions came and went."""
-        sides = [
-            (s.count, s.volume, s.weight, s.fractional, s.margin.low, s.margin.count)
-            for s in (self.buys, self.sells)
-        ]
+        sides = [(s.count, s.volume, s.weight, s.fractional, s.margin.count) for s in (self.buys, self.sells)]
         return (self.unit, self.shares, *sides, self.carried)

@@ -25,6 +25,7 @@ class Leg:
     lot_margin: Fraction
 
 
+_NOTHING = Fraction(0)
 CFD_MODES = frozenset({CalcMode.CFD, CalcMode.CFD_LEVERAGE})
 LEVERAGED_MODES = frozenset({CalcMode.FOREX, CalcMode.CFD_LEVERAGE})
 
@@ -99,24 +100,38 @@ def margin_parts(
     With both sides open: the uncovered volume at the larger side's rate, and the covered volume. As one leg
     shrinks, every volume and every rate only rises or only falls until the other side is the larger.
     """
-    volume = {Side.BUY: 0, Side.SELL: 0}
-    weighted = {Side.BUY: Fraction(0), Side.SELL: Fraction(0)}
+    long = short = 0
+    bought = sold = _NOTHING
     for leg in legs:
-        volume[leg.side] += leg.volume
-        weighted[leg.side] += leg.volume * leg.lot_margin
-    scale = Fraction(10**digits, VOLUME_SCALE)
-    buy = weighted[Side.BUY] * symbol.margin_rate_buy * scale
-    sell = weighted[Side.SELL] * symbol.margin_rate_sell * scale
-    long, short = volume[Side.BUY], volume[Side.SELL]
-    if not long or not short:
-        return [(1, buy + sell)]
+        weighted = leg.volume * leg.lot_margin
+        if leg.side is Side.BUY:
+            long, bought = long + leg.volume, bought + weighted if bought else weighted
+        else:
+            short, sold = short + leg.volume, sold + weighted if sold else weighted
+    scale = 10**digits
+    (buy_num, buy_den), (buy_rate, buy_part) = _parts(bought), _parts(symbol.margin_rate_buy)
+    (sell_num, sell_den), (sell_rate, sell_part) = _parts(sold), _parts(symbol.margin_rate_sell)
+    buy_num, buy_den = buy_num * buy_rate * scale, buy_den * buy_part * VOLUME_SCALE
+    sell_num, sell_den = sell_num * sell_rate * scale, sell_den * sell_part * VOLUME_SCALE
+    if not short:
+        return [(1, Fraction(buy_num, buy_den))]
+    if not long:
+        return [(1, Fraction(sell_num, sell_den))]
     if group.hedge_larger_leg:
-        return [(1, max(buy, sell))]
-    larger = buy / long if long >= short else sell / short
-    covered_rate = (weighted[Side.BUY] + weighted[Side.SELL]) / (long + short) * scale
-    mean_rate = (symbol.margin_rate_buy + symbol.margin_rate_sell) / 2
-    hedged = symbol.margin_hedged / symbol.contract_size
-    return [(abs(long - short), larger), (min(long, short), covered_rate * hedged * mean_rate)]
+        return [(1, max(Fraction(buy_num, buy_den), Fraction(sell_num, sell_den)))]
+    larger = Fraction(buy_num, buy_den * long) if long >= short else Fraction(sell_num, sell_den * short)
+    covered_num, covered_den = _parts(bought + sold)
+    hedged, contract = symbol.margin_hedged, symbol.contract_size
+    mean_num, mean_den = buy_rate * sell_part + sell_rate * buy_part, 2 * buy_part * sell_part
+    covered = Fraction(
+        covered_num * scale * hedged.numerator * contract.denominator * mean_num,
+        covered_den * (long + short) * VOLUME_SCALE * hedged.denominator * contract.numerator * mean_den,
+    )
+    return [(abs(long - short), larger), (min(long, short), covered)]
+
+
+def _parts(value: Fraction) -> tuple[int, int]:
+    return value.numerator, value.denominator
 
 
 def order_leverage(state: State, login: int, wanted: int | None) -> Fraction:

@@ -8,9 +8,9 @@ smaller until it holds. What is uncertain by a rounding is unsafe.
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from typing import NamedTuple
 
 from engine.enums import Side, StopOutUnit
 from engine.equity_range import Box, Span, Unbounded, equity_range, holding_range
@@ -46,8 +46,7 @@ Bounds = list[tuple[str, End, int]]  # symbol, which end, the last raw price in 
 Room = dict[tuple[str, End], int]  # points to go
 
 
-@dataclass(slots=True, frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Equities in minor units: nothing happens while it is above `low` and at most `high`; None: without limit."""
 
     low: int | None

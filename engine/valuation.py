@@ -110,7 +110,7 @@ def _put(state: State, holdings: dict[str, Holding], position: Position) -> None
         is_buy=position.side is Side.BUY,
         volume=position.volume,
         open_price=position.open_price,
-        margin=leg.lot_margin * position.volume,
+        margin=(leg.lot_margin.numerator * position.volume, leg.lot_margin.denominator),
         carried=position.swap + position.fees,
     )
     holding.put(position.ticket, share)
@@ -214,8 +214,9 @@ def _holding_margin(state: State, login: int, name: str, holding: Holding) -> in
     if holding.margin is None:
         account, symbol = state.accounts[login], state.symbols[name]
         group, digits = state.groups[account.group], currency_digits(account.currency)
-        least, most = (symbol_margin(symbol, group, legs, digits) for legs in summed_legs(holding))
-        if least != most:
+        fewest, most = summed_legs(holding)
+        least = symbol_margin(symbol, group, fewest, digits)
+        if most is not fewest and least != symbol_margin(symbol, group, most, digits):
             least = symbol_margin(symbol, group, exact_legs(state, login, name), digits)
         holding.margin = least
     return holding.margin
@@ -224,16 +225,17 @@ def _holding_margin(state: State, login: int, name: str, holding: Holding) -> in
 def summed_legs(holding: Holding | None) -> tuple[list[Leg], list[Leg]]:
     """Return a symbol's positions as one leg a side: with the least that their margin can be, and with the most.
 
-    The two are equal unless the sum of a side is not kept exactly.
+    They are one list unless the sum of a side is not kept exactly.
     """
     least: list[Leg] = []
     most: list[Leg] = []
     sides = () if holding is None else ((Side.BUY, holding.buys), (Side.SELL, holding.sells))
     for side, sums in sides:
         if sums.count:
-            for legs, end in zip((least, most), sums.margin.ends, strict=True):
-                legs.append(Leg(side, sums.volume, end / sums.volume))
-    return least, most
+            low, high = sums.margin.ends
+            least.append(Leg(side, sums.volume, low / sums.volume))
+            most.append(Leg(side, sums.volume, high / sums.volume) if high is not low else least[-1])
+    return least, least if all(one is other for one, other in zip(least, most, strict=True)) else most
 
 
 def exact_legs(state: State, login: int, name: str) -> list[Leg]:
