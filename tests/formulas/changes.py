@@ -86,6 +86,7 @@ PROFIT = FLOATING | PLANNED | of("deal_profit")
 MARGIN = of("margin", "free_margin", "margin_level", "preview_free")
 NEW_MARGIN = MARGIN | of("preview_margin")
 OPENING = of(
+    "preview_free",
     "market_price",
     "opened_price",
     "preview_entry",
@@ -103,7 +104,7 @@ FORMULAS: dict[str, Formula] = {
     "profit.position_profit": Formula(plus_one, OF_POSITION | PLANNED | of("deal_profit")),
     "profit.floating_profit": Formula(plus_one, OF_POSITION),
     "profit.swap_of_day": Formula(plus_one, of("next_swap")),
-    "profit.commission_of": Formula(plus_one, of("deal_fees", "preview_commission")),
+    "profit.commission_of": Formula(plus_one, of("deal_fees", "preview_commission", "preview_free")),
     "rates.widen": Formula(wider, QUOTE),
     "rates.widened_bid": Formula(
         plus_one, FLOATING | LEVEL | of("price", "bid"), dict.fromkeys(QUEUE, "its group has no spread")
