@@ -10,6 +10,7 @@ from engine.rounding import parse_price, round_half_up
 from engine.settings import Symbol
 
 Price = int | Fraction
+_pair = tuple.__new__  # half the time of the constructor, once a tick
 _ZEROS = "0000000000"
 
 
@@ -61,7 +62,7 @@ def _judge(core: Core, symbol: Symbol, bid_text: str, ask_text: str, time_ms: in
             return TickRefusal.FILTERED
     low = bid if type(bid) is int else round_half_up(Fraction(bid))
     high = ask if type(ask) is int else round_half_up(Fraction(ask))
-    return tuple.__new__(BidAsk, (low, high))
+    return _pair(BidAsk, (low, high))
 
 
 def accept(core: Core, symbol: Symbol, prices: BidAsk, time_ms: int) -> Quote:

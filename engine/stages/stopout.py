@@ -51,7 +51,8 @@ def run(core: Core, tick: AcceptedTick) -> None:
     What one account does may make another due: one with a higher login is looked at by the same tick.
     """
     name, bounds, books = tick.symbol.name, core.bounds, core.state.books
-    bounds.opened(core.state.now_ms)
+    if bounds.openings:
+        bounds.opened(core.state.now_ms)
     called = bounds.crossed(name, tick.bid, tick.ask)
     due = bounds.due.get(name)
     if not due:  # margin calls come and go without anything else
