@@ -191,7 +191,7 @@ class ErrorChangeList(ChangeList):
         super().get_results(request)
         self.result_list: list[Any] = list(self.result_list)
         for row in self.result_list:
-            row.told_error = _error(request, getattr(row, "last_error", None) or getattr(row, "error", ""))
+            row.told_error = _error(request, str(getattr(row, "last_error", "") or getattr(row, "error", "")))
 
 
 class GapChangeList(ChangeList):
@@ -400,7 +400,7 @@ class HookFailureAdmin(ReadOnlyAdmin):
         ]  # fmt: skip
 
     @admin.display(description="Last error")
-    def shown_error(self, obj: HookFailure) -> str:
+    def shown_error(self, obj: Any) -> str:
         """Return the last line of the error."""
         return _last_line(obj.told_error)
 
@@ -444,7 +444,7 @@ class PoisonAdmin(ReadOnlyAdmin):
         return show.time(obj.at)
 
     @admin.display(description="Error")
-    def shown_error(self, obj: PoisonItem) -> str:
+    def shown_error(self, obj: Any) -> str:
         """Return the last line of the error."""
         return _last_line(obj.told_error)
 

@@ -54,7 +54,7 @@ class NamesRows:
         """Return a value of a setting in words."""
         kinds: dict[str, Any] = {"groups": Role, "user_permissions": Permission, "permissions": Permission}
         if key not in kinds or not isinstance(value, list):
-            return super().said(key, value)  # type: ignore[misc, no-any-return]
+            return super().said(key, value)  # type: ignore[misc]
         known = {row.pk: row.name for row in kinds[key].objects.filter(pk__in=value)}
         return ", ".join(known.get(number, f"no longer there ({number})") for number in value) or show.EMPTY
 
