@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 SYMBOL = "EURUSD"
 QUIET, FALLEN = ("1.10000", "1.10010"), ("1.08990", "1.09000")
+FAR = "1.15000"
 OPENED_AT_ONCE = 2_000
 FIRST_LOGIN = 1001
-#: Table, and which of its rows a round's closes wrote; %(after)s is the last order of before.
+#: Table, and which of its rows a round's closes wrote, by the last numbers of before.
 ROWS = {
     "orders_order": '"ticket" > %(order)s',
     "positions_deal": "ticket > %(deal)s",
@@ -124,7 +125,6 @@ class Bench:
         from django.core.management import call_command  # noqa: PLC0415
 
         from accounts.setup import put_accounts, put_groups  # noqa: PLC0415
-        from dealing import shards  # noqa: F401, PLC0415
         from markets.setup import put_symbols  # noqa: PLC0415
 
         call_command("migrate", verbosity=0, interactive=False)
@@ -157,13 +157,11 @@ class Bench:
         for number in range(self.asked.closes):
             self.order += 10
             near = f"1.09{self.random.randrange(100, 900):03d}"
-            far_below, far_above = "1.05000", "1.15000"
             buys = self.random.random() < 0.5
             yield cmd.PlaceOrder(
                 login=self.logins[number % len(self.logins)], symbol=SYMBOL,
                 type=OrderType.BUY if buys else OrderType.SELL, volume=f"0.{self.random.randrange(1, 100):02d}",
-                sl=near if buys else far_above, tp=far_above if buys else near, ticket=self.order,
-                **({} if buys else {"comment": f"to {far_below}"}),
+                sl=near if buys else FAR, tp=FAR if buys else near, ticket=self.order,
             )  # fmt: skip
 
     def _take_orders(self, commands: list[Any]) -> None:
@@ -235,7 +233,7 @@ class Bench:
                 profile.enable()
 
         desk: Desk = Desk(shard=0, clock="events", until_idle=True, when_serving=serving)
-        loop.commit = timed
+        loop.commit = timed  # type: ignore[assignment]
         try:
             ended = desk.run()
         finally:

@@ -18,7 +18,7 @@ import structlog
 from dealing import clock, registry
 from dealing.changes import Changes
 from dealing.choices import ItemKind
-from dealing.columns import decimal_text
+from dealing.columns import copy_rows, decimal_text
 from dealing.dealers import to_json
 from dealing.failpoints import failpoint, seam
 from dealing.items import Asked, Item, key_of
@@ -376,10 +376,8 @@ def _write_outbox(cursor: "psycopg.Cursor[Any]", shard: int, changes: Changes) -
     """Write the events to publish and return the number of the last."""
     if not changes.outbox:
         return 0
-    columns = "shard, login, seq, kind, time_ms, data"
-    with cursor.copy(f"COPY dealing_outbox ({columns}) FROM STDIN") as copy:
-        for row in changes.outbox:
-            copy.write_row((shard, row.login, row.seq, row.kind, row.time_ms, json.dumps(row.data)))
+    rows = ((shard, row.login, row.seq, row.kind, row.time_ms, row.text) for row in changes.outbox)
+    copy_rows(cursor, "dealing_outbox", "shard, login, seq, kind, time_ms, data", rows)
     cursor.execute("SELECT currval('dealing_outbox_id_seq')")
     last = cursor.fetchone()
     return int(last[0]) if last else 0

@@ -89,9 +89,7 @@ class Publisher:
         if not behind:
             seam("publish")
             for row in changes.outbox:
-                event = {"login": row.login, "seq": row.seq, "kind": row.kind,
-                         "time_ms": row.time_ms, "data": row.data}  # fmt: skip
-                pipe.publish(bus.channel(bus.EVENTS), json.dumps(event))
+                pipe.publish(bus.channel(bus.EVENTS), row.message)
         self._hand_over(pipe, batch.answers)
         for shard in {due.agent % changes.shards for due in changes.commissions_due}:
             pipe.xadd(bus.wake_key(shard), {"w": "1"}, maxlen=100, approximate=True)
