@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.models import GROUP_DECIMALS, GROUP_PLAIN, Group, GroupSecurity
 from accounts.models import Account as AccountRow
-from dealing.columns import Cursor, Table, decimal_text, moment, ms_of, units_of, update_row
+from dealing.columns import Cursor, Table, decimal_text, moment_text, ms_of, units_of, update_row
 from dealing.loading import load_each, load_settings, make_each
 from engine.changes import TERMS
 from engine.enums import HaltLevel, LedgerKind
@@ -218,14 +218,14 @@ def day_row(d: AccountDayEnded, digits: int) -> tuple[Any, ...]:
     """Return an account at a day end as a row in the order of `DAYS.columns`."""
     figures = d.figures
     amounts = (figures.balance, figures.credit, figures.equity, figures.margin, figures.floating)
-    return d.login, moment(d.time_ms), *(decimal_text(amount, digits) for amount in amounts)
+    return d.login, moment_text(d.time_ms), *(decimal_text(amount, digits) for amount in amounts)
 
 
 def ledger_row(e: LedgerEntry, digits: int) -> tuple[Any, ...]:
     """Return a ledger entry as a row in the order of `LEDGER.columns`."""
     return (
         e.login, e.seq, e.kind.value, decimal_text(e.amount, digits), decimal_text(e.balance_after, digits),
-        decimal_text(e.credit_after, digits), moment(e.time_ms), e.order or None, e.deal or None, e.comment,
+        decimal_text(e.credit_after, digits), moment_text(e.time_ms), e.order or None, e.deal or None, e.comment,
         e.actor,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint, Value
 from django.db.models.functions import Now
 
 from dealing.choices import CommandStatus, GapCause, ItemKind
+from dealing.columns import WrittenJSONField
 from engine.enums import HaltLevel, HaltScope
 
 
@@ -183,13 +184,10 @@ class Outbox(models.Model):
     seq = models.BigIntegerField(help_text="number among the account's events")
     kind = models.CharField(max_length=30)
     time_ms = models.BigIntegerField()
-    data = models.JSONField()
+    data = WrittenJSONField()
 
     class Meta:
-        indexes = [
-            Index(fields=["shard", "id"], name="dealing_outbox_order"),
-            Index(fields=["login", "seq"], name="dealing_outbox_login"),
-        ]
+        indexes = [Index(fields=["login", "seq"], name="dealing_outbox_login")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.login}/{self.seq}"

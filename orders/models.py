@@ -62,7 +62,8 @@ class Order(models.Model):
             models.Index(
                 fields=("position",), name="order_position", condition=models.Q(position__isnull=False)
             ),
-            models.Index(fields=("modified_at",), name="order_modified"),
+            # By when it was made: an index on what changes would be written anew at every change.
+            models.Index(fields=("created_at",), name="order_requoted", condition=models.Q(error="requote")),
             models.Index(
                 fields=("login", "client_id"), name="order_client_id", condition=~models.Q(client_id="")
             ),

@@ -16,10 +16,10 @@ from dealing.columns import (
     fraction_text,
     json_of,
     json_text,
-    moment,
+    moment_text,
     ms_of,
     optional_fraction_of,
-    optional_moment,
+    optional_moment_text,
     optional_text,
     optional_units,
     points_text,
@@ -162,7 +162,7 @@ def record(cursor: Cursor, changes: Any) -> None:
     TIMELINE.insert(
         cursor,
         [
-            (line.smart.id, moment(line.time_ms), line.what, line.smart.version, json_text(line.data))
+            (line.smart.id, moment_text(line.time_ms), line.what, line.smart.version, json_text(line.data))
             for line in changes.smart_timeline
         ],
     )
@@ -186,13 +186,13 @@ def order_row(o: Order) -> tuple[Any, ...]:
     d = o.digits
     return (
         o.ticket, o.login, o.symbol, o.type.value, volume_text(o.volume), o.status.value, o.reason.value,
-        moment(o.created_ms), moment(o.modified_ms), optional_text(o.price, d),
+        moment_text(o.created_ms), moment_text(o.modified_ms), optional_text(o.price, d),
         optional_text(o.limit_price, d), optional_text(o.sl, d), optional_text(o.tp, d),
-        optional_moment(o.expires_ms), o.expires_day, o.leverage, optional_text(o.requested_price, d),
+        optional_moment_text(o.expires_ms), o.expires_day, o.leverage, optional_text(o.requested_price, d),
         optional_text(o.modified_price, d), o.position or None, o.smart or None, o.error, o.comment,
         o.client_id, o.actor, d, o.request or None, o.gen, o.deletes_sl, o.deletes_tp,
         optional_text(o.expected_price, d), o.deviation, optional_text(o.requote_price, d),
-        optional_moment(o.requote_expires_ms),
+        optional_moment_text(o.requote_expires_ms),
     )  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def smart_row(s: SmartOrder) -> tuple[Any, ...]:
     d = s.digits
     return (
         s.id, s.login, s.symbol, s.side.value, volume_text(s.volume), s.entry.value, s.state.value,
-        moment(s.created_ms), moment(s.modified_ms), s.order or None, s.position or None,
+        moment_text(s.created_ms), moment_text(s.modified_ms), s.order or None, s.position or None,
         points_text(s.entry_price, d), fraction_text(s.entry_price), optional_text(s.stop_loss, d),
         exact_text(s.callback), optional_text(s.activation, d), s.activated, s.break_even, s.offset,
         optional_text(s.break_even_stop, d), s.break_even_triggered, optional_text(s.trail_floor, d),
@@ -310,7 +310,7 @@ def level_row(s: SmartOrder, level: Level) -> tuple[Any, ...]:
     """Return a level as a row in the order of `LEVELS.columns`."""
     return (
         s.id, level.number, decimal_text(level.price, s.digits), exact_text(level.percent),
-        volume_text(level.volume), level.status.value, level.deal or None, optional_moment(level.time_ms),
+        volume_text(level.volume), level.status.value, level.deal or None, optional_moment_text(level.time_ms),
     )  # fmt: skip
 
 
@@ -335,7 +335,7 @@ def level_of(row: Any, digits: int) -> Level:
 def offer_row(o: Offer) -> tuple[Any, ...]:
     """Return a requote's offer as a row in the order of `OFFERS.columns`."""
     return (
-        o.order, o.login, o.symbol, decimal_text(o.price, o.digits), moment(o.expires_ms), o.digits, o.name,
+        o.order, o.login, o.symbol, decimal_text(o.price, o.digits), moment_text(o.expires_ms), o.digits, o.name,
         json_text(o.terms),
     )  # fmt: skip
 
@@ -364,8 +364,8 @@ def request_row(r: Request, *, is_open: bool, outcome: str) -> tuple[Any, ...]:
     d = r.digits
     return (
         r.id, r.kind.value, r.login, r.symbol, r.side.value, volume_text(r.volume),
-        optional_text(r.price, d), optional_text(r.requested_price, d), moment(r.created_ms),
-        optional_moment(r.expires_ms), r.order or None, r.position or None, r.smart or None,
+        optional_text(r.price, d), optional_text(r.requested_price, d), moment_text(r.created_ms),
+        optional_moment_text(r.expires_ms), r.order or None, r.position or None, r.smart or None,
         r.level or None, r.opposite or None, r.dealer, d, json_text(r.context), is_open, outcome,
     )  # fmt: skip
 

@@ -18,8 +18,9 @@ from manager.admin import show, tables
 from manager.admin.record import Section
 from orders.models import DealerRequest, Order, RequoteOffer
 
-#: How long a requote stands below the queue, and how many are shown.
+#: How long a requote stands below the queue, how long its order may have waited before, and how many are shown.
 RECENT = timedelta(minutes=15)
+WAITED = timedelta(days=31)
 MOST = 20
 #: So few seconds stand out.
 HURRY_S = 30
@@ -35,8 +36,9 @@ class Fate(NamedTuple):
 
 def recent(user: Any) -> list[Order]:
     """Return the orders that were requoted a while ago and may be seen, the latest first."""
+    since = timezone.now() - RECENT
     rows: QuerySet[Order] = Order.objects.filter(
-        error="requote", requote_price__isnull=False, modified_at__gte=timezone.now() - RECENT
+        error="requote", requote_price__isnull=False, created_at__gte=since - WAITED, modified_at__gte=since
     )
     return list(rights.scoped(user, rows).order_by("-modified_at", "-ticket")[:MOST])
 
