@@ -6,7 +6,7 @@ from dealing.columns import WrittenJSONField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dealing", "0010_accepted_requotes")]
+    dependencies = [("dealing", "0011_no_config_version")]
 
     operations = [
         migrations.AlterField("outbox", "data", WrittenJSONField()),
