@@ -6,6 +6,7 @@ moment when an amount becomes money.
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _MOST_DIGITS = 25  # of a number, on each side of the point
 _EXPONENT = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?[eE][+-]?\d{1,2}", re.ASCII)
@@ -58,12 +59,16 @@ def round_half_up(value: Fraction) -> int:
     return divide_half_up(value.numerator, value.denominator)
 
 
+@lru_cache(maxsize=65_536)
 def to_text(number: int, digits: int) -> str:
-    """Return a whole number of 10^-digits as decimal text with exactly `digits` decimals."""
+    """Return a whole number of 10^-digits as decimal text with exactly `digits` decimals.
+
+    A close prints sixty numbers, most of them several times: for its row, its event and its evidence.
+    """
     text = str(number)
-    if not digits:
+    if digits == 0:
         return text
-    if number > 0 and len(text) > digits:  # most of what a batch writes: prices, money, volumes from a lot on
+    if number > 0 and len(text) > digits:
         return f"{text[:-digits]}.{text[-digits:]}"
     sign, padded = ("-", text[1:]) if number < 0 else ("", text)
     padded = padded.zfill(digits + 1)
