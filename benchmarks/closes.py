@@ -205,10 +205,10 @@ class Bench:
 
     def close_all(self, profile: cProfile.Profile | None) -> "Spent":
         """Send the tick that reaches everything, and return what it took until its last commit."""
-        from dealing import bus, loop  # noqa: PLC0415
+        from dealing import bus, taking  # noqa: PLC0415
         from dealing.desk import Desk  # noqa: PLC0415
 
-        plain = loop.commit
+        plain = taking.commit
         begun = spent = Spent()
 
         def timed(held: "Lease", batch: Any, *given: Any, **named: Any) -> Any:
@@ -233,11 +233,11 @@ class Bench:
                 profile.enable()
 
         desk: Desk = Desk(shard=0, clock="events", until_idle=True, when_serving=serving)
-        loop.commit = timed  # type: ignore[assignment]
+        taking.commit = timed  # type: ignore[assignment]
         try:
             ended = desk.run()
         finally:
-            loop.commit = plain
+            taking.commit = plain
             if profile is not None:
                 profile.disable()
         if ended != "idle":
