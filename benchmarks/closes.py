@@ -326,6 +326,9 @@ def show(asked: argparse.Namespace, rounds: list[Round]) -> dict[str, Any]:
         for name in (one.name for one in fields(Round) if one.name != "rows")
     }
     figures["ratio"] = statistics.median(one.ratio for one in rounds)
+    figures["cpu_ratio"] = statistics.median(
+        one.bare_cpu_us / (one.desk_cpu_us + one.database_cpu_us) for one in rounds
+    )
     print(f"rows a close: {', '.join(f'{name} {each:.2f}' for name, each in rounds[-1].rows.items())}")
     print(
         f"median: {figures['closes_per_s']:,.0f} committed closes a second, bare COPY of the same rows"

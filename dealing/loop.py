@@ -105,6 +105,7 @@ class Loop(Taking):
             self._safely("resume", self._resume)
             self._show()
             self._keep_alive()
+            memory.between_batches()  # the batch that was written is freed by now
             if stop:
                 self._drain()
                 return "drained"
@@ -334,7 +335,6 @@ class Loop(Taking):
         self._safely("publish", lambda: self.publisher.batch_committed(batch, committed))
         failpoint("after_publish")
         self._tell_plugins(events)
-        memory.between_batches()
 
     def _tell_plugins(self, events: list[Event]) -> None:
         """Show plugins what was committed; what fails there is counted in the batch that comes."""
