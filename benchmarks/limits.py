@@ -140,7 +140,7 @@ def halted(count: int, ticks: int) -> float:
 def hovering(count: int, names: list[str], ticks: int) -> float:
     """Return microseconds a tick with so many accounts at 51 to 60 % of margin level, prices going to and fro."""
     engine = at_levels(count, names, 51, 60)
-    return timed(engine, list(walk(names, WARM + ticks, 8 // len(names), 2)))[0]
+    return timed(engine, list(walk(names, WARM + ticks, 8, 2)))[0]
 
 
 def calls(count: int, ticks: int) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import gcd
 
-from engine.enums import PositionStatus, Side, StopOutUnit
+from engine.enums import Conversion, PositionStatus, Side, StopOutUnit
 from engine.figures import AccountState
 from engine.holdings import Holding, Ratio, Share
 from engine.holdings import Side as Sums
@@ -145,30 +145,27 @@ def _floating(state: State, login: int, name: str, holding: Holding) -> int:
     view = group_quote(state, group, symbol)
     if view is None:
         return 0
-    total, digits = 0, currency_digits(account.currency)
+    total, digits, currency = 0, currency_digits(account.currency), account.currency
     for side, sums in ((Side.BUY, holding.buys), (Side.SELL, holding.sells)):
         if not sums.count:
             continue
         price = close_price(view, side)
-        rates = {
-            gain: profit_rate(state, group, symbol, side, gain=gain, currency=account.currency)
-            for gain in (True, False)
-        }
-        if rates[True] is None or rates[False] is None:  # each position has its own last good rate
+        gain = loss = profit_rate(state, group, symbol, side, gain=True, currency=currency)
+        if symbol.conversion is Conversion.MARKET:
+            loss = profit_rate(state, group, symbol, side, gain=False, currency=currency)
+        if gain is None or loss is None:  # each position has its own last good rate
             mine = (p for p in state.book(login).positions.values() if p.symbol == name and p.side is side)
             total += sum(floating_profit(state, position) for position in mine)
             continue
         shares: Iterable[tuple[Fraction, int]]
-        if symbol.profit_currency == account.currency and is_whole(sums, holding.unit):
-            shares = [(Fraction(sums.weight, sums.volume), sums.volume)]
+        if sums.count > 1 and symbol.profit_currency == currency and is_whole(sums, holding.unit):
+            shares = ((Fraction(sums.weight, sums.volume), sums.volume),)
         else:
             is_buy = side is Side.BUY
-            shares = ((s.open_price, s.volume) for s in holding.shares.values() if s.is_buy is is_buy)
+            shares = [(s.open_price, s.volume) for s in holding.shares.values() if s.is_buy is is_buy]
         for opened, volume in shares:
             raw = raw_profit(symbol, side, opened, price, volume)
-            rate = rates[raw[0] > 0]
-            assert rate is not None
-            total += in_money(raw, rate, digits)
+            total += in_money(raw, gain if raw[0] > 0 else loss, digits)
     return total
 
 

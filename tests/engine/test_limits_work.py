@@ -41,7 +41,7 @@ def test_ticks_when_accounts_hover_then_cost_at_most_five_times_as_much_for_twen
 ) -> None:
     def work(count: int) -> int:
         engine = limits.at_levels(count, names, 51, 60)
-        quotes = list(limits.walk(names, 500, 8 // len(names), 2))
+        quotes = list(limits.walk(names, 500, 8, 2))
         for name, points in quotes[:100]:
             limits.tick(engine, name, points)
         return calls_of(lambda: [limits.tick(engine, name, points) for name, points in quotes[100:]])
