@@ -29,7 +29,7 @@ from dealing.columns import Inexact, exact_text, fraction_of, iso
 from engine.codes import Code
 from engine.enums import Direction, PositionStatus
 from engine.rounding import parse_decimal
-from live.book import read_book
+from live.account_view import read_account_view
 from live.rights import own_accounts
 from live.schema import thing
 from markets.models import Symbol
@@ -188,7 +188,7 @@ class Balance(TradeView):
     def get(self, request: Request) -> Response:
         """Return balance, credit, equity and margin as decimal text."""
         account = account_of(request)
-        values = read_book(account.login).account_values()
+        values = read_account_view(account.login).account_values()
         figures = {key: values[key] for key in ("balance", "credit", *FIGURES)}
         return Response({"account": account.login, "currency": account.currency, **figures})
 
@@ -198,7 +198,7 @@ class Balance(TradeView):
 
 def open_trades(account: Account, ticket: int = 0) -> list[dict[str, Any]]:
     """Return the account's open positions in the published shape; only `ticket` where it is given."""
-    live = read_book(account.login).position_values()
+    live = read_account_view(account.login).position_values()
     rows = open_positions(account.login)
     sizes = contract_sizes()
     return [
@@ -332,16 +332,16 @@ def _level(text: str | None) -> str | None:
 def _leverage(text: str | None) -> int | None:
     if text is None:
         return None
-    asked = fraction_of(text) if parse_decimal(text) is not None else None
-    if asked is None or asked.denominator != 1 or not 0 < asked <= MAX_LEVERAGE:
+    leverage = fraction_of(text) if parse_decimal(text) is not None else None
+    if leverage is None or leverage.denominator != 1 or not 0 < leverage <= MAX_LEVERAGE:
         raise invalid(f"leverage: {text!a} is not a whole number from 1 to {MAX_LEVERAGE}")
-    return asked.numerator
+    return leverage.numerator
 
 
 def _require(data: Any, *names: str) -> None:
     """Refuse a body that lacks parameters, with the published text."""
-    given = data if isinstance(data, dict) else {}
-    missing = [name for name in names if given.get(name) in (None, "")]
+    body = data if isinstance(data, dict) else {}
+    missing = [name for name in names if body.get(name) in (None, "")]
     if missing:
         raise invalid(f"Missing required parameters: {', '.join(missing)}")
 

@@ -166,14 +166,14 @@ class Bench:
 
     def _take_orders(self, commands: list[Any]) -> None:
         """Let an engine of our own do this, and commit it as a desk would."""
-        from dealing import book, lease  # noqa: PLC0415
+        from dealing import lease, shard_book  # noqa: PLC0415
         from dealing.batch import Batch, commit  # noqa: PLC0415
         from dealing.changes import Changes  # noqa: PLC0415
 
         taken = lease.take(0)
         if taken is None:
             raise RuntimeError("a desk has the shard")
-        loaded = book.load(taken, shards=taken.shards)
+        loaded = shard_book.load(taken, shards=taken.shards)
         self._quote(loaded.engine)
         for first in range(0, len(commands), OPENED_AT_ONCE):
             batch = Batch(Changes(loaded.state), "0-0", 0)

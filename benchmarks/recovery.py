@@ -88,13 +88,13 @@ def open_positions(stack: "object", asked: argparse.Namespace) -> None:
 
 def load() -> float:
     """Return the seconds for taking the lease and loading the book."""
-    from dealing import book, lease  # noqa: PLC0415
+    from dealing import lease, shard_book  # noqa: PLC0415
 
     begun = time.perf_counter()
     taken = lease.take(0)
     if taken is None:
         raise RuntimeError("a desk has the shard")
-    found = book.load(taken, shards=1)
+    found = shard_book.load(taken, shards=1)
     seconds = time.perf_counter() - begun
     taken.release()
     if not found.state.positions:

@@ -21,7 +21,7 @@ from dealing.choices import ItemKind
 from dealing.columns import copy_rows, decimal_text
 from dealing.dealers import to_json
 from dealing.failpoints import failpoint, seam
-from dealing.items import Asked, Item, key_of
+from dealing.items import Item, JournalRow, key_of
 from dealing.journal import clean
 from dealing.lease import ClockLost, Lease, LeaseLost, allow_long
 from dealing.ticks import Tick
@@ -72,7 +72,7 @@ class HaltTurned(Exception):
 
 
 @dataclass(slots=True)
-class Answer:
+class CommandResult:
     """The outcome of one journal row."""
 
     command_id: int
@@ -91,7 +91,7 @@ class Batch:
     last_tick: str = ""
     ticks: int = 0
     items: list[Item] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[CommandResult] = field(default_factory=list)
     freeze: list[int] = field(default_factory=list)  # accounts that are left out, to be shown as halted
     poison: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, reference, raw, error
 
@@ -133,12 +133,12 @@ class Committed:
 
 def answer_json(done: CommandDone) -> dict[str, Any]:
     """Return an outcome as journal rows and replies show it, code and message left out."""
-    shown: dict[str, Any] = {"ticket": done.ticket}
+    reply: dict[str, Any] = {"ticket": done.ticket}
     if done.level:
-        shown["level"] = done.level
+        reply["level"] = done.level
     if done.data is not None:
-        shown["data"] = done.data
-    return shown
+        reply["data"] = done.data
+    return reply
 
 
 def commit(
@@ -391,7 +391,7 @@ FROM dealing_command WHERE shard = %s AND status = 'pending'
 _RAW = "SELECT left(to_jsonb(c)::text, %s) FROM dealing_command c WHERE id = %s"
 
 
-def pending_commands(lease: Lease, limit: int) -> list[Asked]:
+def pending_commands(lease: Lease, limit: int) -> list[JournalRow]:
     """Return the oldest commands without an outcome, kill switches first.
 
     Where they cannot be read together each is read by itself; one that cannot be read at all carries its `error`.
@@ -402,7 +402,7 @@ def pending_commands(lease: Lease, limit: int) -> list[Asked]:
             f"{_PENDING} ORDER BY (name <> 'SetHalt'), id LIMIT %s".encode(), (lease.shard, limit)
         ).fetchall()
         seam("row", [f"command {row[0]}" for row in rows])
-        return [Asked(*row) for row in rows]
+        return [JournalRow(*row) for row in rows]
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - which row it is, is found by trying
@@ -424,13 +424,13 @@ def is_pending(lease: Lease, number: int) -> bool:
     return row is not None
 
 
-def _read_alone(lease: Lease, number: int) -> Asked:
+def _read_alone(lease: Lease, number: int) -> JournalRow:
     """Return one row of the journal, with its error where it cannot be read."""
     try:
         row = lease.conn.execute(f"{_PENDING} AND id = %s".encode(), (lease.shard, number)).fetchone()
         seam("row", (f"command {number}",))
         if row is not None:
-            return Asked(*row)
+            return JournalRow(*row)
         reason = "it is gone"
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -439,4 +439,4 @@ def _read_alone(lease: Lease, number: int) -> Asked:
             raise
         reason = repr(error)
     raw = lease.conn.execute(_RAW, (RAW_KEPT, number)).fetchone()
-    return Asked(number, "", raw[0] if raw else "", 0, 0, None, 0, error=reason)
+    return JournalRow(number, "", raw[0] if raw else "", 0, 0, None, 0, error=reason)

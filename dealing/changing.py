@@ -71,14 +71,14 @@ def _tried(command: cmd.ChangeSettings, accounts: int | None, wait_s: float) -> 
     for shard in range(journal.number_of_shards()):
         outcome = submit_to_all(trial, only=shard, wait_s=wait_s)
         if outcome.state == ACCEPTED:
-            said = f"shard {shard} does not answer, so that nothing was changed"
-            return Outcome(REFUSED, Code.TIMEOUT.value, said, command_id=outcome.command_id)
+            message = f"shard {shard} does not answer, so that nothing was changed"
+            return Outcome(REFUSED, Code.TIMEOUT.value, message, command_id=outcome.command_id)
         if not outcome.ok:
             return outcome
         acting += outcome.data["forecast"]["acting"]
     if accounts is not None and acting > accounts:
-        said = f"it would close or open something in {acting} accounts by now, not in {accounts}"
-        return Outcome(REFUSED, Code.CONFLICT.value, said, data={"forecast": {"acting": acting}})
+        message = f"it would close or open something in {acting} accounts by now, not in {accounts}"
+        return Outcome(REFUSED, Code.CONFLICT.value, message, data={"forecast": {"acting": acting}})
     return None
 
 
@@ -98,5 +98,5 @@ def _agreed(command: cmd.ChangeSettings, entries: list[journal.Entry], wait_s: f
     for entry in done:
         submit_to_all(back, only=entry.shard, wait_s=wait_s)
     first = refused[0]
-    said = f"{first.message}; {len(done)} of {len(entries)} shards had changed it and were put back"
-    return Outcome(REFUSED, first.code, said, data=first.data, command_id=first.command_id)
+    message = f"{first.message}; {len(done)} of {len(entries)} shards had changed it and were put back"
+    return Outcome(REFUSED, first.code, message, data=first.data, command_id=first.command_id)

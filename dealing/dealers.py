@@ -119,10 +119,10 @@ def command_of(dealers: Dealers) -> SetDealers:
 
 
 @dataclass(slots=True)
-class Watch:
+class PresenceCheck:
     """A desk's look at who is connected."""
 
-    asked: Dealers | None = None
+    requested: Dealers | None = None
     again_at: float = 0.0
 
     def look(self, conn: "psycopg.Connection[Any]", shard: int, known: Dealers) -> bool:
@@ -130,14 +130,14 @@ class Watch:
 
         What it asked for a moment ago is not asked for again: the command waits, or was put aside.
         """
-        found = _gathered(conn.execute(_ONLINE).fetchall())
+        online_now = _gathered(conn.execute(_ONLINE).fetchall())
         if shard == 0:
             conn.execute(_FORGET)
         now = time.monotonic()
-        if found == known or (found == self.asked and now < self.again_at):
+        if online_now == known or (online_now == self.requested and now < self.again_at):
             return False
-        self.asked, self.again_at = found, now + ASK_AGAIN_S
-        command = command_of(found)
+        self.requested, self.again_at = online_now, now + ASK_AGAIN_S
+        command = command_of(online_now)
         payload = {"by": By.SYSTEM.value, "names": command.names, "groups": command.groups}
         conn.execute(_ASK, (shard, json.dumps(payload)))
         return True

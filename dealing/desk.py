@@ -15,9 +15,8 @@ import redis
 import structlog
 from django.conf import settings
 
-from dealing import book as books
 from dealing import clock as clocks
-from dealing import gaps, lease, memory, rehearsal
+from dealing import gaps, lease, memory, rehearsal, shard_book
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
@@ -44,14 +43,14 @@ class Desk(Loop):
     @classmethod
     def from_settings(cls, shard: int, **changed: Any) -> "Desk":
         """Return the desk of a shard as the settings want it, except for what is given."""
-        told = {
+        options = {
             "clock": settings.DESK_CLOCK,
             "batch_max": settings.DESK_BATCH,
             "linger_ms": settings.DESK_LINGER_MS,
             "gap_limit_s": settings.DESK_GAP_LIMIT_S,
             "build_id": settings.BUILD_ID,
         }
-        return cls(shard=shard, **{**told, **changed})
+        return cls(shard=shard, **{**options, **changed})
 
     # Taking, losing and giving back the lease
 
@@ -137,14 +136,14 @@ class Desk(Loop):
 
     def _serve(self) -> str:
         """Load and go on until stopped; whatever fails sends us back to loading, a little wiser."""
-        told = False
+        is_serving = False
         while True:
             try:
                 self._load()
                 self._put_guilty_aside()
-                if not told:
+                if not is_serving:
                     self.when_serving()
-                    told = True
+                    is_serving = True
                 return self._loop()
             except HaltTurned as turned:
                 log.warning("the server's kill switch was turned", shard=self.shard, level=str(turned))
@@ -163,7 +162,7 @@ class Desk(Loop):
             whatever was raised: it cannot be helped.
         """
         at, self.at = self.at, None
-        self.told.clear()  # it may not have been written
+        self.left_out_reports.clear()  # it may not have been written
         if not hasattr(self, "batch"):
             self.search.learn(self.lease, at, None, error)
             return
@@ -189,7 +188,7 @@ class Desk(Loop):
     def _load(self) -> None:
         """Read the book and everything that follows from it."""
         wall_ms = clocks.wall_ms() if self.clock == "wall" else None
-        self.book = books.load(
+        self.book = shard_book.load(
             self.lease, shards=self.lease.shards, frozen=self.search.frozen, wall_ms=wall_ms
         )
         memory.loaded()
@@ -206,7 +205,7 @@ class Desk(Loop):
         place = self._find_place(row, place)
         self.reader = TickReader(self.shard, *place)
         self.batch.cursor, self.batch.offset = place
-        self.seen = place[0]
+        self.last_stream_id = place[0]
         self.day_end_read = NONE_DUE  # what was read for it went with the memory, the wait begins anew
         self.committed_at = self.busy_at = time.monotonic()
         self.poll_commands = True

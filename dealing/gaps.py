@@ -18,10 +18,10 @@ import structlog
 
 from dealing import bus, clock, rehearsal
 from dealing.batch import Batch, Committed, beat, commit
-from dealing.book import Book
 from dealing.choices import GapCause
 from dealing.failpoints import failpoint
 from dealing.lease import LOAD_LIMIT_S, Lease, LeaseLost
+from dealing.shard_book import ShardBook
 from dealing.ticks import Tick, id_key, id_ms, newest_entry
 from engine.events import Event, TickAccepted, TickRefused
 
@@ -51,7 +51,7 @@ class PassedOver:
     events: list[Event]
 
 
-def find(lease: Lease, book: Book, *, limit_s: int) -> tuple[tuple[str, int], Missed | None]:
+def find(lease: Lease, book: ShardBook, *, limit_s: int) -> tuple[tuple[str, int], Missed | None]:
     """Return the place to read on from, and the ticks behind it that must be passed over first, if any.
 
     limit_s: how old the first unread entry may be, by Redis's clock, to be replayed; 0: however old.
@@ -61,10 +61,10 @@ def find(lease: Lease, book: Book, *, limit_s: int) -> tuple[tuple[str, int], Mi
         redis.RedisError: Redis does not answer; the place is as it was.
     """
     cursor, offset = str(book.row["tick_cursor"]), int(book.row["tick_offset"])
-    told = newest_entry()
-    if told is None:
+    newest = newest_entry()
+    if newest is None:
         return (cursor, offset), None
-    last = str(told["last-generated-id"])
+    last = str(newest["last-generated-id"])
     client = bus.stream_client()
     if id_key(cursor) > id_key(last):
         return _move(lease, GapCause.LOST, cursor, "0-0"), None
@@ -81,7 +81,7 @@ def find(lease: Lease, book: Book, *, limit_s: int) -> tuple[tuple[str, int], Mi
     return (cursor, offset), Missed(cursor, offset, last)
 
 
-def pass_over(lease: Lease, book: Book, batch: Batch, missed: Missed, *, published: int) -> PassedOver:
+def pass_over(lease: Lease, book: ShardBook, batch: Batch, missed: Missed, *, published: int) -> PassedOver:
     """Make quotes, day ends and candles of missed ticks, and write them, the gap and the new place as one batch.
 
     The engine is asked about them as it was before, in a fork that waits until the gap is written. Whatever is
@@ -91,7 +91,9 @@ def pass_over(lease: Lease, book: Book, batch: Batch, missed: Missed, *, publish
         redis.RedisError: Redis went away meanwhile.
         whatever `commit` raises.
     """
-    asked = rehearsal.fork(book.engine, shard=lease.shard, place=(missed.cursor, missed.offset), to=missed.to)
+    process = rehearsal.fork(
+        book.engine, shard=lease.shard, place=(missed.cursor, missed.offset), to=missed.to
+    )
     try:
         count, events = _take_quotes(lease, book, batch, missed, published)
         batch.cursor, batch.offset = missed.to, 0
@@ -110,16 +112,16 @@ def pass_over(lease: Lease, book: Book, batch: Batch, missed: Missed, *, publish
             "SELECT coalesce(max(id), 0) FROM dealing_outbox WHERE shard = %s", (lease.shard,)
         ).fetchone()
     except BaseException:
-        asked.forget()
+        process.forget()
         raise
     log.warning("ticks were passed over", shard=lease.shard, cause=GapCause.LAG.value, missed=count,
                 day_ends=len({day.time_ms for day in batch.changes.account_days}))  # fmt: skip
-    asked.tell(gap, int(last[0]) if last else 0)
-    return PassedOver(committed, asked.pid, events)
+    process.tell(gap, int(last[0]) if last else 0)
+    return PassedOver(committed, process.pid, events)
 
 
 def _take_quotes(
-    lease: Lease, book: Book, batch: Batch, missed: Missed, published: int
+    lease: Lease, book: ShardBook, batch: Batch, missed: Missed, published: int
 ) -> tuple[int, list[Event]]:
     """Let the engine take missed ticks as quotes; return how many there were, and what happened besides.
 
@@ -175,22 +177,22 @@ def pass_over_unseen(lease: Lease, row: dict[str, Any], *, limit_s: int) -> tupl
         redis.RedisError: Redis does not answer; the place is as it was.
     """
     cursor, offset = str(row["tick_cursor"]), int(row["tick_offset"])
-    told = newest_entry()
-    if told is None or not limit_s or id_key(cursor) >= id_key(told["last-generated-id"]):
+    newest = newest_entry()
+    if newest is None or not limit_s or id_key(cursor) >= id_key(newest["last-generated-id"]):
         return cursor, offset
-    last = str(told["last-generated-id"])
+    last = str(newest["last-generated-id"])
     seconds, micros = bus.stream_client().time()
     if seconds * 1000 + micros // 1000 - id_ms(cursor) <= limit_s * 1000:
         return cursor, offset
     return _move(lease, GapCause.LAG, cursor, last, note="the ticks could not be read")
 
 
-def is_behind(told: dict[str, Any], cursor: str) -> bool:
+def is_behind(newest: dict[str, Any], cursor: str) -> bool:
     """Return whether the stream is older than our place in it: Redis lost what it had, and counts anew."""
-    return id_key(cursor) > id_key(str(told["last-generated-id"]))
+    return id_key(cursor) > id_key(str(newest["last-generated-id"]))
 
 
-def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
+def note_loss(lease: Lease, newest: dict[str, Any], last_stream_id: str) -> None:
     """Write a gap row where the stream does not reach back to a place that we had read a moment ago.
 
     Redis has lost what it had and took new entries already; what it had and we had not read is gone, how much of it
@@ -199,8 +201,8 @@ def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
     Raises:
         LeaseLost: somebody else has the shard.
     """
-    first = told["first-entry"]
-    if first is None or id_key(seen) == (0, 0) or id_key(first) <= id_key(seen):
+    first = newest["first-entry"]
+    if first is None or id_key(last_stream_id) == (0, 0) or id_key(first) <= id_key(last_stream_id):
         return
     with lease.conn.transaction():
         cur = lease.conn.cursor()
@@ -209,8 +211,8 @@ def note_loss(lease: Lease, told: dict[str, Any], seen: str) -> None:
             (lease.shard, lease.epoch),
         )
         _hold_fence(cur, lease)
-        _insert(cur, lease.shard, GapCause.LOST, seen, first)
-    log.warning("ticks may have been lost", shard=lease.shard, since=seen, until=first)
+        _insert(cur, lease.shard, GapCause.LOST, last_stream_id, first)
+    log.warning("ticks may have been lost", shard=lease.shard, since=last_stream_id, until=first)
 
 
 def _move(lease: Lease, cause: GapCause, cursor: str, to: str, *, note: str = "") -> tuple[str, int]:

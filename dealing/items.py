@@ -14,7 +14,7 @@ from engine.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class JournalRow:
     """One journal row as the desk takes it; `age_ms` by the database's clock, `error` why it could not be read."""
 
     id: int
@@ -39,7 +39,7 @@ class Moment:
     name: str
 
 
-Item = Tick | Asked | Moment
+Item = Tick | JournalRow | Moment
 TIME = Moment("time")  # orders expire, requests of the queue time out
 SETTLING = Moment("settling")  # what a change of many accounts left to do
 
@@ -51,7 +51,7 @@ def key_of(item: Item) -> str:
     return f"tick {item.place}" if isinstance(item, Tick) else f"command {item.id}"
 
 
-def command_of(asked: Asked, state: State, *, asked_ms: int | None) -> cmd.Command:
+def command_of(row: JournalRow, state: State, *, asked_ms: int | None) -> cmd.Command:
     """Return the command of a row, with its reserved numbers and the end of its patience.
 
     A market opening waits for its group's `ttl` from `asked_ms` on, where that is known.
@@ -59,13 +59,13 @@ def command_of(asked: Asked, state: State, *, asked_ms: int | None) -> cmd.Comma
     Raises:
         KeyError, TypeError, ValueError, RecursionError: the row holds no command.
     """
-    seam("make", (key_of(asked),))
-    payload = json.loads(asked.payload)
-    if asked.name == cmd.PlaceSmart.__name__:
-        payload = {**payload, "smart": asked.smart}  # its number is reserved by the row, not asked for
-    command = cmd.from_json(asked.name, payload)
-    if asked.ticket:
-        command = replace(command, ticket=asked.ticket)
+    seam("make", (key_of(row),))
+    payload = json.loads(row.payload)
+    if row.name == cmd.PlaceSmart.__name__:
+        payload = {**payload, "smart": row.smart}  # its number is reserved by the row, not asked for
+    command = cmd.from_json(row.name, payload)
+    if row.ticket:
+        command = replace(command, ticket=row.ticket)
     opens = (isinstance(command, cmd.PlaceOrder) and command.type.is_market) or (
         isinstance(command, cmd.PlaceSmart) and command.entry is EntryType.MARKET
     )

@@ -71,9 +71,9 @@ def clean(value: Any) -> Any:
 
 def body_of(command: Command) -> dict[str, Any]:
     """Return what was asked as JSON values, without the numbers that the journal reserves."""
-    asked: dict[str, Any] = json.loads(json.dumps(clean(to_json(command))))
+    fields: dict[str, Any] = json.loads(json.dumps(clean(to_json(command))))
     keep = ("smart",) if not isinstance(command, PlaceSmart) else ()
-    return {key: value for key, value in asked.items() if key not in RESERVED or key in keep}
+    return {key: value for key, value in fields.items() if key not in RESERVED or key in keep}
 
 
 def write(

@@ -88,13 +88,13 @@ def open_session(name: str = "tradingdesk-desk") -> "psycopg.Connection[Any]":
     Raises:
         psycopg.OperationalError: PostgreSQL does not answer.
     """
-    told = connections["default"].settings_dict
+    database = connections["default"].settings_dict
     conn: psycopg.Connection[Any] = psycopg.connect(
-        host=told["HOST"] or None,
-        port=told["PORT"] or None,
-        user=told["USER"] or None,
-        password=told["PASSWORD"] or None,
-        dbname=told["NAME"],
+        host=database["HOST"] or None,
+        port=database["PORT"] or None,
+        user=database["USER"] or None,
+        password=database["PASSWORD"] or None,
+        dbname=database["NAME"],
         autocommit=True,
         connect_timeout=3,
         keepalives=1,

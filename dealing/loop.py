@@ -18,7 +18,7 @@ from dealing import clock as clocks
 from dealing import gaps, lease, memory, rehearsal
 from dealing.batch import HaltTurned, beat, pending_commands
 from dealing.choices import ItemKind
-from dealing.dealers import Watch
+from dealing.dealers import PresenceCheck
 from dealing.failpoints import failpoint, seam
 from dealing.items import SETTLING, TIME, Item, Moment, key_of
 from dealing.narrowing import (
@@ -61,13 +61,13 @@ class Loop(Taking):
     when_serving: Callable[[], None] = lambda: None  # called when a lease is ours and its book is loaded
     patience_s: float = 0.0  # how long to stand by while another desk has the shard
     build_id: str = ""
-    told: set[tuple[str, str]] = field(default_factory=set)  # what was shown as left out, and why
+    left_out_reports: set[tuple[str, str]] = field(default_factory=set)  # what was shown as left out, and why
     draining: bool = False
     due: dict[str, float] = field(default_factory=dict)
-    dealers: Watch = field(default_factory=Watch)
+    dealers: PresenceCheck = field(default_factory=PresenceCheck)
     committed_at: float = 0.0
     poll_commands: bool = True
-    seen: str = "0-0"  # our place in the stream when we last looked at it
+    last_stream_id: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
     rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
     unread: tuple[tuple[str, int], str] | None = None  # where missed ticks could not be read, and why
@@ -76,17 +76,17 @@ class Loop(Taking):
     def _tell_what_is_left_out(self) -> None:
         """Show accounts and settings that could not be loaded, each reason once."""
         state = self.book.state
-        found = [
+        left_out = [
             *((ItemKind.ACCOUNT, f"account {login}", why) for login, why in sorted(state.unloaded.items())
               if login not in self.search.on_trial),
             *((ItemKind.SETTINGS, f"{kind} {key}", why)
               for (kind, key), why in sorted(state.unloaded_settings.items())),
         ]  # fmt: skip
-        for kind, reference, why in found:
-            if (reference, why) not in self.told:
+        for kind, reference, why in left_out:
+            if (reference, why) not in self.left_out_reports:
                 if kind is ItemKind.ACCOUNT:
                     self.batch.freeze.append(int(reference.split()[1]))
-                self.told.add((reference, why))
+                self.left_out_reports.add((reference, why))
                 log.error("it cannot be loaded and is left out", what=reference, why=why)
                 self.batch.put_aside(
                     kind, reference, why, "it cannot be loaded; what depends on it is frozen"
@@ -144,12 +144,12 @@ class Loop(Taking):
         if not room:
             return items
         if self.poll_commands or self._is_due("poll", BUSY_POLL_S if self.reader.buffer else POLL_MS / 1000):
-            found = pending_commands(self.lease, room)
-            self.poll_commands = len(found) == room
-            for asked in found:
-                if not self._may_take(asked, items):
+            rows = pending_commands(self.lease, room)
+            self.poll_commands = len(rows) == room
+            for row in rows:
+                if not self._may_take(row, items):
                     return items
-                items.append(asked)
+                items.append(row)
                 room -= 1
         if self._time_is_due() and self._may_take(TIME, items):
             items.append(TIME)
@@ -182,10 +182,10 @@ class Loop(Taking):
             return found, room
         if self.day_end_read[0] != end_ms:
             try:
-                told = newest_entry()
+                newest = newest_entry()
             except redis.RedisError:
                 return found, room
-            last = str(told["last-generated-id"]) if told else "0-0"
+            last = str(newest["last-generated-id"]) if newest else "0-0"
             self.day_end_read = end_ms, last, time.monotonic() + DAY_END_WAITS_S
         _, last, until = self.day_end_read
         if time.monotonic() >= until:
@@ -323,8 +323,8 @@ class Loop(Taking):
             self.busy_at = self.committed_at
         self.draining = self.draining or committed.drain_requested
         self.search.committed(batch.items)
-        if self.seen == "0-0":
-            self.seen = batch.cursor  # the first place that the stream can be held against
+        if self.last_stream_id == "0-0":
+            self.last_stream_id = batch.cursor  # the first place that the stream can be held against
         events = self.events
         self._new_batch(batch.cursor, batch.offset)
         if self.search.ends_trial(batch.items):
@@ -385,14 +385,14 @@ class Loop(Taking):
     def _look_at_stream(self) -> None:
         """See whether Redis lost its data since the last look."""
         try:
-            told = newest_entry()
+            newest = newest_entry()
         except redis.RedisError:
             return  # it is away; the reader says so and tries again
-        if told is None:
+        if newest is None:
             return
-        if not gaps.is_behind(told, self.batch.cursor):
-            gaps.note_loss(self.lease, told, self.seen)
-            self.seen = self.batch.cursor
+        if not gaps.is_behind(newest, self.batch.cursor):
+            gaps.note_loss(self.lease, newest, self.last_stream_id)
+            self.last_stream_id = self.batch.cursor
         elif not self.reader.buffer and self.batch.is_empty:
             raise LoadAnew("the stream is behind our place: Redis has lost its data")
 

@@ -23,12 +23,12 @@ import psycopg
 import structlog
 from psycopg.pq import TransactionStatus
 
-from dealing.batch import Answer, Batch, is_pending
-from dealing.book import whose
+from dealing.batch import Batch, CommandResult, is_pending
 from dealing.changes import Changes
 from dealing.choices import ItemKind
-from dealing.items import Asked, Item, Moment, key_of
+from dealing.items import Item, JournalRow, Moment, key_of
 from dealing.lease import Lease, LeaseLost
+from dealing.shard_book import whose
 from dealing.ticks import Tick, id_key
 from engine import commands as cmd
 from engine.codes import Code
@@ -166,7 +166,7 @@ class Search:
     shard: int
     batch_max: int
     limit: int = FIRST_BATCH
-    careful: int = 0  # items still to be taken before the batches may grow again
+    items_until_growth: int = 0  # items still to be taken before the batches may grow again
     probing_left: int = 0  # items still to be tried in a fork before they are taken
     no_probe_until: float = 0.0  # by the monotonic clock
     unwritten: int = 0  # batches that could not be written since the last one that could
@@ -213,8 +213,8 @@ class Search:
         self.probing_left = max(0, self.probing_left - len(items))
         for item in items if self.failures or self.deaths else ():
             self.acquit(item)
-        if self.careful > 0:
-            self.careful -= len(items)
+        if self.items_until_growth > 0:
+            self.items_until_growth -= len(items)
         else:
             self.limit = max(self.limit * 2, FIRST_BATCH)
         self.limit = min(self.limit, self.batch_max)
@@ -308,7 +308,7 @@ class Search:
     def take_apart(self, size: int) -> None:
         """Small batches fall to pieces of one; large ones to the root of their size first: few loads, few commits."""
         self.limit = 1 if size <= SMALL else isqrt(size)
-        self.careful = size
+        self.items_until_growth = size
 
     def _suspected(self, login: int | None, touched: set[int]) -> int | None:
         """Return the account that an item may have failed at: by where it failed, else by what it changed."""
@@ -383,7 +383,7 @@ class Search:
     def put_aside(self, batch: Batch, verdict: Verdict) -> None:
         """Keep an item in its raw form and go on behind it."""
         item, error = verdict.item, verdict.error
-        if isinstance(item, Asked):
+        if isinstance(item, JournalRow):
             self.keep_command(batch, item, error)
             return
         self.put += 1
@@ -395,18 +395,18 @@ class Search:
             batch.take_tick(item)
             batch.put_aside(ItemKind.TICK, item.place, item.raw, _trace(error))
 
-    def keep_command(self, batch: Batch, asked: Asked, error: object) -> None:
+    def keep_command(self, batch: Batch, row: JournalRow, error: object) -> None:
         """Keep a row of the journal in its raw form, and answer it."""
         self.put += 1
-        log.error("a command is put aside", shard=self.shard, item=key_of(asked), error=repr(error))
+        log.error("a command is put aside", shard=self.shard, item=key_of(row), error=repr(error))
         done = CommandDone(Code.INTERNAL_ERROR, "the engine could not process it; it is kept for inspection")
-        batch.answers.append(Answer(asked.id, done))
-        batch.put_aside(ItemKind.COMMAND, str(asked.id), asked.raw, _trace(error))
+        batch.answers.append(CommandResult(row.id, done))
+        batch.put_aside(ItemKind.COMMAND, str(row.id), row.raw, _trace(error))
 
 
 def is_shared(item: Item) -> bool:
     """Return whether an item concerns many accounts, so that one of them may be to blame for it."""
-    return not isinstance(item, Asked) or item.name in SHARED
+    return not isinstance(item, JournalRow) or item.name in SHARED
 
 
 def tries_for(error: BaseException) -> int:
@@ -422,7 +422,7 @@ def touched_by(changes: Changes) -> set[int]:
 
 def _waits(lease: Lease, batch: Batch, item: Item) -> bool:
     """Return whether an item is still to be done: a commit whose answer was lost may have done it."""
-    if isinstance(item, Asked):
+    if isinstance(item, JournalRow):
         return is_pending(lease, item.id)
     if isinstance(item, Tick):
         return id_key(item.entry) > id_key(batch.cursor) and item.line >= batch.offset

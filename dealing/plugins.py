@@ -28,33 +28,33 @@ def named_plugins() -> list[tuple[str, Any]]:
     """Return the plugins that can be made by the names they are kept under, each with its words in the settings."""
     made, _ = _make_all()
     names = named([registration for registration, _ in made])
-    return [(registration.name, told) for registration, (_, told) in zip(names, made, strict=True)]
+    return [(registration.name, entry) for registration, (_, entry) in zip(names, made, strict=True)]
 
 
 def _make_all() -> tuple[list[tuple[Registration, Any]], list[HookFailed]]:
     made: list[tuple[Registration, Any]] = []
     failed: list[HookFailed] = []
-    for told in settings.DESK_PLUGINS:
+    for entry in settings.DESK_PLUGINS:
         try:
-            made.append((_made(told), told))
+            made.append((_made(entry), entry))
         except Exception as error:
-            log.exception("a plugin cannot be loaded", plugin=shown(told))
-            failed.append(HookFailed(_name(told), HookPoint.INIT.value, shown(error)))
+            log.exception("a plugin cannot be loaded", plugin=shown(entry))
+            failed.append(HookFailed(_name(entry), HookPoint.INIT.value, shown(error)))
     return made, failed
 
 
-def _made(told: Any) -> Registration:
+def _made(entry: Any) -> Registration:
     """Return one plugin; options of the settings go to its constructor: what a command sets later outlives them."""
-    plugin = import_string(told["path"])(**told.get("options", {}))
+    plugin = import_string(entry["path"])(**entry.get("options", {}))
     if not isinstance(plugin, Plugin):
-        raise TypeError(f"{told['path']} makes no Plugin")
-    masks = [told.get(key, "*") for key in ("groups", "symbols")]
+        raise TypeError(f"{entry['path']} makes no Plugin")
+    masks = [entry.get(key, "*") for key in ("groups", "symbols")]
     if not all(isinstance(mask, str) for mask in masks):
         raise TypeError(f"masks are one text with commas, not {masks}")
-    return Registration(plugin, masks[0], masks[1], str(told.get("name", "")))
+    return Registration(plugin, masks[0], masks[1], str(entry.get("name", "")))
 
 
-def _name(told: Any) -> str:
+def _name(entry: Any) -> str:
     """Return by which name a plugin that could not be made is counted: its class, as the settings have it."""
-    path = told.get("path") if isinstance(told, dict) else told
+    path = entry.get("path") if isinstance(entry, dict) else entry
     return shown(str(path).rpartition(".")[2]).strip("'\"")[:60] or "?"

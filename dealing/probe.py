@@ -80,10 +80,10 @@ class _Words:
         """Take what came through the pipe."""
         *lines, self.rest = (self.rest + text).split(b"\n")
         for line in lines:
-            said = json.loads(line)
-            if failed := said.pop("failure", None):
+            reply = json.loads(line)
+            if failed := reply.pop("failure", None):
                 self.failure = FailedInProbe(Stage(failed.pop("stage")), **failed)
-            for name, value in said.items():
+            for name, value in reply.items():
                 setattr(self, name, value)
 
 
@@ -133,8 +133,8 @@ def probe(
     if not in_time or words.why:
         log.error("a fork did not say how items went", why=words.why or f"it took longer than {LIMIT_S} s")
         return None
-    shown = "the process that had it in hand ended"
-    return Findings(words.at, FailedInProbe(Stage.DYING, shown, shown), words.among)
+    reason = "the process that had it in hand ended"
+    return Findings(words.at, FailedInProbe(Stage.DYING, reason, reason), words.among)
 
 
 def _listen(ear: int, words: _Words) -> bool:

@@ -16,11 +16,11 @@ import redis
 import structlog
 
 from dealing import bus
-from dealing.batch import Answer, Batch, Committed, answer_json
-from dealing.book import Book
+from dealing.batch import Batch, CommandResult, Committed, answer_json
 from dealing.choices import ItemKind
 from dealing.columns import decimal_text
 from dealing.failpoints import seam
+from dealing.shard_book import ShardBook
 
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
@@ -42,7 +42,7 @@ QUESTION_LOGINS = 1000
 class Publisher:
     """Publishes for one shard, in the desk's own thread, between batches."""
 
-    def __init__(self, book: Book, shard: int, epoch: int) -> None:
+    def __init__(self, book: ShardBook, shard: int, epoch: int) -> None:
         self.book = book
         self.shard = shard
         self.epoch = epoch
@@ -97,11 +97,11 @@ class Publisher:
             pipe.hset(bus.ticks_key(self.shard), mapping=self.counts)
         return pipe
 
-    def _hand_over(self, pipe: Any, answers: list[Answer]) -> None:
+    def _hand_over(self, pipe: Any, answers: list[CommandResult]) -> None:
         for answer in answers:
-            told = {"code": answer.done.code, "message": answer.done.message, **answer_json(answer.done)}
+            reply = {"code": answer.done.code, "message": answer.done.message, **answer_json(answer.done)}
             key = bus.done_key(answer.command_id)
-            pipe.lpush(key, json.dumps(told))
+            pipe.lpush(key, json.dumps(reply))
             pipe.expire(key, DONE_KEPT_S)
 
     def resume(self, conn: "psycopg.Connection[Any]") -> list[Aside]:
@@ -271,9 +271,9 @@ class Publisher:
         pipe = bus.client().pipeline(transaction=False)
         for text in questions:
             try:
-                asked = json.loads(text)
-                logins = [int(login) for login in asked["logins"]]
-                reply = str(asked["reply"])
+                question = json.loads(text)
+                logins = [int(login) for login in question["logins"]]
+                reply = str(question["reply"])
             except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
                 log.warning("a question that cannot be read", text=text[:200], error=repr(error))
                 continue
@@ -316,7 +316,7 @@ class Publisher:
         self._down_until = time.monotonic() + RETRY_S
 
 
-def account_live(book: Book, login: int) -> dict[str, Any]:
+def account_live(book: ShardBook, login: int) -> dict[str, Any]:
     """Return an account's money and its positions' and smart orders' live values, as decimal text."""
     owned = book.state.book(login)
     engine = book.engine

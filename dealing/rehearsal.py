@@ -104,9 +104,9 @@ def not_done(lines: Sequence[dict[str, Any]], deals: Sequence[dict[str, Any]]) -
         left.append((deal["order"] if opens else deal["position"], _word(deal), deal["volume"]))
     missing = []
     for line in lines:
-        told = (line["ticket"], line["what"], line["volume"])
-        if told in left:
-            left.remove(told)
+        deal_key = (line["ticket"], line["what"], line["volume"])
+        if deal_key in left:
+            left.remove(deal_key)
         else:
             missing.append(line)
     return missing
@@ -123,7 +123,7 @@ def missed_ticks(client: Any, cursor: str, offset: int, to: str) -> Iterable[Tic
 
 
 @dataclass(slots=True)
-class Asked:
+class RehearsalProcess:
     """A process that is going to ask the engine as it was at the fork, once it is told which gap it asks about."""
 
     pid: int
@@ -144,7 +144,7 @@ class Asked:
         end({self.pid})
 
 
-def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> Asked:
+def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> RehearsalProcess:
     """Fork this process, so that the engine can be asked about a gap whatever becomes of it here."""
     forking.flush()
     parent = os.getpid()
@@ -152,14 +152,14 @@ def fork(engine: Engine, *, shard: int, place: tuple[str, int], to: str) -> Aske
     pid = os.fork()
     if pid:
         os.close(ear)
-        return Asked(pid, door)
+        return RehearsalProcess(pid, door)
     try:
         os.close(door)
         forking.leave_the_desk(parent)
         os.nice(NICE)
-        told = os.read(ear, 100).split()
-        if told:
-            _report(engine, shard, int(told[0]), place, to, int(told[1]))
+        words = os.read(ear, 100).split()
+        if words:
+            _report(engine, shard, int(words[0]), place, to, int(words[1]))
     except BaseException:  # noqa: BLE001 - whatever it is, this process ends here and the desk must not follow it
         traceback.print_exc()
         os._exit(1)

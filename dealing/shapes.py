@@ -110,25 +110,25 @@ class Shape:
         of fields that are not the record's.
         """
         digits = getattr(record, "digits", digits)
-        told: dict[str, Any] = dict(zip(self._keys, self._read(record), strict=True))
+        facts: dict[str, Any] = dict(zip(self._keys, self._read(record), strict=True))
         for key, printer in self._printed:
-            value = told[key]
+            value = facts[key]
             if value is not None:
-                told[key] = printer(value, digits, money)
+                facts[key] = printer(value, digits, money)
         for key, find in self._found:
-            told[key] = given[key] if given is not None and key in given else find(record)
-        return told
+            facts[key] = given[key] if given is not None and key in given else find(record)
+        return facts
 
-    def client(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def client(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return a published record as the WebSocket tells it."""
         shown: dict[str, Any] = {}
         for field in self.fields:
             if field.derive is not None:
-                value = field.derive(told)
+                value = field.derive(facts)
                 if value is not LEFT_OUT:
                     shown[field.name] = value
-            elif field.to in (ALL, EVENTS) and field.key in told:
-                shown[field.name] = field.client(told[field.key])
+            elif field.to in (ALL, EVENTS) and field.key in facts:
+                shown[field.name] = field.client(facts[field.key])
         return shown
 
     def shown(
@@ -136,18 +136,18 @@ class Shape:
         given: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Return a record as REST shows it; `now` has what moves with the market, by name."""
-        told = self.published(record, money=money, given=given)
+        facts = self.published(record, money=money, given=given)
         shown: dict[str, Any] = {}
         for field in self.fields:
             if field.to == NOW and now is not None and field.name in now:
                 shown[field.name] = now[field.name]
             elif field.derive is not None:
-                value = field.derive(told)
+                value = field.derive(facts)
                 shown[field.name] = None if value is LEFT_OUT else value
             elif field.to == NOW:
                 shown[field.name] = None
             elif field.to == ALL:
-                shown[field.name] = field.client(told[field.key])
+                shown[field.name] = field.client(facts[field.key])
         return shown
 
     @property

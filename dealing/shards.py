@@ -43,8 +43,8 @@ class NotChanged(Exception):
 
 def believed() -> int:
     """Return the number that this process was started for, 0 where it takes the database's."""
-    told: int = settings.DESK_SHARDS
-    return told
+    count: int = settings.DESK_SHARDS
+    return count
 
 
 def fact(cursor: Any) -> int:
@@ -60,10 +60,10 @@ def agreed(cursor: Any) -> int:
     Raises:
         WrongShards: this process believes another one.
     """
-    told, found = believed(), fact(cursor)
-    if told and found and told != found:
-        raise WrongShards(told, found)
-    return found or told or 1
+    expected, found = believed(), fact(cursor)
+    if expected and found and expected != found:
+        raise WrongShards(expected, found)
+    return found or expected or 1
 
 
 def settled(cursor: Any) -> int:
@@ -172,9 +172,9 @@ def _common_place(cursor: Any, shards: int) -> tuple[str, int]:
     )
     places = cursor.fetchall()
     if len(places) > 1:
-        shown = ", ".join(f"{entry}+{offset}" for entry, offset in sorted(places))
+        listed = ", ".join(f"{entry}+{offset}" for entry, offset in sorted(places))
         raise NotChanged(
-            f"the shards stand at different places of the ticks ({shown}), so a tick would be traded on twice or never:"
+            f"the shards stand at different places of the ticks ({listed}), so a tick would be traded on twice or never:"
             " start the desks as they were, stop the feed, then the desks"
         )
     _see_that_days_agree(cursor, shards)
@@ -256,11 +256,11 @@ def _copy_switches(cursor: Any, before: int, after: int) -> None:
 def _merge_memories(cursor: Any, after: int) -> None:
     """Give every shard what all shards' plugins remember: an account's part goes with it wherever it goes."""
     cursor.execute("SELECT name, state FROM dealing_pluginstate ORDER BY shard, name")
-    told: dict[str, list[Any]] = {}
+    states_by_name: dict[str, list[Any]] = {}
     for name, state in cursor.fetchall():
-        told.setdefault(name, []).append(_plain(state))
+        states_by_name.setdefault(name, []).append(_plain(state))
     cursor.execute("DELETE FROM dealing_pluginstate")
-    for name, states in told.items():
+    for name, states in states_by_name.items():
         whole = json.dumps(merged(states))
         for shard in range(after):
             cursor.execute(

@@ -62,26 +62,26 @@ def needed(value: Number) -> str:
     return text
 
 
-def judged(entry: journal.Entry, told: Mapping[str, Any] | None) -> Outcome:
+def judged(entry: journal.Entry, reply: Mapping[str, Any] | None) -> Outcome:
     number = entry.smart or entry.ticket
-    if told is None:
+    if reply is None:
         return Outcome(ACCEPTED, ticket=number, command_id=entry.id)
-    data = dict(told.get("data") or {})
-    if told.get("level"):
-        data["level"] = told["level"]
-    number = entry.smart or told.get("ticket") or number
-    if told["code"]:
-        return Outcome(REFUSED, told["code"], told["message"], number, data, entry.id)
-    return Outcome(DONE, "", told["message"], number, data, entry.id)
+    data = dict(reply.get("data") or {})
+    if reply.get("level"):
+        data["level"] = reply["level"]
+    number = entry.smart or reply.get("ticket") or number
+    if reply["code"]:
+        return Outcome(REFUSED, reply["code"], reply["message"], number, data, entry.id)
+    return Outcome(DONE, "", reply["message"], number, data, entry.id)
 
 
 def beyond_dates(command: cmd.Command) -> Outcome | None:
     """Return the refusal of a command that names a time which no date can be, None for every other."""
     for name, code in (("expires", Code.INVALID_EXPIRATION), ("open_time_ms", Code.INVALID_SETTING)):
-        given = getattr(command, name, None)
-        if isinstance(given, int) and not 0 <= given <= LAST_MS:
-            said = f"{name} {given} is not a time from 1970 to 31 December 9998 (0 to {LAST_MS} ms)"
-            return Outcome(REFUSED, code.value, said)
+        value = getattr(command, name, None)
+        if isinstance(value, int) and not 0 <= value <= LAST_MS:
+            message = f"{name} {value} is not a time from 1970 to 31 December 9998 (0 to {LAST_MS} ms)"
+            return Outcome(REFUSED, code.value, message)
     return None
 
 

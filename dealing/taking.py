@@ -10,17 +10,17 @@ from typing import Any
 import psycopg
 import structlog
 
-from dealing import book as books
 from dealing import clock as clocks
-from dealing.batch import Answer, Batch, Committed, commit
-from dealing.book import Book
+from dealing import shard_book
+from dealing.batch import Batch, CommandResult, Committed, commit
 from dealing.changes import Changes
 from dealing.choices import ItemKind
 from dealing.failpoints import seam
-from dealing.items import TIME, Asked, Item, command_of, key_of
+from dealing.items import TIME, Item, JournalRow, command_of, key_of
 from dealing.lease import Lease
 from dealing.narrowing import ENDS, LoadAnew, Search, touched_by
 from dealing.publisher import Publisher
+from dealing.shard_book import ShardBook
 from dealing.ticks import Tick, TickReader
 from engine import commands as cmd
 from engine.codes import Code
@@ -44,7 +44,7 @@ class Taking:
     looked_for: int = 0  # the command for which rows that were left out were looked at last
     # Of the lease that is held now
     lease: Lease = field(init=False)
-    book: Book = field(init=False)
+    book: ShardBook = field(init=False)
     reader: TickReader = field(init=False)
     publisher: Publisher = field(init=False)
     batch: Batch = field(init=False)
@@ -87,12 +87,12 @@ class Taking:
         if without:
             frozen = {**self.search.frozen, **without}
             wall_ms = clocks.wall_ms() if self.clock == "wall" else None
-            self.book = books.load(self.lease, shards=self.lease.shards, frozen=frozen, wall_ms=wall_ms)
+            self.book = shard_book.load(self.lease, shards=self.lease.shards, frozen=frozen, wall_ms=wall_ms)
             self._new_batch(self.batch.cursor, self.batch.offset)
 
     def account_of(self, error: BaseException) -> int | None:
         """Return the account that was in hand where it was raised."""
-        return books.whose(error, self.book.state)
+        return shard_book.whose(error, self.book.state)
 
     def touched(self) -> set[int]:
         """Return the accounts that the batch in hand changes."""
@@ -118,7 +118,7 @@ class Taking:
         """
         if isinstance(item, Tick):
             self._tick(item)
-        elif isinstance(item, Asked):
+        elif isinstance(item, JournalRow):
             self._do(item)
         elif item == TIME:
             self._pass_time()
@@ -182,30 +182,30 @@ class Taking:
             time_ms,
         )
 
-    def _do(self, asked: Asked) -> None:
-        self.batch.items.append(asked)
+    def _do(self, row: JournalRow) -> None:
+        self.batch.items.append(row)
         now_ms = (
             self._now_ms()
             if self.clock == "wall"
-            else max(self.book.state.now_ms, min(asked.at_ms or 0, LAST_MS))
+            else max(self.book.state.now_ms, min(row.at_ms or 0, LAST_MS))
         )
-        asked_ms = now_ms - asked.age_ms if self.clock == "wall" else asked.at_ms
-        command = self._read(asked, asked_ms)
+        asked_ms = now_ms - row.age_ms if self.clock == "wall" else row.at_ms
+        command = self._read(row, asked_ms)
         if command is None:
             return
-        self._look_again(asked, command)
+        self._look_again(row, command)
         left_out = self.book.state.unloaded.get(getattr(command, "login", 0))
         if left_out is not None:
             done = CommandDone(Code.HALTED, f"the account is frozen, its rows cannot be loaded: {left_out}")
-            self.batch.answers.append(Answer(asked.id, done))
+            self.batch.answers.append(CommandResult(row.id, done))
             return
         too_late_ms = clocks.wall_ms() + AHEAD_LIMIT_MS if self.clock == "wall" else LAST_MS
         if isinstance(command, cmd.AdvanceTime) and command.time_ms > too_late_ms:
             done = CommandDone(Code.INVALID_SETTING, f"time {command.time_ms} is ahead of the clock")
-            self.batch.answers.append(Answer(asked.id, done))
+            self.batch.answers.append(CommandResult(row.id, done))
             return
-        key = key_of(asked)
-        self.at = asked
+        key = key_of(row)
+        self.at = row
         seam("engine", (key,))
         events = self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms())
         seam("collect", (key,))
@@ -213,9 +213,9 @@ class Taking:
         if answer is None:
             raise AssertionError("the engine gave no answer")
         self.at = None
-        self.batch.answers.append(Answer(asked.id, answer))
+        self.batch.answers.append(CommandResult(row.id, answer))
 
-    def _look_again(self, asked: Asked, command: cmd.Command) -> None:
+    def _look_again(self, row: JournalRow, command: cmd.Command) -> None:
         """Load anew where a manager lets an account go that was left out: its rows may be mended.
 
         Raises:
@@ -224,21 +224,21 @@ class Taking:
         if not isinstance(command, cmd.SetHalt) or command.scope is not HaltScope.ACCOUNT:
             return
         login = int(command.key) if command.key.isdecimal() else 0
-        if login not in self.book.state.unloaded or asked.id == self.looked_for:
+        if login not in self.book.state.unloaded or row.id == self.looked_for:
             return
-        self.looked_for = asked.id
+        self.looked_for = row.id
         self.search.frozen.pop(login, None)
         raise LoadAnew(f"account {login} is looked at again")
 
-    def _read(self, asked: Asked, asked_ms: int | None) -> cmd.Command | None:
+    def _read(self, row: JournalRow, asked_ms: int | None) -> cmd.Command | None:
         """Return the command of a row; one that holds none is put aside here, because no memory was touched."""
-        error: object = asked.error
-        for _ in range(0 if asked.error else 2):
+        error: object = row.error
+        for _ in range(0 if row.error else 2):
             try:
-                return command_of(asked, self.book.state, asked_ms=asked_ms)
+                return command_of(row, self.book.state, asked_ms=asked_ms)
             except ENDS:
                 raise
             except BaseException as raised:  # noqa: BLE001 - whatever it is, the row is kept
                 error = raised
-        self.search.keep_command(self.batch, asked, error)
+        self.search.keep_command(self.batch, row, error)
         return None

@@ -260,12 +260,12 @@ def newest_entry() -> dict[str, Any] | None:
     """
     client = bus.stream_client()
     try:
-        told: dict[str, Any] = client.xinfo_stream(bus.TICKS)
+        info: dict[str, Any] = client.xinfo_stream(bus.TICKS)
     except redis.ResponseError:
         return None
-    first = told["first-entry"]
+    first = info["first-entry"]
     return {
-        "last-generated-id": told["last-generated-id"].decode(),
+        "last-generated-id": info["last-generated-id"].decode(),
         "first-entry": first[0].decode() if first else None,
     }
 

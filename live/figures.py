@@ -1,6 +1,6 @@
 """Prices, profits and stops of rows of many accounts, for lists: the engine's own formulas on a copy of the market.
 
-`live/book.py` has all of one account; here are only the rows that a page shows, at the last quotes. For showing only:
+`live/account_view.py` has all of one account; here are only the rows that a page shows, at the last quotes. For showing only:
 the desk's own figures decide.
 """
 
@@ -21,7 +21,7 @@ from engine.records import Quote
 from engine.settings import currency_digits
 from engine.state import State
 from live import published
-from live.book import one_snapshot, rows_of
+from live.account_view import one_snapshot, rows_of
 from markets import store as market_store
 from orders import store as order_store
 from orders.models import SmartOrder
@@ -101,14 +101,12 @@ def plan_stops(plans: Sequence[SmartOrder]) -> Stops:
 
 def _stops(cursor: Cursor, market: State, numbers: list[int], shards: int) -> Stops:
     """Return the stops of these plans, as far as they are live; their positions are in the market's state already."""
-    found = rows_of(
-        cursor, order_store.SMARTS, "id = ANY(%s) AND state = ANY(%s)", numbers, list(LIVE_STATES)
-    )
+    rows = rows_of(cursor, order_store.SMARTS, "id = ANY(%s) AND state = ANY(%s)", numbers, list(LIVE_STATES))
     plans: dict[int, list[Any]] = {}
-    for smart in map(order_store.smart_of, found):
+    for smart in map(order_store.smart_of, rows):
         if smart.symbol in market.symbols and smart.login in market.accounts:
             plans.setdefault(smart.login % shards, []).append(smart)
-    shown: Stops = {}
+    stops: Stops = {}
     for shard, own in plans.items():
         here = {ticket: p for ticket, p in market.positions.items() if p.login % shards == shard}
         mine = {smart.id: smart for smart in own}
@@ -118,8 +116,8 @@ def _stops(cursor: Cursor, market: State, numbers: list[int], shards: int) -> St
         engine.recover()
         for number in state.smarts:
             view = engine.smart_view(number)
-            shown[number] = view["effective_stop"], view["stop_source"], view["high_water_mark"]
-    return shown
+            stops[number] = view["effective_stop"], view["stop_source"], view["high_water_mark"]
+    return stops
 
 
 def _seen_by(rows: Sequence[Any]) -> dict[tuple[int, str], tuple[BidAsk, int]]:

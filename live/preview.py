@@ -25,7 +25,7 @@ from engine.rounding import divide_half_up, on_grid, parse_decimal, round_half_u
 from engine.settings import Symbol
 from engine.trailing import stop_points
 from engine.valuation import account_state
-from live.book import Book
+from live.account_view import AccountView
 
 _TRIAL = 1  # ticket and number of what is tried on the copy; nothing of it is kept
 
@@ -44,10 +44,10 @@ class Trade:
 class Preview:
     """Figures of one account's copy."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
-        self.state = book.state
-        self.digits = book.money_digits
+    def __init__(self, view: AccountView) -> None:
+        self.view = view
+        self.state = view.state
+        self.digits = view.money_digits
         self.is_done = False  # whether what was tried made a deal
 
     def money(self, minor: int | None) -> str | None:
@@ -56,14 +56,14 @@ class Preview:
 
     def market_entry(self, symbol: Symbol, side: Side) -> int | None:
         """Return the price in points at which this side would open now."""
-        view = group_quote(self.state, self.state.group_of(self.book.login), symbol)
-        return None if view is None else open_price(view, side)
+        quote = group_quote(self.state, self.state.group_of(self.view.login), symbol)
+        return None if quote is None else open_price(quote, side)
 
     def profit(self, trade: Trade, close: int, volume: int) -> int | None:
         """Return the profit of closing `volume` units of the trade at a price in points."""
         position = Position(
             ticket=_TRIAL,
-            login=self.book.login,
+            login=self.view.login,
             symbol=trade.symbol.name,
             side=trade.side,
             volume=trade.volume,
@@ -80,7 +80,7 @@ class Preview:
         """Return by how much the account's margin would rise; negative where the trade frees some."""
         order = Order(
             ticket=_TRIAL,
-            login=self.book.login,
+            login=self.view.login,
             symbol=trade.symbol.name,
             type=MARKET_OF[trade.side],
             volume=trade.volume,
@@ -95,7 +95,7 @@ class Preview:
 
     def opened(self, trade: Trade) -> int:
         """Return the volume that the trade opens: on a netting account what the opposite position leaves of it (§3.7)."""
-        login = self.book.login
+        login = self.view.login
         if not self.state.is_netting(login):
             return trade.volume
         opposite = sum(
@@ -110,11 +110,11 @@ class Preview:
         opened = self.opened(trade)
         if not opened:
             return 0
-        terms = self.state.terms_for(self.state.group_of(self.book.login), trade.symbol)
+        terms = self.state.terms_for(self.state.group_of(self.view.login), trade.symbol)
         return commission_of(
             self.state,
             terms.commission,
-            login=self.book.login,
+            login=self.view.login,
             symbol=trade.symbol,
             side=trade.side,
             volume=opened,
@@ -127,13 +127,13 @@ class Preview:
         margin: by how much the trade raises it. What is opened carries its commission and is worth less by the spread. For
         what the engine refuses; what it does is read from the account after it (`preview_margin`).
         """
-        view = group_quote(self.state, self.state.group_of(self.book.login), trade.symbol)
+        quote = group_quote(self.state, self.state.group_of(self.view.login), trade.symbol)
         spread = (
-            None if view is None else self.profit(trade, close_price(view, trade.side), self.opened(trade))
+            None if quote is None else self.profit(trade, close_price(quote, trade.side), self.opened(trade))
         )
         if spread is None:
             return None
-        now = account_state(self.state, self.book.login)
+        now = account_state(self.state, self.view.login)
         after = replace(
             now,
             margin=now.margin + margin,
@@ -144,7 +144,7 @@ class Preview:
 
     def tried(self, command: PlaceOrder | PlaceSmart) -> list[dict[str, Any]]:
         """Return why the engine would refuse this; an empty list where it would not. `is_done` tells whether it was executed."""
-        events = self.book.engine.on_command(command, self.state.now_ms)
+        events = self.view.engine.on_command(command, self.state.now_ms)
         self.is_done = any(isinstance(event, DealMade) for event in events)
         done = next(event for event in events if isinstance(event, CommandDone))
         if not done.code:
@@ -158,31 +158,31 @@ class Preview:
         return [error]
 
 
-def preview_margin(book: Book, body: dict[str, Any]) -> dict[str, Any]:
+def preview_margin(view: AccountView, body: dict[str, Any]) -> dict[str, Any]:
     """Return margin, free_margin_after, value_per_point and commission of a market order now.
 
     body: symbol, side, volume, leverage; figures that cannot be told are None and `errors` says why.
     """
-    preview = Preview(book)
+    preview = Preview(view)
     side = Side(body["side"])
-    symbol = book.state.symbols.get(body["symbol"])
+    symbol = view.state.symbols.get(body["symbol"])
     volume = on_grid(body["volume"], 8)
     entry = preview.market_entry(symbol, side) if symbol is not None else None
-    shown: dict[str, Any] = dict.fromkeys(
+    figures: dict[str, Any] = dict.fromkeys(
         ("entry_price", "margin", "free_margin_after", "value_per_point", "commission")
     )
     if symbol is not None and entry is not None and volume is not None and volume > 0:
         leverage = body.get("leverage")
         trade = Trade(symbol, side, volume, Fraction(entry), leverage if leverage and leverage > 0 else None)
-        shown["entry_price"] = to_text(entry, symbol.digits)
-        shown["commission"] = preview.money(preview.commission(trade))
-        shown["value_per_point"] = _value_per_point(preview, trade)
+        figures["entry_price"] = to_text(entry, symbol.digits)
+        figures["commission"] = preview.money(preview.commission(trade))
+        figures["value_per_point"] = _value_per_point(preview, trade)
         margin = preview.margin_of(trade)
         if margin is not None:
-            shown["margin"] = preview.money(margin)
-            shown["free_margin_after"] = preview.money(preview.free_after(trade, margin))
+            figures["margin"] = preview.money(margin)
+            figures["free_margin_after"] = preview.money(preview.free_after(trade, margin))
     command = PlaceOrder(
-        login=book.login,
+        login=view.login,
         symbol=body["symbol"],
         type=MARKET_OF[side],
         volume=body["volume"],
@@ -190,10 +190,10 @@ def preview_margin(book: Book, body: dict[str, Any]) -> dict[str, Any]:
         ticket=_TRIAL,
     )
     errors = preview.tried(command)
-    if preview.is_done and shown["free_margin_after"] is not None:
+    if preview.is_done and figures["free_margin_after"] is not None:
         # The copy has done it: what was booked counts, whatever closed or was reversed by it.
-        shown["free_margin_after"] = preview.money(account_state(book.state, book.login).free_margin)
-    return {**shown, "errors": errors}
+        figures["free_margin_after"] = preview.money(account_state(view.state, view.login).free_margin)
+    return {**figures, "errors": errors}
 
 
 def _value_per_point(preview: Preview, trade: Trade) -> str | None:
@@ -205,27 +205,27 @@ def _value_per_point(preview: Preview, trade: Trade) -> str | None:
     return to_text(myriad, preview.digits + 4)
 
 
-def preview_smart(book: Book, values: dict[str, Any]) -> dict[str, Any]:
+def preview_smart(view: AccountView, values: dict[str, Any]) -> dict[str, Any]:
     """Return what a plan would bring: each level's volume and money, reward, risk, margin, and errors.
 
     values: as `services.place_smart` takes them. `risk` is what the plan loses if the stop takes everything,
     `worst_case` the same as a profit; both None without a stop. Figures that cannot be told are None.
     """
-    preview = Preview(book)
+    preview = Preview(view)
     side = Side(values["side"])
-    symbol = book.state.symbols.get(values["symbol"])
+    symbol = view.state.symbols.get(values["symbol"])
     volume = on_grid(values["volume"], 8)
-    shown: dict[str, Any] = {"levels": []} | dict.fromkeys(
+    figures: dict[str, Any] = {"levels": []} | dict.fromkeys(
         ("entry_price", "remaining_volume", "reward", "risk", "worst_case", "stop", "risk_reward", "margin")
     )
     entry = _entry_points(preview, symbol, side, values) if symbol is not None else None
     if symbol is not None and volume is not None and volume > 0:
         trade = None if entry is None else Trade(symbol, side, volume, entry)
-        shown |= _levels_shown(preview, symbol, volume, trade, values["take_profits"])
+        figures |= _levels_shown(preview, symbol, volume, trade, values["take_profits"])
         if trade is not None:
-            shown |= _trade_shown(preview, trade, values, shown["reward"])
+            figures |= _trade_shown(preview, trade, values, figures["reward"])
     command = PlaceSmart(
-        login=book.login,
+        login=view.login,
         smart=_TRIAL,
         ticket=_TRIAL,
         symbol=values["symbol"],
@@ -241,7 +241,7 @@ def preview_smart(book: Book, values: dict[str, Any]) -> dict[str, Any]:
         break_even=values["break_even"],
         offset=values["offset"],
     )
-    return {**shown, "errors": preview.tried(command)}
+    return {**figures, "errors": preview.tried(command)}
 
 
 def _entry_points(preview: Preview, symbol: Symbol, side: Side, values: dict[str, Any]) -> Fraction | None:
@@ -293,24 +293,24 @@ def _trade_shown(
 ) -> dict[str, Any]:
     """Return entry, stop, the money at stake, and the margin."""
     symbol = trade.symbol
-    shown: dict[str, Any] = {"entry_price": to_text(round_half_up(trade.entry), symbol.digits)}
+    figures: dict[str, Any] = {"entry_price": to_text(round_half_up(trade.entry), symbol.digits)}
     if EntryType(values["entry"]) is EntryType.POSITION:
-        shown["margin"] = preview.money(0)
+        figures["margin"] = preview.money(0)
     else:
-        shown["margin"] = preview.money(preview.margin_of(trade))
+        figures["margin"] = preview.money(preview.margin_of(trade))
     stop = _first_stop(trade, values)
     if stop is None:
-        return shown
+        return figures
     worst = preview.profit(trade, stop, trade.volume)
-    shown["stop"] = to_text(stop, symbol.digits)
-    shown["worst_case"] = preview.money(worst)
+    figures["stop"] = to_text(stop, symbol.digits)
+    figures["worst_case"] = preview.money(worst)
     if worst is not None:
         risk = max(0, -worst)
-        shown["risk"] = preview.money(risk)
+        figures["risk"] = preview.money(risk)
         gain = None if reward is None else Fraction(Decimal(reward)) * 10**preview.digits
         if gain is not None and risk:
-            shown["risk_reward"] = to_text(divide_half_up(int(gain) * 100, risk), 2)
-    return shown
+            figures["risk_reward"] = to_text(divide_half_up(int(gain) * 100, risk), 2)
+    return figures
 
 
 def _first_stop(trade: Trade, values: dict[str, Any]) -> int | None:

@@ -180,8 +180,8 @@ def _users(user: Any, sight: Sight, rows: "QuerySet[Any]") -> "QuerySet[Any]":
 def _made_by(user: Any) -> list[int]:
     """Return the users whom a member of staff has added, by the admin's log."""
     kind = ContentType.objects.get_for_model(get_user_model())
-    said = LogEntry.objects.filter(user_id=user.pk, content_type=kind, action_flag=ADDITION)
-    return [int(key) for key in said.values_list("object_id", flat=True) if key and key.isdecimal()]
+    additions = LogEntry.objects.filter(user_id=user.pk, content_type=kind, action_flag=ADDITION)
+    return [int(key) for key in additions.values_list("object_id", flat=True) if key and key.isdecimal()]
 
 
 def _halts(_user: Any, sight: Sight, rows: "QuerySet[Any]") -> "QuerySet[Any]":
@@ -201,8 +201,8 @@ def _poison(_user: Any, sight: Sight, rows: "QuerySet[Any]") -> "QuerySet[Any]":
     """Quotes are nobody's; a command is its account's; of other things the raw form may name anybody."""
     if sight.everything:
         return rows
-    told = PoisonItem.objects.filter(kind=ItemKind.COMMAND).values_list("id", "reference")
-    commands = {int(named): pk for pk, named in told if named.isdecimal()}
+    items = PoisonItem.objects.filter(kind=ItemKind.COMMAND).values_list("id", "reference")
+    commands = {int(named): pk for pk, named in items if named.isdecimal()}
     seen = Account.objects.filter(group_id__in=sight.groups).order_by().values("login")
     mine = Command.objects.filter(id__in=commands, login__in=seen).values_list("id", flat=True)
     return rows.filter(Q(kind=ItemKind.TICK) | Q(pk__in=[commands[number] for number in mine]))

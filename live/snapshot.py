@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dealing.models import Outbox
-from live.book import Book, one_snapshot, realised_profits
+from live.account_view import AccountView, one_snapshot, realised_profits
 from live.shapes import show_account, show_order, show_position, show_request, show_requote, show_smart
 from orders.selectors import open_requests, pending_orders, smart_orders, standing_offers
 from positions.selectors import open_positions
@@ -23,24 +23,24 @@ def snapshot_of(login: int) -> dict[str, Any]:
         Account.DoesNotExist: there is no such account.
     """
     with one_snapshot() as cursor:
-        book = Book(cursor, login)
-        positions = book.position_values()
+        view = AccountView(cursor, login)
+        positions = view.position_values()
         smarts = list(smart_orders(login, live=True))
-        live_smarts = book.smart_values()
+        live_smarts = view.smart_values()
         realised = realised_profits(smarts)
         return {
-            "account": show_account(book.account, book.account_values()),
+            "account": show_account(view.account, view.account_values()),
             "positions": [
-                show_position(row, book.money_digits, positions.get(row.ticket))
+                show_position(row, view.money_digits, positions.get(row.ticket))
                 for row in open_positions(login)
             ],
-            "orders": [show_order(row, book.engine.order_price(row.ticket)) for row in pending_orders(login)],
+            "orders": [show_order(row, view.engine.order_price(row.ticket)) for row in pending_orders(login)],
             "smart_orders": [
                 show_smart(row, live_smarts.get(row.id), realised.get(row.id)) for row in smarts
             ],
             "requests": [show_request(row) for row in open_requests().filter(login=login)],
             "requotes": [show_requote(row) for row in standing_offers(login, at=datetime.now(UTC))],
-            "seq": book.account.event_seq,
+            "seq": view.account.event_seq,
         }
 
 

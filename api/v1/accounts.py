@@ -12,7 +12,7 @@ from accounts.models import Account
 from api.http.errors import not_found
 from api.http.scope import account_of, number_of
 from credentials.callers import TICKET_TTL_S, make_ticket
-from live.book import read_book
+from live.account_view import read_account_view
 from live.rights import own_accounts
 from live.schema import extended, page_of, thing
 from live.shapes import ACCOUNT_SHOWN, SNAPSHOT, show_account
@@ -23,8 +23,8 @@ def _card(row: Account) -> dict[str, Any]:
     """Return an account with its figures, balance and equity of the same moment; a disabled one without figures."""
     if not row.enabled:
         return show_account(row)
-    book = read_book(row.login)
-    return show_account(book.account, book.account_values())
+    view = read_account_view(row.login)
+    return show_account(view.account, view.account_values())
 
 
 class Accounts(APIView):

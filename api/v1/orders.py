@@ -188,10 +188,10 @@ def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
         Refused: one is given that its type has no use for: left unsaid, its sender would believe in it.
     """
     kind = OrderType(body["type"])
-    given = {name: body.get(name) for name in ("price", "limit_price")}
-    given = {name: text for name, text in given.items() if text is not None and parse_decimal(text) != 0}
-    if kind.is_market and given:
-        name, text = next(iter(given.items()))
+    prices = {name: body.get(name) for name in ("price", "limit_price")}
+    prices = {name: text for name, text in prices.items() if text is not None and parse_decimal(text) != 0}
+    if kind.is_market and prices:
+        name, text = next(iter(prices.items()))
         pending = [
             row for row in OrderType if row.side is kind.side and not row.is_market and not row.has_limit
         ]
@@ -200,9 +200,9 @@ def entry_prices(body: dict[str, Any]) -> dict[str, Any]:
             f"{name} {text}: a {kind} order is filled at the market and takes no price; "
             f"{' and '.join(pending)} wait for one",
         )
-    if "limit_price" in given and not kind.has_limit:
-        raise Refused(Code.INVALID_PRICE, f"limit_price {given['limit_price']}: a {kind} order has none")
-    return given
+    if "limit_price" in prices and not kind.has_limit:
+        raise Refused(Code.INVALID_PRICE, f"limit_price {prices['limit_price']}: a {kind} order has none")
+    return prices
 
 
 def expectation(body: dict[str, Any]) -> dict[str, Any]:
@@ -211,15 +211,15 @@ def expectation(body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Refused: a pending order says it, which waits for a price of its own.
     """
-    given = {name: body.get(name) for name in ("expected_price", "deviation")}
-    given = {name: value for name, value in given.items() if value is not None}
+    bounds = {name: body.get(name) for name in ("expected_price", "deviation")}
+    bounds = {name: value for name, value in bounds.items() if value is not None}
     kind = OrderType(body["type"])
-    if given and not kind.is_market:
-        name, value = next(iter(given.items()))
+    if bounds and not kind.is_market:
+        name, value = next(iter(bounds.items()))
         raise Refused(
             Code.INVALID_PRICE, f"{name} {value}: a {kind} order waits for its own price and takes none"
         )
-    return given
+    return bounds
 
 
 class OneOrder(OrderView):

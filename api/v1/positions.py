@@ -1,7 +1,7 @@
 """REST of positions and deals: what is held, what was executed and why.
 
 Views read the account's own rows and submit through `dealing.services`. Floating profit is not a row:
-`live/book.py` computes it.
+`live/account_view.py` computes it.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from api.http.symbols import symbol_param
 from dealing import services
 from engine.codes import Code
 from engine.enums import PositionStatus
-from live.book import read_book
+from live.account_view import read_account_view
 from live.schema import page_of
 from live.shapes import CLOSED, DEAL, DEAL_WITH_EVIDENCE, POSITION, show_deal, show_position
 from positions.models import Deal, Position
@@ -89,7 +89,7 @@ class PositionView(APIView):
     def live_of(self, account: Any, rows: list[Position]) -> dict[int, dict[str, Any]]:
         """Return the live values that these rows need."""
         wanted = any(row.status == PositionStatus.OPEN for row in rows)
-        return read_book(account.login).position_values() if wanted else {}
+        return read_account_view(account.login).position_values() if wanted else {}
 
     def one(self, account: Any, ticket: Any) -> dict[str, Any]:
         """Return one position as JSON shows it."""

@@ -10,7 +10,7 @@ from api.http.scope import account_of
 from api.http.symbols import symbol_name
 from api.v1.smart_orders import NewSmart, smart_values
 from engine.enums import Side
-from live.book import read_book
+from live.account_view import read_account_view
 from live.preview import preview_margin, preview_smart
 from live.schema import thing
 
@@ -46,7 +46,7 @@ class MarginPreview(APIView):
         body = fields.read(MarginQuestion, request.data)
         account = account_of(request, body.get("account"))
         return Response(
-            preview_margin(read_book(account.login), {**body, "symbol": symbol_name(body["symbol"])})
+            preview_margin(read_account_view(account.login), {**body, "symbol": symbol_name(body["symbol"])})
         )
 
 
@@ -58,4 +58,4 @@ class SmartPreview(APIView):
         """Return what the plan would bring, and what is wrong with it."""
         body = fields.read(NewSmart, request.data)
         account = account_of(request, body.get("account"))
-        return Response(preview_smart(read_book(account.login), smart_values(body)))
+        return Response(preview_smart(read_account_view(account.login), smart_values(body)))

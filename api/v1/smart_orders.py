@@ -1,7 +1,7 @@
 """REST of smart orders: exit plans that the server keeps.
 
 Views read the account's own rows and submit through `dealing.services`. What moves with every tick (effective
-stop, high-water mark, open profit) is not in rows: `live/book.py` computes it. Promises: a
+stop, high-water mark, open profit) is not in rows: `live/account_view.py` computes it. Promises: a
 modification names the version it saw, and a stale one is answered 409 with the plan as it stands.
 """
 
@@ -24,7 +24,7 @@ from engine.codes import Code
 from engine.enums import EntryType, Side, SmartState
 from engine.order_types import PRICED_ENTRIES
 from engine.rounding import parse_decimal
-from live.book import read_book, realised_profits
+from live.account_view import read_account_view, realised_profits
 from live.schema import page_of
 from live.shapes import SMART, SMART_WITH_TIMELINE, show_event, show_smart
 from orders.models import SmartOrder
@@ -171,7 +171,7 @@ class SmartView(APIView):
         """Return plans with their values of the moment."""
         if not rows:
             return []
-        live = read_book(account.login).smart_values()
+        live = read_account_view(account.login).smart_values()
         realised = realised_profits(rows)
         return [show_smart(row, live.get(row.id), realised.get(row.id)) for row in rows]
 

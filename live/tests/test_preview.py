@@ -13,7 +13,7 @@ from engine.order_types import OrderType
 from engine.records import Account
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import State
-from live.book import Book
+from live.account_view import AccountView
 from live.preview import preview_margin
 
 LOGIN = 1001
@@ -50,8 +50,8 @@ def preview(engine: Engine, symbol: str, side: str, volume: str) -> dict[str, An
     copy = Engine(state)
     copy.recover()
     digits = currency_digits(state.accounts[LOGIN].currency)
-    book = SimpleNamespace(engine=copy, state=state, login=LOGIN, money_digits=digits)
-    return preview_margin(cast(Book, book), {"symbol": symbol, "side": side, "volume": volume})
+    view = SimpleNamespace(engine=copy, state=state, login=LOGIN, money_digits=digits)
+    return preview_margin(cast(AccountView, view), {"symbol": symbol, "side": side, "volume": volume})
 
 
 def minor(text: str) -> int:

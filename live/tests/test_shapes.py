@@ -30,11 +30,11 @@ written_and_read = settings(
 
 def agree(shape: Shape, record: Any, shown: dict[str, Any]) -> None:
     """Assert that REST shows a row as the WebSocket tells the record that it was written from."""
-    told = shape.client(shape.published(record, money=MONEY))
+    facts = shape.client(shape.published(record, money=MONEY))
     only_now = {f.name for f in shape.fields if f.to == shapes.NOW}
 
-    assert {name: shown[name] for name in told} == told
-    assert set(shown) == set(told) | only_now
+    assert {name: shown[name] for name in facts} == facts
+    assert set(shown) == set(facts) | only_now
     assert list(shown) == list(schema_of(shape)["properties"])
 
 

@@ -15,7 +15,7 @@ from accounts.models import LedgerEntry
 from dealing import services
 from engine.enums import By
 from live import figures, rights
-from live.book import read_book
+from live.account_view import read_account_view
 from live.rights import Right
 from manager import words
 from manager.admin import evidence, show, tables
@@ -36,7 +36,7 @@ def seen_prices(row: Any, *names: str) -> dict[str, str | None]:
 
 def _next_swap(position: Position) -> Decimal | None:
     """Return what the next day end would book at the quotes of the moment; None where no rate is known."""
-    view = read_book(position.login).position_values().get(position.ticket)
+    view = read_account_view(position.login).position_values().get(position.ticket)
     told = view["next_swap"] if view else None
     return None if told is None else Decimal(told)
 

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account
 from accounts.setup import put_accounts, put_groups
 from api.v1 import accounts
-from live.book import Book, read_book
+from live.account_view import AccountView, read_account_view
 from markets.setup import put_symbols
 
 
@@ -22,11 +22,11 @@ def test_accounts_when_money_moves_while_they_are_read_then_balance_and_equity_a
     user = django_user_model.objects.create_user("anna", password="p")
     Account.objects.filter(login=1001).update(user=user, balance="100")
 
-    def late(login: int) -> Book:
+    def late(login: int) -> AccountView:
         Account.objects.filter(login=login).update(balance="250")  # after the list was read
-        return read_book(login)
+        return read_account_view(login)
 
-    monkeypatch.setattr(accounts, "read_book", late)
+    monkeypatch.setattr(accounts, "read_account_view", late)
     client = APIClient(REMOTE_ADDR="127.0.0.1")
     client.force_authenticate(user)
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from dealing import book as books
-from dealing import bus, failpoints, probe
+from dealing import bus, failpoints, probe, shard_book
 from dealing.columns import Inexact, units_of
 from dealing.desk import Desk
 from dealing.failpoints import Poison
@@ -33,13 +32,13 @@ SEAMS = ("make", "engine", "collect", "columns", "copy", "write")
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list with an entry for each time that the desk, and no fork of it, has loaded its book."""
     found: list[int] = []
-    real = books.load
+    real = shard_book.load
 
-    def counted(*args: Any, **named: Any) -> books.Book:
+    def counted(*args: Any, **named: Any) -> shard_book.ShardBook:
         found.append(os.getpid())
         return real(*args, **named)
 
-    monkeypatch.setattr(books, "load", counted)
+    monkeypatch.setattr(shard_book, "load", counted)
     return found
 
 

@@ -15,7 +15,7 @@ from dealing.lease import NoSuchShard, take
 from dealing.models import Command, EngineControl, EngineShard, Halt, Outbox, PluginState
 from dealing.shards import NotChanged, WrongShards, merged
 from live import figures
-from live.book import read_book
+from live.account_view import read_account_view
 from markets.models import Extremes
 from markets.store import move_extremes
 from positions.models import Deal, Position
@@ -95,7 +95,7 @@ def test_process_when_it_believes_another_number_then_it_neither_writes_nor_read
         lambda: services.balance_operation(LOGIN, "deposit", "1"),
         lambda: services.set_halt("group", "retail", "halt"),
         lambda: journal.number_of_shards(),
-        lambda: read_book(LOGIN),
+        lambda: read_account_view(LOGIN),
         lambda: figures.plan_stops([]),
         lambda: take(0),
     ):

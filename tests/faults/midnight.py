@@ -22,7 +22,7 @@ import psycopg
 from django.db import connection
 
 from accounts.setup import put_accounts, put_groups
-from dealing import book, bus, services
+from dealing import bus, services, shard_book
 from dealing.lease import Lease
 from dealing.ticks import ticks_of
 from engine.events import AccountDayEnded, DealMade
@@ -112,7 +112,7 @@ class Undisturbed:
         with psycopg.connect(world.postgres.url, autocommit=True) as conn:
             epoch = world.epoch()
             lease = cast(Lease, SimpleNamespace(conn=conn, shard=0, epoch=epoch, row={}))
-            loaded = book.load(lease, shards=1)
+            loaded = shard_book.load(lease, shards=1)
         self.engine, self.state, self.cursor = loaded.engine, loaded.state, str(loaded.row["tick_cursor"])
         self.swaps = {ticket: position.swap for ticket, position in self.state.positions.items()}
         self.orders = dict(self.state.orders)

@@ -62,9 +62,9 @@ class Command(BaseCommand):
                 " FROM dealing_engineshard s ORDER BY s.shard"
             )
             rows = cursor.fetchall()
-        told = shards.believed()
-        said = f", this process believes {told}" if told and told != fact else ""
-        self.stdout.write(f"shards: {fact or 'not said yet, the first desk or command does'}{said}")
+        expected = shards.believed()
+        hint = f", this process believes {expected}" if expected and expected != fact else ""
+        self.stdout.write(f"shards: {fact or 'not said yet, the first desk or command does'}{hint}")
         for shard, owner, epoch, seq, cursor_, skew_ms, age_s, waiting in rows:
             beat = "no desk" if age_s is None else f"{owner}, beat {max(age_s, 0):.1f} s ago"
             self.stdout.write(

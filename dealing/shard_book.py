@@ -31,7 +31,7 @@ RECORDS = (Account, Position, Order, SmartOrder, Request)
 
 
 @dataclass(slots=True)
-class Book:
+class ShardBook:
     """A shard's engine and what goes with it."""
 
     engine: Engine
@@ -45,7 +45,7 @@ class Book:
 
 def load(
     lease: Lease, *, shards: int, frozen: dict[int, str] | None = None, wall_ms: int | None = None
-) -> Book:
+) -> ShardBook:
     """Return the book of the lease's shard, without the accounts that cannot be loaded.
 
     wall_ms: the time of a clock that agrees with the database's; where an owner before us had a clock that was fast, the
@@ -87,7 +87,7 @@ def load(
     return book
 
 
-def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
+def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> ShardBook:
     """Return the rows as an engine that is not armed yet."""
     state = State()
     shard = lease.shard
@@ -123,7 +123,7 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> Book:
     leave_out(state, left_out)
     registrations, failures = load_plugins()
     engine = Engine(state, registrations, shard=shard, shards=shards)
-    return Book(engine, state, failures, tick_books, row, counts, wrong)
+    return ShardBook(engine, state, failures, tick_books, row, counts, wrong)
 
 
 def bring_back(state: State, wall_ms: int) -> None:

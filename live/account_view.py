@@ -3,7 +3,7 @@
 A small engine is filled with the symbols, the quotes and the one account's rows, all from one snapshot of the
 database, and asked by its own formulas; so a number shown is a number that the desk would compute. It also
 serves previews: what a command would do, tried on this copy. Promises: nothing is written; numbers of one
-`Book` belong together. It knows nothing of plugins and dealers.
+`AccountView` belong together. It knows nothing of plugins and dealers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def one_snapshot() -> Iterator[Cursor]:
         yield cursor
 
 
-class Book:
+class AccountView:
     """One account, its open things and the market, at one committed moment."""
 
     def __init__(self, cursor: Cursor, login: int) -> None:
@@ -86,14 +86,14 @@ class Book:
         return {number: self.engine.smart_view(number) for number in self.state.smarts}
 
 
-def read_book(login: int) -> Book:
-    """Return the account's book as of now.
+def read_account_view(login: int) -> AccountView:
+    """Return the account as of now.
 
     Raises:
         Account.DoesNotExist: there is no such account.
     """
     with one_snapshot() as cursor:
-        return Book(cursor, login)
+        return AccountView(cursor, login)
 
 
 def realised_profits(plans: Sequence[SmartOrder]) -> dict[int, Decimal]:
