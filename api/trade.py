@@ -110,8 +110,7 @@ class CreateTrade(TradeView):
             sl=_level(body.get("stopLoss")),
             tp=_level(body.get("takeProfit")),
             leverage=_leverage(body.get("leverage")),
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         if outcome.code == Code.INVALID_VOLUME:  # the engine speaks of lots, the caller of units
             outcome = replace(outcome, message=quantities(body["quantity"], symbol))
@@ -161,14 +160,13 @@ class CloseTrades(TradeView):
         _require(request.data, "orderId")
         body = fields.read(CloseTrade, request.data)
         row = _own_position(request, body["orderId"])
-        key = fields.client_id_of(request, body)
-        if row is None or (row.status == PositionStatus.CLOSED and not key):
+        caller = fields.caller_of(request, body)
+        if row is None or (row.status == PositionStatus.CLOSED and not caller.client_id):
             return Response({"error": NOT_FOUND}, status=400)
         outcome = services.close_position(
             row.login,
             row.ticket,
-            client_id=key,
-            actor=fields.actor(request),
+            caller=caller,
         )
         refusal = _refusal(outcome, position=row.ticket)
         if refusal is not None:

@@ -110,7 +110,7 @@ def kill(stack: "object") -> float:
     epoch = stack.epochs()[0]  # type: ignore[attr-defined]
     begun = time.time()
     stack.kill_desk(0)  # type: ignore[attr-defined]
-    services.balance_operation(1001, "deposit", "1", wait_s=60)
+    services.balance_operation(1001, "deposit", "1", caller=services.Caller(wait_s=60))
     first = EngineBatch.objects.filter(epoch__gt=epoch).order_by("seq")[0]
     return first.at.timestamp() - begun
 

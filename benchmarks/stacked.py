@@ -82,9 +82,9 @@ def submit(commands: list[cmd.Command], *, at_ms: int | None) -> None:
     for command in commands:
         login = getattr(command, "login", 0)
         if login:
-            services.submit(command, login=login, wait_s=0, at_ms=at_ms)
+            services.submit(command, login=login, caller=services.Caller(wait_s=0, at_ms=at_ms))
         else:
-            services.submit_to_all(command, wait_s=0, at_ms=at_ms)
+            services.submit_to_all(command, caller=services.Caller(wait_s=0, at_ms=at_ms))
     end = time.monotonic() + LIMIT_S
     while Command.objects.filter(status="pending").exists():
         if time.monotonic() > end:

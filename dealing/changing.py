@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from dealing import journal
+from dealing.caller import UNNAMED, Caller
 from dealing.submission import ACCEPTED, REFUSED, Outcome, answers, judged, submit_to_all, write_rows
 from engine import commands as cmd
 from engine.codes import Code
@@ -25,10 +26,7 @@ def change_settings(
     *,
     seen: Mapping[str, Any] | None = None,
     accounts: int | None = None,
-    actor: str = "",
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Change settings of a symbol, group or account.
 
@@ -37,22 +35,22 @@ def change_settings(
     data name it. accounts: in how many accounts something may be closed or opened by it at once.
     """
     command = cmd.ChangeSettings(
-        kind=kind, key=str(key), values=dict(values), by=By.MANAGER, actor=actor,
+        kind=kind, key=str(key), values=dict(values), by=By.MANAGER, actor=caller.actor,
         seen=None if seen is None else dict(seen), accounts=accounts,
     )  # fmt: skip
     only = int(key) % journal.number_of_shards() if kind == "account" else None
     is_shared = only is None and journal.number_of_shards() > 1 and seen is not None
-    if is_shared and wait_s > 0 and not connection.in_atomic_block:
-        refusal = _tried(command, accounts, wait_s)
+    if is_shared and caller.wait_s > 0 and not connection.in_atomic_block:
+        refusal = _tried(command, accounts, caller.wait_s)
         if refusal is not None:
             return refusal
     with transaction.atomic():
         if only is None:
             _one_at_a_time(kind, str(key))
-        entries = write_rows(command, client_key=client_key, at_ms=at_ms, only=only)
+        entries = write_rows(command, caller=caller, only=only)
     if not is_shared or connection.in_atomic_block:
-        return answers(entries, wait_s)
-    return _agreed(command, entries, wait_s)
+        return answers(entries, caller.wait_s)
+    return _agreed(command, entries, caller.wait_s)
 
 
 def _one_at_a_time(kind: str, key: str) -> None:
@@ -69,7 +67,7 @@ def _tried(command: cmd.ChangeSettings, accounts: int | None, wait_s: float) -> 
     )  # fmt: skip
     acting = 0
     for shard in range(journal.number_of_shards()):
-        outcome = submit_to_all(trial, only=shard, wait_s=wait_s)
+        outcome = submit_to_all(trial, only=shard, caller=Caller(wait_s=wait_s))
         if outcome.state == ACCEPTED:
             message = f"shard {shard} does not answer, so that nothing was changed"
             return Outcome(REFUSED, Code.TIMEOUT.value, message, command_id=outcome.command_id)
@@ -96,7 +94,7 @@ def _agreed(command: cmd.ChangeSettings, entries: list[journal.Entry], wait_s: f
         actor=command.actor,
     )  # fmt: skip
     for entry in done:
-        submit_to_all(back, only=entry.shard, wait_s=wait_s)
+        submit_to_all(back, only=entry.shard, caller=Caller(wait_s=wait_s))
     first = refused[0]
     message = f"{first.message}; {len(done)} of {len(entries)} shards had changed it and were put back"
     return Outcome(REFUSED, first.code, message, data=first.data, command_id=first.command_id)

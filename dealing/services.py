@@ -1,21 +1,22 @@
 """What may be asked of the desk: the only way a command is written.
 
 A client's click, a manager's action, REST, the TCP API and beat all come through here, with the same checks,
-journal and push. Every call writes the journal first (that commit is the acknowledgement) and then waits up to
-`wait_s` seconds for the desk. Numbers with a point are decimal text, or Decimal or int; never float.
+journal and push. Every call writes the journal first (that commit is the acknowledgement) and then waits for the desk
+as long as its `Caller` says. Numbers with a point are decimal text, or Decimal or int; never float.
 Promises: the same (account, client id) acts once; whatever a caller can cause comes back as a code.
 It does not judge a request; the engine does. Inside a transaction it returns "accepted" without waiting,
 because the desk sees the row only after the commit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 
 from dealing import dealers, journal, registry
+from dealing.caller import UNNAMED, Caller
 from dealing.changing import change_settings
 from dealing.models import EngineControl, Halt
 from dealing.registry import SETTINGS
@@ -37,7 +38,17 @@ from engine import commands as cmd
 from engine.enums import By, DealerAnswer, EntryType, HaltLevel, HaltScope, LedgerKind, Side
 from engine.order_types import OrderType
 
-__all__ = ["ACCEPTED", "DONE", "REFUSED", "Number", "Outcome", "change_settings", "submit", "submit_to_all"]
+__all__ = [
+    "ACCEPTED",
+    "DONE",
+    "REFUSED",
+    "Caller",
+    "Number",
+    "Outcome",
+    "change_settings",
+    "submit",
+    "submit_to_all",
+]
 
 # Orders and positions
 
@@ -54,17 +65,12 @@ def place_order(
     tp: Number | None = None,
     expires: str | int | None = None,
     leverage: int | None = None,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    client_id: str = "",
-    comment: str = "",
     open_price: Number | None = None,
     open_time_ms: int | None = None,
     check_margin: bool = True,
     expected_price: Number | None = None,
     deviation: int | None = None,
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Place a market or pending order; `ticket` of the outcome is the order's.
 
@@ -72,7 +78,7 @@ def place_order(
 
     Raises:
         TypeError: a number is a float.
-        ValueError: `type` or `by` is no word of engine.enums.
+        ValueError: `type` is no word of engine.enums.
     """
     command = cmd.PlaceOrder(
         login=login,
@@ -85,31 +91,23 @@ def place_order(
         tp=as_text(tp),
         expires=expires,
         leverage=leverage,
-        by=By(by),
-        actor=actor,
-        comment=comment,
+        by=caller.by,
+        actor=caller.actor,
+        comment=caller.comment,
         open_price=as_text(open_price),
         open_time_ms=open_time_ms,
         check_margin=check_margin,
         expected_price=as_text(expected_price),
         deviation=deviation,
-        client_id=client_id or "",
+        client_id=caller.client_id,
     )
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
-def accept_requote(
-    login: int,
-    order: int,
-    *,
-    actor: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
+def accept_requote(login: int, order: int, *, caller: Caller = UNNAMED) -> Outcome:
     """Accept the price that a requote offered: a new order of the same terms; `order` is the one that failed."""
-    command = cmd.AcceptRequote(login=login, order=order, by=By.CLIENT, actor=actor)
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    command = cmd.AcceptRequote(login=login, order=order, by=By.CLIENT, actor=caller.actor)
+    return submit(command, login=login, caller=caller)
 
 
 def close_position(
@@ -120,38 +118,24 @@ def close_position(
     price: Number | None = None,
     expected_price: Number | None = None,
     deviation: int | None = None,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    comment: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Close a position, or `volume` lots of it; `price` is for managers."""
     command = cmd.ClosePosition(
         login=login, position=position, volume=as_text(volume), price=as_text(price),
-        expected_price=as_text(expected_price), deviation=deviation, by=By(by), actor=actor, comment=comment,
+        expected_price=as_text(expected_price), deviation=deviation,
+        by=caller.by, actor=caller.actor, comment=caller.comment,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
-def close_by(
-    login: int,
-    position: int,
-    opposite: int,
-    *,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    comment: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
+def close_by(login: int, position: int, opposite: int, *, caller: Caller = UNNAMED) -> Outcome:
     """Close two opposite positions of one symbol against each other."""
     command = cmd.CloseBy(
-        login=login, position=position, opposite=opposite, by=By(by), actor=actor, comment=comment
-    )
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+        login=login, position=position, opposite=opposite,
+        by=caller.by, actor=caller.actor, comment=caller.comment,
+    )  # fmt: skip
+    return submit(command, login=login, caller=caller)
 
 
 def _seen(values: Mapping[str, Number | None] | None) -> dict[str, Any] | None:
@@ -166,21 +150,17 @@ def modify_position(
     sl: Number | None = None,
     tp: Number | None = None,
     seen: Mapping[str, Number | None] | None = None,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Change a position's SL and TP: None keeps, NO_LEVEL deletes, "0" too where prices cannot be negative.
 
     `seen` is what the sender saw of them.
     """
     command = cmd.ModifyPosition(
-        login=login, position=position, sl=as_text(sl), tp=as_text(tp), seen=_seen(seen), by=By(by),
-        actor=actor,
+        login=login, position=position, sl=as_text(sl), tp=as_text(tp), seen=_seen(seen), by=caller.by,
+        actor=caller.actor,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
 def modify_order(
@@ -193,11 +173,7 @@ def modify_order(
     tp: Number | None = None,
     expires: str | int | None = None,
     seen: Mapping[str, Number | None] | None = None,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Change a pending order: None keeps, NO_LEVEL deletes a stop, "0" too where prices cannot be negative.
 
@@ -205,46 +181,28 @@ def modify_order(
     """
     command = cmd.ModifyOrder(
         login=login, order=order, price=as_text(price), limit_price=as_text(limit_price), sl=as_text(sl),
-        tp=as_text(tp), expires=expires, seen=_seen(seen), by=By(by), actor=actor,
+        tp=as_text(tp), expires=expires, seen=_seen(seen), by=caller.by, actor=caller.actor,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
-def cancel_order(
-    login: int,
-    order: int,
-    *,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    comment: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
+def cancel_order(login: int, order: int, *, caller: Caller = UNNAMED) -> Outcome:
     """Delete a pending order."""
-    command = cmd.CancelOrder(login=login, order=order, by=By(by), actor=actor, comment=comment)
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    command = cmd.CancelOrder(
+        login=login, order=order, by=caller.by, actor=caller.actor, comment=caller.comment
+    )
+    return submit(command, login=login, caller=caller)
 
 
 def balance_operation(
-    login: int,
-    kind: LedgerKind | str,
-    amount: Number,
-    *,
-    override: bool = False,
-    comment: str = "",
-    actor: str = "",
-    by: By | str = By.MANAGER,
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    login: int, kind: LedgerKind | str, amount: Number, *, override: bool = False, caller: Caller = UNNAMED
 ) -> Outcome:
     """Move money in or out of an account; `amount` in account currency."""
     command = cmd.BalanceOperation(
         login=login, kind=LedgerKind(kind), amount=needed(amount), override=override,
-        by=By(by), actor=actor, comment=comment,
+        by=By.MANAGER, actor=caller.actor, comment=caller.comment,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
 # Smart orders
@@ -275,12 +233,7 @@ def place_smart(
     activation: Number | None = None,
     break_even: bool = False,
     offset: int = 0,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    comment: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Place a smart order; `ticket` of the outcome is the smart order's number.
 
@@ -290,10 +243,10 @@ def place_smart(
         login=login, smart=0, symbol=symbol, side=Side(side), volume=needed(volume),
         entry=EntryType(entry), price=as_text(price), position=position, take_profits=_rungs(take_profits),
         stop_loss=as_text(stop_loss), callback=as_text(callback), activation=as_text(activation),
-        break_even=break_even, offset=offset, by=By(by), actor=actor, comment=comment,
-        client_id=client_id or "",
+        break_even=break_even, offset=offset, by=caller.by, actor=caller.actor, comment=caller.comment,
+        client_id=caller.client_id,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
 def modify_smart(
@@ -306,61 +259,44 @@ def modify_smart(
     break_even: bool | None = None,
     offset: int | None = None,
     levels: Sequence[Any] | None = None,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Change a live smart order: None keeps, stop_loss "0" deletes, callback "0" ends trailing."""
     command = cmd.ModifySmart(
         login=login, smart=smart, version=version, stop_loss=as_text(stop_loss), callback=as_text(callback),
         break_even=break_even, offset=offset, levels=None if levels is None else _rungs(levels),
-        by=By(by), actor=actor,
+        by=caller.by, actor=caller.actor,
     )  # fmt: skip
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+    return submit(command, login=login, caller=caller)
 
 
 def cancel_smart(
-    login: int,
-    smart: int,
-    *,
-    version: int | None = None,
-    close: bool = False,
-    by: By | str = By.CLIENT,
-    actor: str = "",
-    comment: str = "",
-    client_id: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    login: int, smart: int, *, version: int | None = None, close: bool = False, caller: Caller = UNNAMED
 ) -> Outcome:
     """End a smart order by hand; with `close` its position is closed at the market too."""
     command = cmd.CancelSmart(
-        login=login, smart=smart, version=version, close=close, by=By(by), actor=actor, comment=comment
-    )
-    return submit(command, login=login, client_key=client_id, wait_s=wait_s, at_ms=at_ms)
+        login=login, smart=smart, version=version, close=close,
+        by=caller.by, actor=caller.actor, comment=caller.comment,
+    )  # fmt: skip
+    return submit(command, login=login, caller=caller)
 
 
 # Dealers
 
 
-def set_dealers(
-    entries: Sequence[str | Mapping[str, Any]], *, wait_s: float = 5, at_ms: int | None = None
-) -> Outcome:
+def set_dealers(entries: Sequence[str | Mapping[str, Any]], *, caller: Caller = UNNAMED) -> Outcome:
     """Say who is online to desks that go by the events' own times: names, or {"name", "groups"}.
 
     Other desks go by connections (dealing.dealers): nobody is online by saying so.
     """
     command = dealers.command_of(dealers.from_json(entries))
-    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, caller=caller)
 
 
-def take_request(
-    request: int, dealer: str, *, client_key: str = "", wait_s: float = 5, at_ms: int | None = None
-) -> Outcome:
+def take_request(request: int, dealer: str, *, caller: Caller = UNNAMED) -> Outcome:
     """Let one dealer own a request of the queue, or give it back with an empty name."""
     command = cmd.TakeRequest(request=request, dealer=dealer, by=By.MANAGER, actor=dealer)
-    return submit_to_all(command, client_key=client_key, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, only=_queue(request), caller=caller)
 
 
 def answer_request(
@@ -369,17 +305,14 @@ def answer_request(
     *,
     price: Number | None = None,
     dealer: str = "",
-    comment: str = "",
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
     """Confirm, reject or requote a request of the dealers' queue; the same key asks once, and gets the same answer."""
     command = cmd.AnswerRequest(
         request=request, answer=DealerAnswer(answer), price=as_text(price), dealer=dealer,
-        by=By.MANAGER, actor=dealer, comment=comment,
+        by=By.MANAGER, actor=dealer, comment=caller.comment,
     )  # fmt: skip
-    return submit_to_all(command, client_key=client_key, only=_queue(request), wait_s=wait_s, at_ms=at_ms)
+    return submit_to_all(command, only=_queue(request), caller=caller)
 
 
 def _queue(request: int) -> int:
@@ -392,9 +325,7 @@ def _queue(request: int) -> int:
 # The server
 
 
-def reload_settings(
-    kind: str, key: str | int, *, actor: str = "", wait_s: float = 5, at_ms: int | None = None
-) -> Outcome:
+def reload_settings(kind: str, key: str | int, *, caller: Caller = UNNAMED) -> Outcome:
     """Hand the row of a "symbol", "group" or "account" to the engine, between two ticks.
 
     Kill switches are turned by `set_halt` alone: what the row says about them is left out.
@@ -403,34 +334,30 @@ def reload_settings(
         LookupError: there is no such kind, or no such row.
     """
     values = {k: v for k, v in SETTINGS[kind](str(key)).items() if k != "halt"}
-    return change_settings(kind, key, values, actor=actor, wait_s=wait_s, at_ms=at_ms)
+    return change_settings(kind, key, values, caller=caller)
 
 
 def set_halt(
-    scope: HaltScope | str,
-    key: str | int,
-    level: HaltLevel | str,
-    *,
-    actor: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    scope: HaltScope | str, key: str | int, level: HaltLevel | str, *, caller: Caller = UNNAMED
 ) -> Outcome:
     """Turn a kill switch; `key` is "" for the server, else a group, symbol or login.
 
     The server's switch stands in the control row too, which every batch reads in its first statement:
-    a batch that was computed without it does not commit.
+    a batch that was computed without it does not commit. The caller's `client_id` does not count: others may have turned
+    it since, and to ask again is to turn it again.
     """
+    caller = replace(caller, client_id="")
     scope, level = HaltScope(scope), HaltLevel(level)
-    command = cmd.SetHalt(scope=scope, key=str(key), level=level, by=By.MANAGER, actor=actor)
+    command = cmd.SetHalt(scope=scope, key=str(key), level=level, by=By.MANAGER, actor=caller.actor)
     if scope is HaltScope.ACCOUNT:
         login = int(key)
-        return submit_to_all(command, only=journal.shard_of(login), wait_s=wait_s, at_ms=at_ms)
+        return submit_to_all(command, only=journal.shard_of(login), caller=caller)
     if scope is not HaltScope.SERVER:
-        return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+        return submit_to_all(command, caller=caller)
     with transaction.atomic():
         EngineControl.objects.update_or_create(pk=1, defaults={"halt_level": level.value})
-        entries = write_rows(command, at_ms=at_ms)
-    return answers(entries, wait_s)
+        entries = write_rows(command, caller=caller)
+    return answers(entries, caller.wait_s)
 
 
 def halts() -> list[Halt]:
@@ -438,17 +365,10 @@ def halts() -> list[Halt]:
     return list(Halt.objects.filter(shard=0).order_by("scope", "key"))
 
 
-def configure_plugin(
-    name: str,
-    values: Mapping[str, Any],
-    *,
-    actor: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
-) -> Outcome:
-    """Hand new options to a loaded plugin."""
-    command = cmd.ConfigurePlugin(plugin=name, values=dict(values), by=By.MANAGER, actor=actor)
-    return submit_to_all(command, wait_s=wait_s, at_ms=at_ms)
+def configure_plugin(name: str, values: Mapping[str, Any], *, caller: Caller = UNNAMED) -> Outcome:
+    """Hand new options to a loaded plugin; as with a switch the caller's `client_id` does not count."""
+    command = cmd.ConfigurePlugin(plugin=name, values=dict(values), by=By.MANAGER, actor=caller.actor)
+    return submit_to_all(command, caller=replace(caller, client_id=""))
 
 
 # Looking up

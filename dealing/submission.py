@@ -1,7 +1,7 @@
 """How a service's command reaches the journal, and how its answer comes back.
 
-Every call writes the journal first (that commit is the acknowledgement) and then waits up to `wait_s` seconds for
-the desk. Inside a transaction it returns "accepted" without waiting, because the desk sees the row only after the
+Every call writes the journal first (that commit is the acknowledgement) and then waits for the desk as long
+as its caller says. Inside a transaction it returns "accepted" without waiting, because the desk sees the row only after the
 commit. It knows no command by name; see services.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from dealing import journal
+from dealing.caller import UNNAMED, Caller
 from engine import commands as cmd
 from engine.codes import Code
 from engine.settings import LAST_MS
@@ -89,34 +90,34 @@ def submit(
     command: cmd.Command,
     *,
     login: int,
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
 ) -> Outcome:
-    """Write a command of one account to the journal and return what the desk makes of it."""
+    """Write a command of one account to the journal and return what the desk makes of it.
+
+    Of the caller the key, the wait and the time count: the rest stands in the command.
+    """
     if not 0 < login <= journal.BIGINT_MAX:
         return Outcome(REFUSED, Code.ACCOUNT_DISABLED.value, f"there is no account {login}")
     beyond = beyond_dates(command)
     if beyond is not None:
         return beyond
     shard = journal.shard_of(login)
-    entry = journal.write(command, shard=shard, login=login, client_key=client_key or None, at_ms=at_ms)
+    key = caller.client_id or None
+    entry = journal.write(command, shard=shard, login=login, client_key=key, at_ms=caller.at_ms)
     if entry.conflict:
-        message = f"client id {client_key} was used for another request"
+        message = f"client id {caller.client_id} was used for another request"
         return Outcome(REFUSED, Code.CONFLICT.value, message, entry.smart or entry.ticket, {}, entry.id)
     if connection.in_atomic_block:
         journal.wake_after_commit(shard)
         return judged(entry, None)
     journal.wake(shard)
-    return judged(entry, journal.wait(entry.id, wait_s))
+    return judged(entry, journal.wait(entry.id, caller.wait_s))
 
 
 def submit_to_all(
     command: cmd.Command,
     *,
-    client_key: str = "",
-    wait_s: float = 5,
-    at_ms: int | None = None,
+    caller: Caller = UNNAMED,
     only: int | None = None,
 ) -> Outcome:
     """Write a command that concerns every shard, a row for each, and return the first refusal or the last answer.
@@ -124,12 +125,12 @@ def submit_to_all(
     only: write it for that shard alone.
     """
     with transaction.atomic():
-        entries = write_rows(command, client_key=client_key, at_ms=at_ms, only=only)
-    return answers(entries, wait_s)
+        entries = write_rows(command, caller=caller, only=only)
+    return answers(entries, caller.wait_s)
 
 
 def write_rows(
-    command: cmd.Command, *, client_key: str = "", at_ms: int | None = None, only: int | None = None
+    command: cmd.Command, *, caller: Caller = UNNAMED, only: int | None = None
 ) -> list[journal.Entry]:
     """Write a command for every shard in the caller's transaction; their desks are woken after its commit."""
     chosen = range(journal.number_of_shards()) if only is None else [only]
@@ -138,8 +139,8 @@ def write_rows(
             command,
             shard=shard,
             login=None,
-            client_key=f"{client_key}/{shard}" if client_key else None,
-            at_ms=at_ms,
+            client_key=f"{caller.client_id}/{shard}" if caller.client_id else None,
+            at_ms=caller.at_ms,
         )
         for shard in chosen
     ]

@@ -21,6 +21,7 @@ from django.db import transaction
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
 from dealing import services
+from dealing.caller import Caller
 from live import published
 from live.roles import put_roles
 from markets.models import Symbol
@@ -151,7 +152,7 @@ def load(data_folder: Path, *, wait_s: float = 20, new_passwords: bool = False) 
     changed += [("account", str(login)) for login in _accounts(people)]
     for kind, key in changed:
         # A desk that runs learns of it now; one that starts later reads the rows.
-        services.reload_settings(kind, key, actor="demo", wait_s=2)
+        services.reload_settings(kind, key, caller=Caller(actor="demo", wait_s=2))
     new = _deposits()
     if new:
         _first_trades(new, loaded, wait_s=wait_s)
@@ -230,8 +231,8 @@ def _deposits() -> set[int]:
             login, key = account["login"], "demo-deposit"
             if services.outcome_by_client_id(login, key) is None:
                 services.balance_operation(
-                    login, "deposit", account["deposit"], comment="first deposit", actor="demo",
-                    client_id=key, wait_s=2,
+                    login, "deposit", account["deposit"],
+                    caller=Caller(actor="demo", comment="first deposit", client_id=key, wait_s=2),
                 )  # fmt: skip
                 new.add(login)
     return new
@@ -257,9 +258,7 @@ def _first_trades(logins: set[int], loaded: Loaded, *, wait_s: float) -> None:
                 price=market.away(trade.get("price")),
                 sl=market.away(trade.get("sl")),
                 tp=market.away(trade.get("tp")),
-                actor="demo",
-                client_id=f"demo-{number}",
-                wait_s=3,
+                caller=Caller(actor="demo", client_id=f"demo-{number}", wait_s=3),
             )
             loaded.notes += _failed(outcome, f"{trade['type']} {trade['symbol']} of {trade['login']}")
     for number, plan in enumerate(PLANS, start=1):
@@ -274,9 +273,7 @@ def _first_trades(logins: set[int], loaded: Loaded, *, wait_s: float) -> None:
                 stop_loss=market.away(plan["stop"]),
                 callback=plan.get("callback"),
                 break_even=plan.get("break_even", False),
-                actor="demo",
-                client_id=f"demo-plan-{number}",
-                wait_s=3,
+                caller=Caller(actor="demo", client_id=f"demo-plan-{number}", wait_s=3),
             )
             loaded.notes += _failed(outcome, f"plan on {plan['symbol']} of {plan['login']}")
 

@@ -227,14 +227,11 @@ class OrderForm(forms.Form):
         return given
 
     def asked(self) -> dict[str, Any]:
-        """Return what the service takes."""
+        """Return what the service takes, the comment left out."""
         given = self.cleaned_data
         expires = given["expires_at"] if given["expires"] == "time" else given["expires"] or None
         return {
-            **{
-                k: given[k]
-                for k in ("symbol", "type", "volume", "price", "limit_price", "sl", "tp", "comment")
-            },
+            **{k: given[k] for k in ("symbol", "type", "volume", "price", "limit_price", "sl", "tp")},
             "expires": expires,
             "open_price": given.get("open_price"),
             "open_time_ms": given.get("open_time"),

@@ -22,6 +22,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from dealing import services
+from dealing.caller import Caller
 from dealing.models import Command
 from dealing.submission import ACCEPTED, Outcome
 from engine.enums import By
@@ -43,41 +44,38 @@ POLL_S = 0.05
 SLICE_S = 5.0
 OPEN = (MassJob.State.WAITING, MassJob.State.RUNNING)
 
-Ask = Callable[[MassJob, MassItem, str], Outcome]
+Ask = Callable[[MassJob, MassItem, Caller], Outcome]
 
 
-def _close(job: MassJob, item: MassItem, key: str) -> Outcome:
-    return services.close_position(
-        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(),
-        comment=str(job.given.get("comment", "")), client_id=key, wait_s=0,
-    )  # fmt: skip
-
-
-def _cancel(job: MassJob, item: MassItem, key: str) -> Outcome:
-    return services.cancel_order(
-        item.login, item.ticket, by=By.MANAGER, actor=job.user.get_username(),
-        comment=str(job.given.get("comment", "")), client_id=key, wait_s=0,
-    )  # fmt: skip
-
-
-def _cancel_plan(job: MassJob, item: MassItem, key: str) -> Outcome:
-    return services.cancel_smart(
-        item.login, item.ticket, close=bool(job.given.get("close")), by=By.MANAGER, actor=job.user.get_username(),
-        comment=str(job.given.get("comment", "")), client_id=key, wait_s=0,
-    )  # fmt: skip
-
-
-def _settings(job: MassJob, item: MassItem, key: str) -> Outcome:
-    return services.change_settings(
-        "account", item.login, job.given["values"], actor=job.user.get_username(), client_key=key, wait_s=0
+def _caller(job: MassJob, item: MassItem, key: str) -> Caller:
+    """Return who asks for an item: whoever confirmed the job, in the words of the row or of the job."""
+    return Caller(
+        by=By.MANAGER,
+        actor=job.user.get_username(),
+        comment=str(item.given.get("comment", job.given.get("comment", ""))),
+        client_id=key,
+        wait_s=0,
     )
 
 
-def _money(job: MassJob, item: MassItem, key: str) -> Outcome:
-    return services.balance_operation(
-        item.login, job.given["kind"], item.given["amount"], comment=item.given["comment"],
-        actor=job.user.get_username(), client_id=key, wait_s=0,
-    )  # fmt: skip
+def _close(_job: MassJob, item: MassItem, caller: Caller) -> Outcome:
+    return services.close_position(item.login, item.ticket, caller=caller)
+
+
+def _cancel(_job: MassJob, item: MassItem, caller: Caller) -> Outcome:
+    return services.cancel_order(item.login, item.ticket, caller=caller)
+
+
+def _cancel_plan(job: MassJob, item: MassItem, caller: Caller) -> Outcome:
+    return services.cancel_smart(item.login, item.ticket, close=bool(job.given.get("close")), caller=caller)
+
+
+def _settings(job: MassJob, item: MassItem, caller: Caller) -> Outcome:
+    return services.change_settings("account", item.login, job.given["values"], caller=caller)
+
+
+def _money(job: MassJob, item: MassItem, caller: Caller) -> Outcome:
+    return services.balance_operation(item.login, job.given["kind"], item.given["amount"], caller=caller)
 
 
 #: How each kind asks for a row, and the right that it takes, judged again before every piece.
@@ -251,7 +249,7 @@ def _do(job: MassJob, piece: Sequence[MassItem]) -> bool:
         if item.login not in seen:
             item.state, item.message = MassItem.State.LEFT, "the account is not in your groups any more"
             continue
-        outcome = ask(job, item, f"mass-{job.pk}-{item.number}")
+        outcome = ask(job, item, _caller(job, item, f"mass-{job.pk}-{item.number}"))
         item.state, item.command = MassItem.State.ASKED, outcome.command_id
         if outcome.state != ACCEPTED:
             _note(item, outcome)

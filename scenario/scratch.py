@@ -233,7 +233,7 @@ class Scratch:
             cursor.execute("UPDATE dealing_enginecontrol SET expected_build = 'none'")
             cursor.execute("UPDATE dealing_engineshard SET drain_requested = true WHERE owner <> ''")
         # The flag is read with a batch: give them one.
-        services.submit_to_all(cmd.AdvanceTime(time_ms=0), wait_s=0)
+        services.submit_to_all(cmd.AdvanceTime(time_ms=0), caller=services.Caller(wait_s=0))
         while self._row("SELECT count(*) FROM dealing_engineshard WHERE owner <> ''")[0]:
             self._check_alive(end, "a desk does not let go")
             time.sleep(0.005)

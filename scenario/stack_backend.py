@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from accounts.models import Account, LedgerEntry
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, services
+from dealing.caller import Caller
 from dealing.models import PoisonItem
 from dealing.registry import STORES
 from dealing.services import Outcome
@@ -61,7 +62,10 @@ class StackBackend:
                     continue
                 kind = "correction" if account[key].startswith("-") else kind
                 outcome = services.balance_operation(
-                    account["login"], kind, account[key], wait_s=WAIT_S, at_ms=START_MS
+                    account["login"],
+                    kind,
+                    account[key],
+                    caller=services.Caller(wait_s=WAIT_S, at_ms=START_MS),
                 )
                 code = self._code(outcome)
                 if code is not None:
@@ -75,8 +79,11 @@ class StackBackend:
             raise ScratchError("the desk does not answer")
         return str(outcome.code) or None
 
-    def _ask(self, ask: Callable[..., Outcome], *args: Any, time_ms: int, **values: Any) -> Outcome:
-        return ask(*args, wait_s=WAIT_S, at_ms=time_ms, **values)
+    def _ask(
+        self, ask: Callable[..., Outcome], *args: Any, time_ms: int, by: str = "client", client_id: str = "", **values: Any
+    ) -> Outcome:  # fmt: skip
+        caller = Caller(by=By(by), client_id=client_id, wait_s=WAIT_S, at_ms=time_ms)
+        return ask(*args, caller=caller, **values)
 
     # Steps
 
@@ -195,7 +202,7 @@ class StackBackend:
     def smart_modify(self, value: Value, time_ms: int) -> str | None:
         """Change a smart order."""
         plan = self.plans[value["smart"]]
-        even = {}
+        even: dict[str, Any] = {}
         if "break_even" in value:
             even = {"break_even": value["break_even"] is not None}
             if value["break_even"] is not None:

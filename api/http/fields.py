@@ -18,9 +18,11 @@ from rest_framework.request import Request
 from api.http.errors import Refused, invalid
 from api.http.jsonio import MAX_NUMBER_CHARS
 from api.http.scope import MAX_NUMBER, number_of
+from dealing.caller import Caller
 from dealing.columns import EPOCH, storable
 from engine.codes import Code
 from engine.commands import NO_LEVEL
+from engine.enums import By
 from engine.settings import LAST_MS
 
 MAX_TEXT_CHARS = 64
@@ -260,9 +262,18 @@ def client_id_of(request: Request, body: Mapping[str, Any]) -> str:
     return str(key)
 
 
-def actor(request: Request) -> str:
-    """Return who asks, as journal and ledger keep it."""
-    return str(request.user.get_username())
+def caller_of(request: Request, body: Mapping[str, Any]) -> Caller:
+    """Return who asks for what a body holds, as the services take it.
+
+    Raises:
+        Refused: its client id is none, or there are two of them.
+    """
+    return Caller(
+        by=By.CLIENT,
+        actor=str(request.user.get_username()),
+        comment=body.get("comment", ""),
+        client_id=client_id_of(request, body),
+    )
 
 
 def word(text: str, words: Any, name: str) -> str:

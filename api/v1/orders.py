@@ -174,9 +174,7 @@ class Orders(OrderView):
             expires=body.get("expires"),
             leverage=body.get("leverage"),
             **expectation(body),
-            comment=body.get("comment", ""),
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return Response(self.one(account, done(outcome).ticket), status=201)
 
@@ -240,14 +238,12 @@ class OneOrder(OrderView):
             key: body[key] for key in ("price", "limit_price", "expires") if key in body
         }
         changes |= fields.levels_of(body, "sl", "tp")
-        key = fields.client_id_of(request, body)
         outcome = services.modify_order(
             account.login,
             row.ticket,
             **changes,
             seen=body.get("seen"),
-            client_id=key,
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         done(outcome, current=lambda: self.one(account, row.ticket))
         return Response(self.one(account, row.ticket))
@@ -257,6 +253,5 @@ class OneOrder(OrderView):
         """Delete a pending order and return it as it ended."""
         account = account_of(request)
         row = order_of(account.login, ticket)
-        key = fields.client_id_of(request, {})
-        done(services.cancel_order(account.login, row.ticket, client_id=key, actor=fields.actor(request)))
+        done(services.cancel_order(account.login, row.ticket, caller=fields.caller_of(request, {})))
         return Response(self.one(account, row.ticket))

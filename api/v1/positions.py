@@ -161,8 +161,7 @@ class OnePosition(PositionView):
             row.ticket,
             **fields.levels_of(body, "sl", "tp"),
             seen=body.get("seen"),
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         done(outcome, current=lambda: self.one(account, row.ticket))
         return Response(self.one(account, row.ticket))
@@ -183,8 +182,7 @@ class ClosePosition(PositionView):
             volume=body.get("volume"),
             expected_price=body.get("expected_price"),
             deviation=body.get("deviation"),
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return self.closed(account, row.ticket, outcome)
 
@@ -202,8 +200,7 @@ class ClosePositionBy(PositionView):
             account.login,
             row.ticket,
             body["opposite"],
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return self.closed(account, row.ticket, outcome)
 

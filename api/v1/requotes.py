@@ -40,7 +40,6 @@ class AcceptRequote(OrderView):
         outcome = services.accept_requote(
             account.login,
             number,
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return Response(self.one(account, done(outcome).ticket), status=201)

@@ -230,9 +230,7 @@ class SmartOrders(SmartView):
         outcome = services.place_smart(
             account.login,
             **smart_values(body),
-            comment=body.get("comment", ""),
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         number = int(done(outcome).data.get("smart") or outcome.ticket)
         return Response(self.one(account, number), status=201)
@@ -263,8 +261,7 @@ class OneSmartOrder(SmartView):
             row.id,
             version=seen_version(request, body),
             **changes,
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return self.finished(account, row.id, outcome)
 
@@ -285,8 +282,7 @@ class EndSmartOrder(SmartView):
             row.id,
             version=body.get("version"),
             close=self.close,
-            client_id=fields.client_id_of(request, body),
-            actor=fields.actor(request),
+            caller=fields.caller_of(request, body),
         )
         return self.finished(account, row.id, outcome)
 

@@ -14,7 +14,7 @@ from unfold.decorators import action
 
 from accounts.models import Account, Group
 from dealing import services
-from engine.enums import TAKING_KINDS, By, HaltScope, LedgerKind
+from engine.enums import TAKING_KINDS, HaltScope, LedgerKind
 from live import published, rights
 from live.rights import Right
 from manager import mass, words
@@ -255,9 +255,8 @@ class AccountAdmin(ReloadingAdmin):
             self, request,
             title=f"Move money of account {account.login}",
             form=MoneyForm(request.POST or None, may_override=may_override),
-            run=lambda given, key: services.balance_operation(
-                account.login, given["kind"], given["amount"], override=given.get("override", False),
-                comment=given["comment"], actor=request.user.get_username(), client_id=key,
+            run=lambda given, caller: services.balance_operation(
+                account.login, given["kind"], given["amount"], override=given.get("override", False), caller=caller
             ),
             back=self._back(str(account.login)),
             submit="Book it",
@@ -282,9 +281,7 @@ class AccountAdmin(ReloadingAdmin):
             self, request,
             title=f"New order for account {account.login}",
             form=form,
-            run=lambda _, key: services.place_order(
-                account.login, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **form.asked()
-            ),
+            run=lambda _, caller: services.place_order(account.login, caller=caller, **form.asked()),
             back=self._back(str(account.login)),
             submit="Place it",
             about=[
@@ -303,9 +300,7 @@ class AccountAdmin(ReloadingAdmin):
             self, request,
             title=f"Kill switch of account {account.login}",
             form=HaltForm(request.POST or None, initial={"level": account.halt}),
-            run=lambda given, _: services.set_halt(
-                HaltScope.ACCOUNT, account.login, given["level"], actor=request.user.get_username()
-            ),
+            run=lambda given, caller: services.set_halt(HaltScope.ACCOUNT, account.login, given["level"], caller=caller),
             back=self._back(str(account.login)),
             submit="Turn it",
             about=[("Client", account.name or show.EMPTY), ("Now", HALT_WORDS[account.halt])],

@@ -19,13 +19,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from dealing.caller import Caller
 from dealing.services import ACCEPTED, Outcome
+from engine.enums import By
 from live import rights
 from manager import mass
 from manager.admin.base import DeskAdmin
 
-#: What asks the service: the form's values, and the key under which it acts once.
-Run = Callable[[dict[str, Any], str], Outcome]
+#: What asks the service: the form's values without the comment, and who asks, in which words, under which key.
+Run = Callable[[dict[str, Any], Caller], Outcome]
 #: Of chosen rows: the kind of the mass action, what it is given, and the rows that it asks for.
 Job = Callable[[dict[str, Any]], tuple[str, dict[str, Any], "QuerySet[Any]"]]
 Says = Callable[[dict[str, Any]], Sequence[str]]
@@ -123,7 +125,14 @@ def act(
                 admin, request, title=title, form=form, back=back, submit=submit, about=about,
                 hidden=[*given, ("confirmed", "yes")], says=says(form.cleaned_data), is_asked=True, key=key, is_live=is_live,
             )  # fmt: skip
-        outcome = run(form.cleaned_data, f"admin-{key or uuid.uuid4().hex}")
+        values = {name: value for name, value in form.cleaned_data.items() if name != "comment"}
+        caller = Caller(
+            by=By.MANAGER,
+            actor=request.user.get_username(),
+            comment=form.cleaned_data.get("comment", ""),
+            client_id=f"admin-{key or uuid.uuid4().hex}",
+        )
+        outcome = run(values, caller)
         if outcome.ok or outcome.state == ACCEPTED:
             report(request, outcome, title)
             return HttpResponseRedirect(back)

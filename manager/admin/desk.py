@@ -13,6 +13,7 @@ from unfold.decorators import action
 from unfold.views import ChangeList
 
 from dealing import services
+from dealing.caller import Caller
 from dealing.models import Command, Gap, Halt, HookFailure, PluginState, PoisonItem
 from dealing.plugins import named_plugins
 from live import rights
@@ -81,13 +82,13 @@ class HaltAdmin(ReadOnlyAdmin):
     def turn(self, request: HttpRequest) -> HttpResponse:
         """Turn the switch of the server, a group, a symbol or an account."""
 
-        def run(given: dict[str, Any], _: str) -> services.Outcome:
+        def run(given: dict[str, Any], caller: Caller) -> services.Outcome:
             scope, key = given["scope"], given["key"].strip()
             why = rights.may_turn(request.user, scope, key)
             if why:
                 return services.Outcome(services.REFUSED, "invalid_setting", why)
             key = "" if scope == "server" else key
-            return services.set_halt(scope, key, given["level"], actor=request.user.get_username())
+            return services.set_halt(scope, key, given["level"], caller=caller)
 
         return act(
             self, request,
@@ -299,7 +300,7 @@ class GapAdmin(ReadOnlyAdmin):
         """Say that one has dealt with it."""
         gap = found(self, request, object_id)
 
-        def run(_given: dict[str, Any], _key: str) -> services.Outcome:
+        def run(_given: dict[str, Any], _caller: Caller) -> services.Outcome:
             # A note of the back office, not a trading row: the desk neither reads nor writes it.
             Gap.objects.filter(pk=gap.pk, seen_by="").update(seen_by=request.user.get_username())
             return services.Outcome(services.DONE)
@@ -361,9 +362,7 @@ class PluginAdmin(ReadOnlyAdmin):
             self, request,
             title="New options for a plugin",
             form=OptionsForm(request.POST or None, plugins=loaded_plugins(), initial={"options": {}}),
-            run=lambda given, _: services.configure_plugin(
-                given["plugin"], given["options"], actor=request.user.get_username()
-            ),
+            run=lambda given, caller: services.configure_plugin(given["plugin"], given["options"], caller=caller),
             back=reverse("admin:dealing_pluginstate_changelist"),
             submit="Hand them over",
             says=lambda given: [

@@ -220,9 +220,7 @@ class GroupAdmin(ReloadingAdmin):
             self, request,
             title=f"Kill switch of group {group.name}",
             form=HaltForm(request.POST or None, initial={"level": now}),
-            run=lambda given, _: services.set_halt(
-                HaltScope.GROUP, group.name, given["level"], actor=request.user.get_username()
-            ),
+            run=lambda given, caller: services.set_halt(HaltScope.GROUP, group.name, given["level"], caller=caller),
             back=reverse("admin:accounts_group_change", args=[group.name]),
             submit="Turn it",
             about=[("Accounts", f"{group.accounts or 0:,}"), ("Now", HALT_WORDS[now])],

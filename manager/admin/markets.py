@@ -316,9 +316,7 @@ class SymbolAdmin(ReloadingAdmin):
             self, request,
             title=f"Kill switch of {symbol.name}",
             form=HaltForm(request.POST or None, initial={"level": now}),
-            run=lambda given, _: services.set_halt(
-                HaltScope.SYMBOL, symbol.name, given["level"], actor=request.user.get_username()
-            ),
+            run=lambda given, caller: services.set_halt(HaltScope.SYMBOL, symbol.name, given["level"], caller=caller),
             back=reverse("admin:markets_symbol_change", args=[symbol.name]),
             submit="Turn it",
             about=[("Symbol", symbol.description or symbol.name), ("Now", HALT_WORDS[now])],

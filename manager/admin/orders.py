@@ -10,7 +10,6 @@ from django.urls import reverse
 from unfold.decorators import action
 
 from dealing import services
-from engine.enums import By
 from engine.order_types import OrderType
 from live import figures
 from manager.admin import evidence, requotes, show, tables
@@ -175,9 +174,7 @@ class OrderAdmin(TradingAdmin):
                 request.POST or None, has_limit=order.limit_price is not None,
                 initial={"seen": seen_prices(order, "price", "limit_price", "sl", "tp")},
             ),
-            run=lambda given, key: services.modify_order(
-                order.login, order.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **given
-            ),
+            run=lambda given, caller: services.modify_order(order.login, order.ticket, caller=caller, **given),
             back=reverse("admin:orders_order_change", args=[order.ticket]),
             submit="Change",
             about=self._about(order),
@@ -191,9 +188,7 @@ class OrderAdmin(TradingAdmin):
             self, request,
             title=f"Cancel order {order.ticket}",
             form=CommentForm(request.POST or None),
-            run=lambda given, key: services.cancel_order(
-                order.login, order.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **given
-            ),
+            run=lambda given, caller: services.cancel_order(order.login, order.ticket, caller=caller, **given),
             back=reverse("admin:orders_order_change", args=[order.ticket]),
             submit="Cancel it",
             about=self._about(order),

@@ -11,7 +11,6 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 
 from dealing import services
-from engine.enums import By
 from live import figures
 from manager.admin import show, tables
 from manager.admin.acting import act, act_on_rows, found
@@ -177,9 +176,7 @@ class SmartOrderAdmin(TradingAdmin):
             self, request,
             title=f"Cancel smart order {plan.id}",
             form=CancelSeenSmartForm(request.POST or None, initial={"version": plan.version}),
-            run=lambda given, key: services.cancel_smart(
-                plan.login, plan.id, by=By.MANAGER, actor=request.user.get_username(), client_id=key, **given
-            ),
+            run=lambda given, caller: services.cancel_smart(plan.login, plan.id, caller=caller, **given),
             back=reverse("admin:orders_smartorder_change", args=[plan.id]),
             submit="Cancel it",
             about=[

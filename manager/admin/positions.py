@@ -13,7 +13,6 @@ from unfold.decorators import action
 
 from accounts.models import LedgerEntry
 from dealing import services
-from engine.enums import By
 from live import figures, rights
 from live.account_view import read_account_view
 from live.rights import Right
@@ -211,10 +210,7 @@ class PositionAdmin(TradingAdmin):
             self, request,
             title=f"Close position {position.ticket}",
             form=CloseForm(request.POST or None, may_override=rights.may(request.user, Right.OVERRIDE_TERMS)),
-            run=lambda given, key: services.close_position(
-                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
-                **given,
-            ),
+            run=lambda given, caller: services.close_position(position.login, position.ticket, caller=caller, **given),
             back=reverse("admin:positions_position_change", args=[position.ticket]),
             submit="Close it",
             about=self._about(position),
@@ -229,10 +225,7 @@ class PositionAdmin(TradingAdmin):
             self, request,
             title=f"Stops of position {position.ticket}",
             form=StopsForm(request.POST or None, initial={"seen": seen_prices(position, "sl", "tp")}),
-            run=lambda given, key: services.modify_position(
-                position.login, position.ticket, by=By.MANAGER, actor=request.user.get_username(), client_id=key,
-                **given,
-            ),
+            run=lambda given, caller: services.modify_position(position.login, position.ticket, caller=caller, **given),
             back=reverse("admin:positions_position_change", args=[position.ticket]),
             submit="Change",
             about=[

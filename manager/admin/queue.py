@@ -302,7 +302,7 @@ class DealerRequestAdmin(TradingAdmin):
             self, request,
             title=f"Take request {obj.id}",
             form=ConfirmForm(request.POST or None),
-            run=lambda _given, key: services.take_request(obj.id, request.user.get_username(), client_key=key),
+            run=lambda _, caller: services.take_request(obj.id, caller.actor, caller=caller),
             back=self._queue(),
             submit="Take it",
             about=self._about(obj),
@@ -338,8 +338,8 @@ class DealerRequestAdmin(TradingAdmin):
             self, request,
             title=f"{submit} request {obj.id}",
             form=form,
-            run=lambda given, key: services.answer_request(
-                obj.id, word, dealer=request.user.get_username(), client_key=key, **given
+            run=lambda given, caller: services.answer_request(
+                obj.id, word, dealer=caller.actor, caller=caller, **given
             ),
             back=self._queue(),
             submit=submit,

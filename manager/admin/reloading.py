@@ -19,6 +19,8 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from dealing import services
+from dealing.caller import Caller
+from engine.enums import By
 from engine.settings import SettingError
 from live import rights
 from manager import forecasts, mass, words
@@ -131,7 +133,7 @@ class ReloadingAdmin(SettingsAdmin):
 
     def _announce(self, request: HttpRequest, obj: Any) -> None:
         outcome = services.reload_settings(
-            self.kind, obj.pk, actor=request.user.get_username(), wait_s=WAIT_S
+            self.kind, obj.pk, caller=Caller(by=By.MANAGER, actor=request.user.get_username(), wait_s=WAIT_S)
         )
         if outcome.ok:
             messages.info(request, f"The desk goes by the new settings of {obj} from now on.")
@@ -264,7 +266,9 @@ class ReloadingAdmin(SettingsAdmin):
         if values:
             outcome = services.change_settings(
                 self.kind, proposal.key, values, seen=seen, accounts=(proposal.figures or {}).get("acting", 0),
-                actor=actor, client_key=f"admin-{proposal.client_key}", wait_s=WAIT_S,
+                caller=Caller(
+                    by=By.MANAGER, actor=actor, client_id=f"admin-{proposal.client_key}", wait_s=WAIT_S
+                ),
             )  # fmt: skip
             if outcome.code == "conflict" and outcome.data.get("fields"):
                 found = [

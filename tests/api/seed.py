@@ -55,7 +55,9 @@ def main() -> None:
             user = users.create(username=f"client{login}", password=first.password)
             Account.objects.filter(login=login).update(user=user)
             logins.setdefault(str(group["name"]), []).append(login)
-            services.balance_operation(login, "deposit", "100000", client_id=f"seed-{login}", wait_s=0)
+            services.balance_operation(
+                login, "deposit", "100000", caller=services.Caller(client_id=f"seed-{login}", wait_s=0)
+            )
     manager = users.create(username="manager", password=first.password, is_staff=True, is_superuser=True)
     assert manager.is_active
     print(json.dumps(logins))

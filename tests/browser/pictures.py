@@ -27,6 +27,7 @@ TRADES = """
 import time
 from decimal import Decimal
 from dealing import services
+from engine.enums import By
 from live import published
 
 def away(symbol, percent, digits):
@@ -37,7 +38,7 @@ def plan(login, symbol, side, volume, digits, levels, stop, **more):
     way = 1 if side == "buy" else -1
     rungs = [[away(symbol, way * Decimal(at), digits), share] for at, share in levels]
     done = services.place_smart(login, symbol=symbol, side=side, volume=volume, take_profits=rungs,
-                                stop_loss=away(symbol, -way * Decimal(stop), digits), actor="demo", **more)
+                                stop_loss=away(symbol, -way * Decimal(stop), digits), caller=services.Caller(actor="demo"), **more)
     print(symbol, done.state, done.code, done.message)
 
 for side in ("buy", "sell"):
@@ -45,16 +46,18 @@ for side in ("buy", "sell"):
     plan(1001, "BTCUSDT", side, "0.200", 2, (("0.01", "40"), ("0.7", "35"), ("1.4", "25")), "1.2", callback="0.5")
 plan(1001, "XAUUSD", "buy", "0.10", 2, (("0.5", "40"), ("0.9", "35"), ("1.5", "25")), "0.8", callback="0.4")
 plan(1001, "USDJPY", "buy", "0.30", 3, (("0.4", "50"), ("0.8", "50")), "0.5")
-services.place_order(1004, symbol="EURUSD", type="buy", volume="3", check_margin=False, by="manager", actor="demo")
+services.place_order(1004, symbol="EURUSD", type="buy", volume="3", check_margin=False,
+                     caller=services.Caller(by=By.MANAGER, actor="demo"))
 """
 MANUAL = """
 from dealing import services
-print(services.change_settings("group", "pro", {"execution": "manual"}, seen={"execution": "auto"}, actor="demo"))
+print(services.change_settings("group", "pro", {"execution": "manual"}, seen={"execution": "auto"},
+                               caller=services.Caller(actor="demo")))
 """
 QUEUE = """
 from dealing import services
 for symbol, side, volume in (("EURUSD", "buy", "2"), ("XAUUSD", "sell", "0.4")):
-    services.place_order(1003, symbol=symbol, type=side, volume=volume, wait_s=1)
+    services.place_order(1003, symbol=symbol, type=side, volume=volume, caller=services.Caller(wait_s=1))
 """
 
 

@@ -40,7 +40,9 @@ def main() -> None:
     services.reload_settings("group", "retail")
     for login in (1001, 1002):
         services.reload_settings("account", str(login))
-        outcome = services.balance_operation(login, "deposit", "10000", client_id=f"seed-{login}")
+        outcome = services.balance_operation(
+            login, "deposit", "10000", caller=services.Caller(client_id=f"seed-{login}")
+        )
         if outcome.state != "done":
             raise SystemExit(f"the deposit of {login}: {outcome.code} {outcome.message}")
 

@@ -13,6 +13,7 @@ from django.contrib.auth.models import Permission  # noqa: E402
 from accounts.models import ManagerScope  # noqa: E402
 from accounts.setup import put_accounts, put_groups  # noqa: E402
 from dealing import services  # noqa: E402
+from engine.enums import By  # noqa: E402
 from tests.browser.words import PASSWORD  # noqa: E402
 
 DEALER = "dora"
@@ -34,7 +35,9 @@ def main() -> None:
         services.reload_settings("account", str(login))
         for outcome in (
             services.balance_operation(login, "deposit", "300"),
-            services.place_order(login, symbol="EURUSD", type="buy", volume="1", by="manager"),
+            services.place_order(
+                login, symbol="EURUSD", type="buy", volume="1", caller=services.Caller(by=By.MANAGER)
+            ),
         ):
             if outcome.state != "done":
                 raise SystemExit(f"{login}: {outcome.code} {outcome.message}")

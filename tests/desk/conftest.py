@@ -15,6 +15,7 @@ from django.db import connection
 
 from accounts.setup import put_accounts, put_groups
 from dealing import bus, services
+from dealing.caller import Caller
 from dealing.desk import Desk
 from dealing.models import Command, EngineBatch, EngineShard
 from manager import audit
@@ -24,6 +25,8 @@ from positions.models import Deal, Position
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN, OTHER = 1001, 1002
 LIMIT_S = 30.0
+AT_ONCE = Caller(wait_s=0)
+PATIENT = Caller(wait_s=LIMIT_S)
 
 
 def until(done: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:
@@ -118,7 +121,7 @@ def world(stack_env: dict[str, str], redis_db: redis.Redis, tmp_path: Path) -> I
 
 def deposit(login: int = LOGIN, amount: str = "100000") -> None:
     """Give an account money."""
-    outcome = services.balance_operation(login, "deposit", amount, wait_s=LIMIT_S)
+    outcome = services.balance_operation(login, "deposit", amount, caller=PATIENT)
     assert outcome.ok, outcome
 
 
@@ -154,7 +157,7 @@ class Here:
     def ask(self, login: int = LOGIN, **given: Any) -> int:
         """Ask for a market order and return the number of its command."""
         words = {"symbol": "EURUSD", "type": "buy", "volume": "0.01", **given}
-        return services.place_order(login, wait_s=0, **words).command_id
+        return services.place_order(login, caller=AT_ONCE, **words).command_id
 
     def write(self, name: str, payload: str, login: int | None = LOGIN) -> int:
         """Put a row into the journal behind the doors' backs."""
@@ -174,7 +177,7 @@ def here(world: World) -> Iterator[Here]:
     bus.forget_clients()
     made = Here(world)
     for login in (LOGIN, OTHER):
-        services.balance_operation(login, "deposit", "100000", wait_s=0)
+        services.balance_operation(login, "deposit", "100000", caller=AT_ONCE)
     world.tick("1.10000", "1.10010")
     made.run()
     yield made

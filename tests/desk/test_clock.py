@@ -15,7 +15,7 @@ from engine.enums import TickRefusal
 from engine.order_types import OrderType
 from markets.models import Quote, Symbol
 from positions.models import Position
-from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+from tests.desk.conftest import LIMIT_S, LOGIN, PATIENT, World, assert_clean, deposit, until
 from tests.engine.market import CLIENT, Market
 from tests.faketime import Clock, library
 
@@ -23,7 +23,7 @@ AHEAD_MS = 90_000
 
 
 def buy() -> services.Outcome:
-    return services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S)
+    return services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=PATIENT)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from accounts.setup import put_groups
 from dealing import dealers, services
 from dealing.models import Command, DealerConnection, EngineShard, Outbox
+from engine.enums import By
 from orders.models import DealerRequest, Order
 from positions.models import Position
-from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+from tests.desk.conftest import LIMIT_S, LOGIN, PATIENT, World, assert_clean, deposit, until
 
 
 def ready(world: World) -> None:
@@ -35,7 +36,7 @@ def test_dealer_when_silent_then_what_they_left_executes_without_beat_or_worker(
     dealers.beat("1" * 16, "ann", groups=None)
     ready(world)
     until(lambda: EngineShard.objects.get(shard=0).dealers == ["ann"], "the dealer")
-    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.10", wait_s=LIMIT_S)
+    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.10", caller=PATIENT)
     assert Order.objects.get(pk=waiting.ticket).status == "pending"
 
     until(lambda: Order.objects.get(pk=waiting.ticket).status == "completed", "the release", 20)
@@ -50,7 +51,7 @@ def test_dealers_when_the_desk_is_killed_and_nobody_beats_meanwhile_then_the_nex
     dealers.beat("1" * 16, "ann", groups=None)
     ready(world)
     until(lambda: EngineShard.objects.get(shard=0).dealers == ["ann"], "the dealer")
-    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.10", wait_s=LIMIT_S)
+    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.10", caller=PATIENT)
     world.desks[0].kill()
     world.desks[0].wait()
     dealers.end_session("")
@@ -68,7 +69,9 @@ def test_stop_out_when_a_manual_group_does_not_answer_then_each_time_out_raises_
     world.serving()
     deposit(amount="300")
     world.quoted("1.10000", "1.10010")
-    done = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="1", by="manager", wait_s=LIMIT_S)
+    done = services.place_order(
+        LOGIN, symbol="EURUSD", type="buy", volume="1", caller=services.Caller(by=By.MANAGER, wait_s=LIMIT_S)
+    )
     assert done.ok, done
 
     world.quoted("1.09790", "1.09800")

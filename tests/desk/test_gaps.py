@@ -22,7 +22,7 @@ from markets.models import Candle, Quote, Symbol
 from markets.setup import put_symbols
 from orders.models import Order
 from positions.models import Deal, Position
-from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+from tests.desk.conftest import AT_ONCE, LIMIT_S, LOGIN, PATIENT, World, assert_clean, deposit, until
 from tests.engine.market import CLIENT, Market
 
 AWAY_MS = 200_000
@@ -202,11 +202,11 @@ def test_report_when_the_desk_was_away_then_it_says_what_the_engine_would_have_d
     deposit()
     world.quoted("1.10000", "1.10010")
     inside, stays = (
-        services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl=sl, wait_s=LIMIT_S)
+        services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl=sl, caller=PATIENT)
         for sl in ("1.09000", "1.09900")
     )
     limit = services.place_order(
-        LOGIN, symbol="EURUSD", type="buy_limit", volume="0.01", price="1.08500", wait_s=LIMIT_S
+        LOGIN, symbol="EURUSD", type="buy_limit", volume="0.01", price="1.08500", caller=PATIENT
     )
     assert inside.ok and stays.ok and limit.ok
     world.drain(desk)
@@ -236,7 +236,7 @@ def test_report_when_no_fresh_tick_comes_then_the_lines_stand_already(world: Wor
     deposit()
     world.quoted("1.10000", "1.10010")
     placed = services.place_order(
-        LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl="1.09000", wait_s=LIMIT_S
+        LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl="1.09000", caller=PATIENT
     )
     world.drain(desk)
     Away(world).send("EURUSD", "1.08000", "1.08010", later_ms=60_000)
@@ -297,7 +297,7 @@ class DaysAway:
         until(lambda: EngineShard.objects.filter(tick_cursor=entry).exists(), "the tick")
         for kind, more in (("buy", {}), ("buy_limit", {"price": "1.00000", "expires": "day"})):
             placed = services.place_order(
-                2001, symbol="EURUSD", type=kind, volume="1.00", wait_s=LIMIT_S, **more
+                2001, symbol="EURUSD", type=kind, volume="1.00", caller=PATIENT, **more
             )
             assert placed.ok, placed
         world.drain(desk)
@@ -379,7 +379,7 @@ def test_gap_when_the_desk_died_before_it_was_answered_then_the_next_one_says_so
     desk = world.serving()
     deposit()
     world.quoted("1.10000", "1.10010")
-    services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl="1.09000", wait_s=LIMIT_S)
+    services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", sl="1.09000", caller=PATIENT)
     world.drain(desk)
     Away(world).send("EURUSD", "1.08000", "1.08010", later_ms=60_000)
     desk = world.serving()
@@ -404,12 +404,14 @@ def unread_before_day_end(world: World) -> tuple[str, int]:
     desk = world.serving()
     deposit()
     world.quoted("1.10000", "1.10010")
-    assert services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="1.00", wait_s=LIMIT_S).ok
+    assert services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="1.00", caller=PATIENT).ok
     world.drain(desk)
     entry = world.tick("1.20000", "1.20010")
     ends = int(entry.split("-")[0]) + 1
     EngineShard.objects.update(day_end_ms=ends)
-    services.balance_operation(LOGIN, "deposit", "5", wait_s=0)  # it waits, and its time is after the day end
+    services.balance_operation(
+        LOGIN, "deposit", "5", caller=AT_ONCE
+    )  # it waits, and its time is after the day end
     return entry, ends
 
 

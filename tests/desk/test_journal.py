@@ -3,7 +3,9 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -15,12 +17,12 @@ from dealing.models import Command, EngineBatch, Outbox, PoisonItem
 from engine import commands as cmd
 from orders.models import Order
 from positions.models import Deal, Position
-from tests.desk.conftest import LIMIT_S, LOGIN, World, assert_clean, deposit, until
+from tests.desk.conftest import LOGIN, PATIENT, World, assert_clean, deposit, until
 
 
-def buy(login: int = LOGIN, **given: object) -> services.Outcome:
-    words = {"symbol": "EURUSD", "type": "buy", "volume": "0.01", "wait_s": LIMIT_S, **given}
-    return services.place_order(login, **words)
+def buy(login: int = LOGIN, *, volume: str = "0.01", **words: Any) -> services.Outcome:
+    caller = replace(PATIENT, **words)
+    return services.place_order(login, symbol="EURUSD", type="buy", volume=volume, caller=caller)
 
 
 def ready(world: World) -> None:
@@ -274,7 +276,7 @@ def test_agent_when_another_shard_serves_it_then_its_commission_is_booked_there(
         lambda: services.place_order(1001, symbol="EURUSD", type="buy", volume="1").ok, "a quote on shard 1"
     )
 
-    assert services.close_position(1001, Position.objects.get(login=1001).ticket, wait_s=LIMIT_S).ok
+    assert services.close_position(1001, Position.objects.get(login=1001).ticket, caller=PATIENT).ok
 
     paid = until(
         lambda: LedgerEntry.objects.filter(login=1002, kind="agent_commission").first(), "the commission"

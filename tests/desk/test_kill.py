@@ -21,7 +21,9 @@ KILLED = -signal.SIGKILL
 def place(number: int, **given: object) -> int:
     """Place a market order without waiting and return its command's number: it is acknowledged."""
     words = {"symbol": "EURUSD", "type": "buy" if number % 2 else "sell", "volume": "0.01", **given}
-    return services.place_order(LOGIN, client_id=f"order-{number}", wait_s=0, **words).command_id
+    return services.place_order(
+        LOGIN, caller=services.Caller(client_id=f"order-{number}", wait_s=0), **words
+    ).command_id
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dealing.batch import beat
 from dealing.loop import POLL_MS
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Gap, Halt, Outbox
 from positions.models import Deal
-from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
+from tests.desk.conftest import AT_ONCE, LIMIT_S, LOGIN, PATIENT, ROOT, World, assert_clean, deposit, until
 from tests.services import Services
 
 
@@ -30,7 +30,7 @@ def services_of_session(services: Services) -> Services:
 
 
 def buy(**given: object) -> services.Outcome:
-    return services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S, **given)
+    return services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=PATIENT, **given)
 
 
 def test_second_desk_when_the_shard_is_held_then_it_leaves(world: World) -> None:
@@ -50,7 +50,7 @@ def test_paused_owner_when_another_took_over_then_it_writes_nothing(world: World
     deposit()
     world.quoted("1.10000", "1.10010")
     os.kill(old.pid, signal.SIGSTOP)
-    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+    waiting = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=AT_ONCE)
     until(
         lambda: (
             EngineShard.objects.filter(shard=0)
@@ -247,8 +247,8 @@ def test_late_market_order_when_it_is_older_than_its_patience_then_it_fails_with
     deposit()
     world.quoted("1.10000", "1.10010")
     world.drain(desk)
-    late = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
-    young = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+    late = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=AT_ONCE)
+    young = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=AT_ONCE)
     Command.objects.filter(pk=late.command_id).update(created_at=F("created_at") - timedelta(seconds=11))
 
     world.serving()
@@ -349,7 +349,7 @@ def test_second_desk_when_it_stands_by_then_it_takes_over_from_a_killed_one(worl
 
 def test_desk_when_a_failpoint_stops_it_then_it_goes_on_when_continued(world: World) -> None:
     desk = world.serving(DESK_FAILPOINT="after_fence:1:stop")
-    services.balance_operation(LOGIN, "deposit", "1", wait_s=0)
+    services.balance_operation(LOGIN, "deposit", "1", caller=AT_ONCE)
     until(lambda: state_of(desk.pid) == "T", "a desk that stands still")
 
     os.kill(desk.pid, signal.SIGCONT)

@@ -7,7 +7,7 @@ import pytest
 from dealing import services
 from manager import mass
 from positions.models import Position
-from tests.desk.conftest import LOGIN, World, assert_clean, deposit
+from tests.desk.conftest import AT_ONCE, LOGIN, World, assert_clean, deposit
 
 pytestmark = pytest.mark.stack
 
@@ -19,7 +19,7 @@ def test_positions_when_hundreds_are_closed_by_one_job_then_all_are_closed_once_
     world.quoted("1.10000", "1.10010")
     deposit()
     for _ in range(250):
-        services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+        services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=AT_ONCE)
     world.settled()
     job = mass.start(
         "close_positions", "Close", admin_user, Position.objects.filter(status="open"), client_key="b" * 32

@@ -12,7 +12,7 @@ from engine.hooks import Plugin, Reject
 from engine.records import Deal
 from orders.models import Order
 from positions.models import Deal as DealRow
-from tests.desk.conftest import LIMIT_S, LOGIN, World, deposit, until
+from tests.desk.conftest import LIMIT_S, LOGIN, PATIENT, World, deposit, until
 
 HERE = "tests.desk.test_plugins"
 
@@ -89,7 +89,11 @@ def test_memory_when_the_desk_is_killed_at_any_seam_then_each_deal_is_remembered
     desk = world.start(DESK_PLUGINS=loaded(Counting), DESK_FAILPOINT=f"{seam}:3")
     for number in range(6):
         services.place_order(
-            LOGIN, symbol="EURUSD", type="buy", volume="0.01", client_id=f"o{number}", wait_s=0
+            LOGIN,
+            symbol="EURUSD",
+            type="buy",
+            volume="0.01",
+            caller=services.Caller(client_id=f"o{number}", wait_s=0),
         )
         world.tick("1.10000", "1.10010")
         if number == 2:
@@ -122,7 +126,7 @@ def test_desk_when_plugins_fail_outside_the_engine_then_they_are_counted_and_ord
     deposit()
     world.quoted("1.10000", "1.10010")
 
-    outcome = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S)
+    outcome = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=PATIENT)
     world.quoted("1.10000", "1.10010")
     world.settled()
 
@@ -140,9 +144,13 @@ def test_refusal_when_a_plugin_refuses_then_the_ticket_leads_to_a_failed_order(w
     deposit()
     world.quoted("1.10000", "1.10010")
 
-    outcome = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S)
+    outcome = services.place_order(LOGIN, symbol="EURUSD", type="buy", volume="0.01", caller=PATIENT)
     manager = services.place_order(
-        LOGIN, symbol="EURUSD", type="buy", volume="0.01", by=By.MANAGER, wait_s=LIMIT_S
+        LOGIN,
+        symbol="EURUSD",
+        type="buy",
+        volume="0.01",
+        caller=services.Caller(by=By.MANAGER, wait_s=LIMIT_S),
     )
 
     assert (outcome.code, outcome.message) == ("rejected", "refusing: closed for lunch")

@@ -18,7 +18,7 @@ from engine.stages import stops
 from markets.models import Quote
 from orders.models import Order
 from positions.models import Position
-from tests.desk.conftest import LOGIN, OTHER, Here, assert_clean, code_of
+from tests.desk.conftest import AT_ONCE, LOGIN, OTHER, Here, assert_clean, code_of
 
 
 @pytest.mark.parametrize(
@@ -350,12 +350,12 @@ def test_account_when_its_rows_are_mended_and_it_is_let_go_then_it_trades_again(
         cursor.execute("UPDATE positions_position SET open_price_exact = 'half'")
     here.run()
     assert Account.objects.get(login=LOGIN).halt == "halt"
-    refused = services.set_halt("account", str(LOGIN), "normal", wait_s=0)
+    refused = services.set_halt("account", str(LOGIN), "normal", caller=AT_ONCE)
     here.run()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE positions_position SET open_price_exact = '110010/1'")
 
-    services.set_halt("account", str(LOGIN), "normal", wait_s=0)
+    services.set_halt("account", str(LOGIN), "normal", caller=AT_ONCE)
     asked = here.ask()
     here.run()
 

@@ -25,12 +25,14 @@ def desk(world: World) -> World:
 def test_change_when_two_see_the_same_group_then_both_settings_hold_and_the_history_tells_who(
     desk: World,
 ) -> None:
-    first = services.change_settings("group", "retail", {"leverage": 50}, seen={"leverage": 100}, actor="ann")
+    first = services.change_settings(
+        "group", "retail", {"leverage": 50}, seen={"leverage": 100}, caller=services.Caller(actor="ann")
+    )
     second = services.change_settings(
-        "group", "retail", {"stop_out": "30"}, seen={"stop_out": "50"}, actor="bob"
+        "group", "retail", {"stop_out": "30"}, seen={"stop_out": "50"}, caller=services.Caller(actor="bob")
     )
     late = services.change_settings(
-        "group", "retail", {"stop_out": "40"}, seen={"stop_out": "50"}, actor="eve"
+        "group", "retail", {"stop_out": "40"}, seen={"stop_out": "50"}, caller=services.Caller(actor="eve")
     )
 
     group = Group.objects.get(name="retail")
@@ -101,7 +103,7 @@ def test_change_when_more_would_close_than_was_confirmed_then_conflict_and_nobod
 
 
 def test_change_when_sent_twice_with_one_key_then_made_once(desk: World) -> None:
-    asked = {"seen": {"leverage": 100}, "client_key": "page-1"}
+    asked = {"seen": {"leverage": 100}, "caller": services.Caller(client_id="page-1")}
     answers = [services.change_settings("group", "retail", {"leverage": 50}, **asked) for _ in range(2)]
 
     assert [answer.ok for answer in answers] == [True, True]

@@ -19,7 +19,7 @@ from live.account_view import read_account_view
 from markets.models import Extremes
 from markets.store import move_extremes
 from positions.models import Deal, Position
-from tests.desk.conftest import LIMIT_S, LOGIN, ROOT, World, assert_clean, deposit, until
+from tests.desk.conftest import AT_ONCE, LIMIT_S, LOGIN, PATIENT, ROOT, World, assert_clean, deposit, until
 
 LOGINS = (1001, 1002, 1003)
 
@@ -138,7 +138,7 @@ def test_journal_when_the_number_changes_under_it_then_the_row_is_not_written(wo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "settled", late)
         with pytest.raises(WrongShards):
-            services.balance_operation(LOGIN, "deposit", "1", wait_s=0)
+            services.balance_operation(LOGIN, "deposit", "1", caller=AT_ONCE)
 
     assert Command.objects.count() == before
 
@@ -178,14 +178,14 @@ def test_change_when_shards_stand_at_different_ticks_then_it_is_refused(world: W
 
 def test_change_when_a_whole_shards_command_waits_then_it_is_refused(world: World) -> None:
     stop(world, serve(world, 1))
-    services.set_halt("group", "retail", "halt", wait_s=0)
+    services.set_halt("group", "retail", "halt", caller=AT_ONCE)
 
     with pytest.raises(NotChanged, match="1 commands wait"):
         change(2)
 
 
 def buy(login: int) -> services.Outcome:
-    return services.place_order(login, symbol="EURUSD", type="buy", volume="0.01", wait_s=LIMIT_S)
+    return services.place_order(login, symbol="EURUSD", type="buy", volume="0.01", caller=PATIENT)
 
 
 def test_change_when_it_goes_up_and_down_then_trading_goes_on_and_no_number_comes_twice(world: World) -> None:
@@ -193,11 +193,11 @@ def test_change_when_it_goes_up_and_down_then_trading_goes_on_and_no_number_come
     for login in LOGINS:
         deposit(login)
     quoted(world, "1.10000", "1.10010")
-    services.set_halt("symbol", "GBPUSD", "halt", wait_s=LIMIT_S)
-    services.set_halt("account", 1003, "close_only", wait_s=LIMIT_S)
+    services.set_halt("symbol", "GBPUSD", "halt", caller=PATIENT)
+    services.set_halt("account", 1003, "close_only", caller=PATIENT)
     assert buy(1001).ok and buy(1002).ok
     stop(world, desks)
-    services.close_position(1001, Position.objects.get(login=1001).ticket, wait_s=0)
+    services.close_position(1001, Position.objects.get(login=1001).ticket, caller=AT_ONCE)
 
     for number in (3, 2, 3, 1):
         done = change(number)

@@ -212,7 +212,7 @@ def prepare(world: World, chance: random.Random) -> Market:
         market.send(name)
     settle(world)
     for login in LOGINS:
-        services.balance_operation(login, "deposit", "10000000", wait_s=0)
+        services.balance_operation(login, "deposit", "10000000", caller=services.Caller(wait_s=0))
         for name in MIDS:
             trade(chance, login, name)
     settle(world)
@@ -222,13 +222,19 @@ def prepare(world: World, chance: random.Random) -> Market:
 def trade(chance: random.Random, login: int, name: str) -> None:
     """Open a position, or add to one or take from it where the account nets."""
     side, volume = chance.choice(("buy", "sell")), f"0.{chance.randint(10, 99)}"
-    services.place_order(login, symbol=name, type=side, volume=volume, wait_s=0)
+    services.place_order(login, symbol=name, type=side, volume=volume, caller=services.Caller(wait_s=0))
 
 
 def far_order(login: int, *, expires: str | None) -> int:
     """Ask for a pending order that no price here reaches, and return its ticket."""
     asked = services.place_order(
-        login, symbol="EURUSD", type="buy_limit", volume="0.10", price="1.00000", expires=expires, wait_s=0
+        login,
+        symbol="EURUSD",
+        type="buy_limit",
+        volume="0.10",
+        price="1.00000",
+        expires=expires,
+        caller=services.Caller(wait_s=0),
     )
     return int(asked.ticket or 0)
 
@@ -273,7 +279,7 @@ def play_night(world: World, market: Market, chance: random.Random, nights: Nigh
     market.until(world, lambda: now_ms() >= back_at, "the moment to come back")
     given = {login: Decimal(chance.randint(1, 999)) for login in LOGINS}
     for login, amount in given.items():
-        services.balance_operation(login, "deposit", str(amount), wait_s=0)
+        services.balance_operation(login, "deposit", str(amount), caller=services.Caller(wait_s=0))
     later = [far_order(login, expires="day") for login in LOGINS]
     if nights.done % AGAIN_IN == AGAIN_IN - 1:
         die_again(world, market, chance, nights, start_s)

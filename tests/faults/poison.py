@@ -68,7 +68,7 @@ def prepare(world: World, positions: int) -> None:
     logins = range(1001, 1001 + ACCOUNTS)
     put_accounts([{"login": login, "group": "retail"} for login in logins])
     for login in logins:
-        services.balance_operation(login, "deposit", "10000000", wait_s=0)
+        services.balance_operation(login, "deposit", "10000000", caller=services.Caller(wait_s=0))
     bus.forget_clients()
     bus.client().xadd("ticks", {"d": f"EURUSD,1.10000,1.10010,{time.time_ns() // 1_000_000}"})
     world.start("desk-a", ["manage.py", "desk"])
@@ -81,7 +81,7 @@ def prepare(world: World, positions: int) -> None:
             volume="0.01",
             sl="0.90000",
             tp="1.30000",
-            wait_s=0,
+            caller=services.Caller(wait_s=0),
         )
         if number % 200 == 0:
             bus.client().xadd("ticks", {"d": f"EURUSD,1.10000,1.10010,{time.time_ns() // 1_000_000}"})
@@ -107,7 +107,9 @@ def throw(world: World, thrown: Thrown, wanted: int, chance: random.Random, dead
         thrown.take(f"tick {entry}:0")
         if turn % 2:
             login = 1001 + chance.randrange(ACCOUNTS)
-            asked = services.place_order(login, symbol="EURUSD", type="buy", volume="0.01", wait_s=0)
+            asked = services.place_order(
+                login, symbol="EURUSD", type="buy", volume="0.01", caller=services.Caller(wait_s=0)
+            )
             thrown.orders.append(asked.command_id)
             thrown.take(f"command {asked.command_id}")
         if chance.randrange(GARBAGE_IN) == 0:

@@ -92,7 +92,7 @@ def prepare(world: World) -> None:
     for login in LOGINS:
         user = get_user_model().objects.create(username=f"client{login}")
         Account.objects.filter(login=login).update(user=user)
-        services.balance_operation(login, "deposit", "1000000", wait_s=0)
+        services.balance_operation(login, "deposit", "1000000", caller=services.Caller(wait_s=0))
 
 
 @contextmanager

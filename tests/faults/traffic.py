@@ -254,7 +254,9 @@ class ServiceClient(Client):
         if name == "BalanceOperation":
             words = {"kind": asked["kind"], "amount": asked["amount"]}
         try:
-            told = self.CALLS[name](self.login, client_id=key, wait_s=wait_s, **{**asked, **words})
+            told = self.CALLS[name](
+                self.login, caller=services.Caller(client_id=key, wait_s=wait_s), **{**asked, **words}
+            )
         except DatabaseError:
             connection.close()
             return None

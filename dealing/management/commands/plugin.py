@@ -27,7 +27,9 @@ class Command(BaseCommand):
             raise CommandError(f"the options are not JSON: {error}") from error
         if not isinstance(values, dict):
             raise CommandError("the options must be a JSON object")
-        outcome = services.configure_plugin(options["name"], values, actor="command line")
+        outcome = services.configure_plugin(
+            options["name"], values, caller=services.Caller(actor="command line")
+        )
         if outcome.state == "refused":
             raise CommandError(f"{outcome.code}: {outcome.message}")
         self.stdout.write("done" if outcome.state == "done" else "accepted; no desk has answered yet")
