@@ -24,9 +24,8 @@ from structlog import get_logger
 
 from api.http.jsonio import loads
 from api.http.scope import number_of
-from credentials import callers
 from credentials.address import came_by_tls
-from credentials.callers import Caller
+from credentials.identity import Identity, identity_of_cookie, identity_of_ticket
 from live import snapshot
 from realtime import rights
 from realtime.hub import hub
@@ -68,7 +67,7 @@ class BadMessage(Exception):
 class ClientConsumer(AsyncWebsocketConsumer):
     """One socket of one user."""
 
-    caller: Caller | None = None
+    identity: Identity | None = None
     sender: SocketSender | None = None
     groups_of: dict[int, str]
     _tokens: float = MESSAGES_BURST
@@ -79,25 +78,25 @@ class ClientConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Accept whoever has a session or a ticket, up to 20 sockets a user."""
         try:
-            self.caller = await self._identify()
+            self.identity = await self._identify()
         except (RedisError, DatabaseError):
             log.exception("a socket could not be judged")
-        if self.caller is None:
+        if self.identity is None:
             await self.close()
             return
         await self.accept()
         self._seen_s = time.monotonic()
         self.groups_of = {}
         line = hub()
-        mine = [one for one in line.listeners if getattr(one, "user_id", None) == self.caller.user.pk]
+        mine = [one for one in line.listeners if getattr(one, "user_id", None) == self.identity.user.pk]
         if len(mine) >= MAX_SOCKETS_A_USER:
             await self.close(code=CLOSE_TOO_MANY)
             return
         self.sender = SocketSender(
             line,
-            user_id=self.caller.user.pk,
-            session_key=self.caller.session_key,
-            family=self.caller.family,
+            user_id=self.identity.user.pk,
+            session_key=self.identity.session_key,
+            family=self.identity.family,
             send=self._send_text,
             close=self._close_with,
             snapshot=self._start_snapshot,
@@ -114,7 +113,7 @@ class ClientConsumer(AsyncWebsocketConsumer):
             sender.hub.leave(sender)
             await sender.end()
 
-    async def _identify(self) -> Caller | None:
+    async def _identify(self) -> Identity | None:
         headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         origin, host = headers.get(b"origin"), headers.get(b"host", "")
@@ -122,10 +121,10 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if origin is not None and not same_site:
             return None
         if "ticket" in query:
-            return await _in_thread(callers.caller_of_ticket, query["ticket"][0][:200])
+            return await _in_thread(identity_of_ticket, query["ticket"][0][:200])
         if not same_site:
             return None  # a session cookie counts only with the origin that a browser proves
-        return await _in_thread(callers.caller_of_cookie, headers.get(b"cookie", ""))
+        return await _in_thread(identity_of_cookie, headers.get(b"cookie", ""))
 
     async def _send_text(self, text: str) -> None:
         if len(text) * MAX_BYTES_A_CHARACTER <= MAX_MESSAGE_BYTES:
@@ -187,8 +186,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 raise BadMessage("invalid_request", "op: subscribe, unsubscribe or ping on quotes or account")
 
     async def _pay(self, cost: float) -> None:
-        assert self.caller is not None  # connect() sets it before any message comes
-        wait_s = await rights_watch().pay(self.caller.user.pk, cost)
+        assert self.identity is not None  # connect() sets it before any message comes
+        wait_s = await rights_watch().pay(self.identity.user.pk, cost)
         if wait_s:
             found = f"this was asked for too often; the next time is possible in {math.ceil(wait_s)} s"
             raise BadMessage("too_many_requests", found)
@@ -218,8 +217,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
         if known is not None and known.waiting is not None:
             return  # its snapshot is on the way
         await self._pay(SNAPSHOT_COST)
-        assert self.caller is not None  # connect() sets it before any message comes
-        group = await _in_thread(rights.account_group, self.caller.user, login)
+        assert self.identity is not None  # connect() sets it before any message comes
+        group = await _in_thread(rights.account_group, self.identity.user, login)
         if group is None or self.sender is None:
             raise BadMessage("not_found", "There is no such account.")
         sender.feeds[login] = AccountFeed(login)  # collects events from now on, the snapshot follows
@@ -267,15 +266,15 @@ class ClientConsumer(AsyncWebsocketConsumer):
 
     def _judged(self, standing: rights.Standing, spreads: dict[str, Any]) -> None:
         """Cut off what the rows no longer allow."""
-        sender, caller = self.sender, self.caller
-        if sender is None or caller is None:
+        sender, identity = self.sender, self.identity
+        if sender is None or identity is None:
             return
-        if not _stands(caller, standing):
+        if not _stands(identity, standing):
             sender.finish(CLOSE_RIGHTS)
             return
         # An account that was subscribed while the rows were read was judged by its subscription.
         for login in [one for one in sender.feeds if one in standing.logins]:
-            if standing.owners.get(login) != caller.user.pk:
+            if standing.owners.get(login) != identity.user.pk:
                 self._drop_account(sender, login)
                 sender.push(
                     frame("error", code="not_found", message="There is no such account.", account=login)
@@ -288,14 +287,14 @@ class ClientConsumer(AsyncWebsocketConsumer):
                 sender.set_spreads(*spreads[last])
 
 
-def _stands(caller: Caller, standing: rights.Standing) -> bool:
+def _stands(identity: Identity, standing: rights.Standing) -> bool:
     """Return whether what the socket was opened with has not ended."""
-    if caller.user.pk not in standing.users:
+    if identity.user.pk not in standing.users:
         return False
-    if caller.session_key:
-        return caller.session_key in standing.sessions
-    return standing.epochs.get(caller.user.pk, 0) == caller.epoch and (
-        caller.family is None or caller.family in standing.families
+    if identity.session_key:
+        return identity.session_key in standing.sessions
+    return standing.epochs.get(identity.user.pk, 0) == identity.epoch and (
+        identity.family is None or identity.family in standing.families
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a socket may be opened and stay open, judged from rows each time; who opened it, says credentials/callers.py, whose
+"""Whether a socket may be opened and stay open, judged from rows each time; who opened it, says credentials/identity.py, whose
 an account is, live/rights.py.
 
 A browser comes with its session cookie and an Origin that equals the address it came to, scheme, host and
@@ -17,8 +17,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.http.request import split_domain_port, validate_host
 
-from credentials.callers import living_families, living_sessions
 from credentials.epochs import epoch_of
+from credentials.identity import living_families, living_sessions
 from live.rights import own_accounts, watched
 from markets.models import Symbol
 

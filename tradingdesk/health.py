@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
-from credentials.callers import caller_of_cookie
+from credentials.identity import identity_of_cookie
 from dealing import bus
 from live.rights import is_staff
 from tradingdesk.vitals import recent_look
@@ -70,10 +70,10 @@ def _is_local(request: HttpRequest) -> bool:
 
 def _is_staff(request: HttpRequest) -> bool:
     try:
-        caller = caller_of_cookie(request.META.get("HTTP_COOKIE", ""))
+        identity = identity_of_cookie(request.META.get("HTTP_COOKIE", ""))
     except DatabaseError:
         return False  # who somebody is stands in the database: without it everybody is a stranger
-    return caller is not None and is_staff(caller.user)
+    return identity is not None and is_staff(identity.user)
 
 
 PAGES: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {

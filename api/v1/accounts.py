@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.models import Account
 from api.http.errors import not_found
 from api.http.scope import account_of, number_of
-from credentials.callers import TICKET_TTL_S, make_ticket
+from credentials.identity import TICKET_TTL_S, make_ticket
 from live.account_view import read_account_view
 from live.rights import own_accounts
 from live.schema import extended, page_of, thing

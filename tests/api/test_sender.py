@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from credentials.callers import Caller
+from credentials.identity import Identity
 from live.quotes import Spread
 from realtime import sender as sender_module
 from realtime.consumer import ClientConsumer
@@ -208,7 +208,7 @@ async def test_events_of_another_account_when_they_come_then_not_sent(rig):
 async def test_account_when_subscribed_while_the_rows_were_read_then_it_is_not_cut_off(rig):
     consumer = ClientConsumer()
     consumer.sender, consumer.groups_of = rig.sender, {}
-    consumer.caller = Caller(SimpleNamespace(pk=1))
+    consumer.identity = Identity(SimpleNamespace(pk=1))
     rig.sender.feeds[7], rig.sender.feeds[8] = AccountFeed(7), AccountFeed(8)
     standing = Standing(
         users=frozenset({1}), sessions=frozenset(), logins=frozenset({7}), owners={7: 2}, groups={7: "retail"}

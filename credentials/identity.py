@@ -32,7 +32,7 @@ TICKET_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Caller:
+class Identity:
     """Whoever opened a socket, by which session or login of a program, and of which epoch they are."""
 
     user: Any
@@ -41,23 +41,23 @@ class Caller:
     epoch: int = 0
 
 
-def caller_of_cookie(cookie_header: str) -> Caller | None:
+def identity_of_cookie(cookie_header: str) -> Identity | None:
     """Return who is logged in by the session cookie, None where nobody is."""
     try:
         cookies = SimpleCookie(cookie_header)
     except CookieError:
         return None
     key = cookies[settings.SESSION_COOKIE_NAME].value if settings.SESSION_COOKIE_NAME in cookies else ""
-    return _caller_of_session(key)
+    return _identity_of_session(key)
 
 
-def _caller_of_session(key: str) -> Caller | None:
+def _identity_of_session(key: str) -> Identity | None:
     if not key.isalnum():
         return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     request: Any = SimpleNamespace(session=session)
     user = current_user(request)
-    return Caller(user, key, epoch=epoch_of(user)) if user.is_authenticated and user.is_active else None
+    return Identity(user, key, epoch=epoch_of(user)) if user.is_authenticated and user.is_active else None
 
 
 def make_ticket(user: Any, *, session_key: str = "", family: UUID | None = None) -> str:
@@ -69,7 +69,7 @@ def make_ticket(user: Any, *, session_key: str = "", family: UUID | None = None)
     return ticket
 
 
-def caller_of_ticket(ticket: str) -> Caller | None:
+def identity_of_ticket(ticket: str) -> Identity | None:
     """Return whose ticket this is and use it up, None where it is nobody's."""
     with _redis() as client:
         found = client.getdel(_ticket_key(ticket))
@@ -85,7 +85,7 @@ def caller_of_ticket(ticket: str) -> Caller | None:
         return None
     if said["session"] and not living_sessions([said["session"]]):
         return None
-    return Caller(user, said["session"], family=family, epoch=said["epoch"])
+    return Identity(user, said["session"], family=family, epoch=said["epoch"])
 
 
 def _ticket_key(ticket: str) -> str:
