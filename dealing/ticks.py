@@ -30,7 +30,7 @@ MAX_ENTRY_LINES = 20_000
 MAX_LINE_BYTES = 200  # a symbol, two numbers of at most 25 digits a side, and a time
 RAW_KEPT = 2_000  # characters of a malformed line that are kept
 DEAF_S = 5.0
-READ_AGAIN = 3  # times that reading one entry may fail before the entry is passed over
+READ_AGAIN = 3  # times that reading one entry, or one of its lines, may fail before it is passed over
 #: The number of the first entry after a place, without what it holds.
 _NEXT_ID = "local r = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', 1) return r[1] and r[1][1]"
 
@@ -90,18 +90,25 @@ def lines_of(fields: Any) -> list[bytes]:
 
 
 def ticks_of(entry: str, fields: Any, first: int = 0) -> Iterator[Tick]:
-    """Yield the ticks of an entry from a line on; whatever reading a line raises makes that line malformed."""
+    """Yield the ticks of an entry from a line on; a line whose reading raises every time is a malformed one."""
     lines = lines_of(fields)
     last = len(lines) - 1
     for number in range(min(first, len(lines)), len(lines)):
+        yield _read_line(entry, number, number == last, lines[number])
+
+
+def _read_line(entry: str, number: int, is_last: bool, line: bytes) -> Tick:
+    """Return the tick of a line; what was raised once may have been raised in passing, and says nothing about it."""
+    last_error = ""
+    for _ in range(READ_AGAIN):
         try:
             seam("decode", (f"tick {entry}:{number}",))
-            tick = parse(entry, number, number == last, lines[number])
+            return parse(entry, number, is_last, line)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the line is kept and the next one read
-            tick = Tick(entry, number, number == last, shown(lines[number]), error=repr(error))
-        yield tick
+            last_error = repr(error)
+    return Tick(entry, number, is_last, shown(line), error=last_error)
 
 
 class TickReader:

@@ -20,6 +20,7 @@ from dealing.columns import Inexact, units_of
 from dealing.desk import Desk
 from dealing.failpoints import Poison
 from dealing.models import EngineShard, PoisonItem, TickCount
+from dealing.ticks import ticks_of
 from engine.stages import stops
 from orders.models import Order
 from positions.models import Deal, Position
@@ -321,3 +322,21 @@ def test_tick_when_it_is_suspected_then_new_orders_do_not_keep_it_waiting(here: 
     assert PoisonItem.objects.get().reference == f"{entry}:0"
     assert tried.value == 3
     assert 0 < len(asked) < 200
+
+
+@pytest.mark.parametrize(("times", "is_malformed"), [(1, False), (2, False), (3, True)])
+def test_line_when_reading_it_raises_in_passing_then_it_is_read_again(
+    at_seam: Callable[[Callable[[str, list[str]], None]], None], times: int, is_malformed: bool
+) -> None:
+    met: list[str] = []
+
+    def act(name: str, _keys: list[str]) -> None:
+        if name == "decode" and len(met) < times:
+            met.append(name)
+            raise MemoryError("in passing")
+
+    at_seam(act)
+    (tick,) = ticks_of("1-0", {b"d": b"EURUSD,1.1,1.2,1000"})
+
+    assert (tick.time_ms < 0, bool(tick.error)) == (is_malformed, is_malformed)
+    assert tick.raw == "EURUSD,1.1,1.2,1000"
