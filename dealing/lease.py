@@ -205,7 +205,7 @@ def _make_rows(conn: "psycopg.Connection[Any]", shard: int) -> None:
     ).fetchone()
     if there:
         return
-    shards.make_row(conn.cursor(), shard)
+    shards.make_rows(conn.cursor(), [shard])
 
 
 def _lock(conn: "psycopg.Connection[Any]", shard: int) -> bool:

@@ -122,7 +122,7 @@ class EngineControl(models.Model):
         default=0, help_text="among how many desks the accounts are divided; 0: nobody has said so yet"
     )
     numbers_from = models.BigIntegerField(
-        default=1, help_text="where the numbers of a shard that is made begin"
+        default=1, help_text="where all shards' numbers went on at the last change, in tens"
     )
 
     class Meta:

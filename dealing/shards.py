@@ -3,8 +3,8 @@
 The number stands in the control row. A process may believe a number (`DESK_SHARDS`); one that believes another than
 the database's is refused, at the lease, at the journal and by every reader, with a sentence that holds both. Without a
 belief the database's number is taken. The first desk or command of a new database writes its own belief down, or 1.
-The rows of `dealing_engineshard` are exactly the shards that there are; the numbers that a shard that went away has
-given out are never given out again (`numbers_from`). It divides rows; it trades nothing.
+The rows of `dealing_engineshard` are exactly the shards that there are; with each change all shards' numbers go on above
+the highest that any has given out (`numbers_from`), so none comes twice and they rise. It divides rows; it trades nothing.
 """
 
 import json
@@ -17,12 +17,16 @@ from django.conf import settings
 from django.db import OperationalError
 
 from dealing import registry
-from engine.core import MAX_SHARDS
 from engine.enums import HaltScope
+from engine.tickets import LONG_STEP, MAX_SHARDS, SHORT_SHARDS, SHORT_STEP
 
 log = structlog.get_logger(__name__)
 #: First key of the advisory locks, so that they meet nobody else's.
 LOCK_SPACE = 0x7D35
+#: `numbers_from` counts as short numbers are counted; this many of its steps are one of a long number.
+LONG_OF_SHORT = LONG_STEP // SHORT_STEP
+#: Where a shard's counters have to begin so that its numbers lie above `numbers_from`.
+_BEGIN = f"CASE WHEN shard < {SHORT_SHARDS} THEN numbers_from ELSE (numbers_from + {LONG_OF_SHORT - 1}) / {LONG_OF_SHORT} END"
 
 
 class WrongShards(OperationalError):
@@ -82,17 +86,20 @@ def settled(cursor: Any) -> int:
     return agreed(cursor)
 
 
-def make_row(cursor: Any, shard: int) -> None:
-    """Make a shard's row where it is missing, with numbers that no shard of its name has given out."""
+def make_rows(cursor: Any, chosen: Sequence[int]) -> None:
+    """Make the rows of shards where they are missing, with numbers that no shard has given out before a change."""
     cursor.execute(
         "INSERT INTO dealing_engineshard (shard, epoch, seq, owner, build_id, backend_pid, tick_cursor, tick_offset,"
         " drain_requested, next_order, next_deal, next_request, published, clock_ms, dealers, clock_skew_ms)"
-        " SELECT %s, coalesce(max(b.epoch), 0), coalesce(max(b.seq), 0), '', '', 0, '0-0', 0, false, c.numbers_from,"
-        " c.numbers_from, c.numbers_from,"
-        " (SELECT coalesce(max(o.id), 0) FROM dealing_outbox o WHERE o.shard = %s), 0, '[]', 0"
-        " FROM dealing_enginecontrol c LEFT JOIN dealing_enginebatch b ON b.shard = %s WHERE c.id = 1"
-        " GROUP BY c.numbers_from ON CONFLICT DO NOTHING",
-        (shard, shard, shard),
+        " SELECT shard, coalesce(b.epoch, 0), coalesce(b.seq, 0), '', '', 0, '0-0', 0, false, begin_at, begin_at, begin_at,"
+        " coalesce(o.id, 0), 0, '[]', 0"
+        f" FROM (SELECT shard, {_BEGIN} AS begin_at FROM unnest(%s::smallint[]) AS shard, dealing_enginecontrol"
+        " WHERE id = 1) AS made"
+        " LEFT JOIN (SELECT shard, max(epoch) AS epoch, max(seq) AS seq FROM dealing_enginebatch"
+        " WHERE shard = ANY(%s) GROUP BY shard) AS b USING (shard)"
+        " LEFT JOIN (SELECT shard, max(id) AS id FROM dealing_outbox WHERE shard = ANY(%s) GROUP BY shard) AS o"
+        " USING (shard) ON CONFLICT DO NOTHING",
+        (list(chosen),) * 3,
     )
 
 
@@ -142,16 +149,20 @@ def change(cursor: Any, number: int) -> Changed:
 
 def _take_locks(cursor: Any) -> None:
     """Take every shard's lock until the transaction ends, so that no desk can begin."""
-    for shard in range(MAX_SHARDS):
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", (LOCK_SPACE, shard))
-        if not cursor.fetchone()[0]:
-            cursor.execute("SELECT owner FROM dealing_engineshard WHERE shard = %s", (shard,))
-            row = cursor.fetchone()
-            who = f" ({row[0]})" if row and row[0] else ""
-            raise NotChanged(
-                f"a desk{who} holds the lease of shard {shard}: stop all desks first (./desk down, or the workers"
-                " of the queue engine), the number changes only while none runs"
-            )
+    cursor.execute(
+        "SELECT shard FROM generate_series(0, %s) AS shard WHERE NOT pg_try_advisory_xact_lock(%s, shard)"
+        " ORDER BY shard LIMIT 1",
+        (MAX_SHARDS - 1, LOCK_SPACE),
+    )
+    held = cursor.fetchone()
+    if held:
+        cursor.execute("SELECT owner FROM dealing_engineshard WHERE shard = %s", held)
+        row = cursor.fetchone()
+        who = f" ({row[0]})" if row and row[0] else ""
+        raise NotChanged(
+            f"a desk{who} holds the lease of shard {held[0]}: stop all desks first (./desk down, or the workers"
+            " of the queue engine), the number changes only while none runs"
+        )
 
 
 def _see_that_nothing_waits(cursor: Any, shards: int) -> None:
@@ -199,20 +210,21 @@ def _divide(cursor: Any, before: int, after: int, place: tuple[str, int]) -> Non
     """Make the rows of the shards that are new, and hand on what those that go away have left."""
     cursor.execute(
         "UPDATE dealing_enginecontrol SET numbers_from = greatest(numbers_from, (SELECT"
-        " max(greatest(next_order, next_deal, next_request)) FROM dealing_engineshard WHERE shard >= %s))",
-        (after,),
+        f" max(greatest(next_order, next_deal, next_request) * CASE WHEN shard < {SHORT_SHARDS} THEN 1 ELSE {LONG_OF_SHORT} END)"
+        " FROM dealing_engineshard))"
     )
     cursor.execute("SELECT max(clock_ms), max(day_end_ms) FROM dealing_engineshard")
     clock_ms, day_end_ms = (part or 0 for part in cursor.fetchone())
     cursor.execute("SELECT dealers FROM dealing_engineshard ORDER BY shard LIMIT 1")
     row = cursor.fetchone()
     dealers = json.dumps(_plain(row[0])) if row else "[]"
-    for shard in range(after):
-        make_row(cursor, shard)
-    # An epoch more: a desk that was paused all the while, and whose lock the server has forgotten, writes nothing.
+    make_rows(cursor, range(after))
+    # Numbers go on above all others, so those of an account that moves rise. An epoch more: a desk that was paused all
+    # the while, and whose lock the server has forgotten, writes nothing.
     cursor.execute(
         "UPDATE dealing_engineshard SET epoch = epoch + 1, tick_cursor = %s, tick_offset = %s, clock_ms = %s,"
-        " day_end_ms = %s, dealers = %s::jsonb, owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false",
+        " day_end_ms = %s, dealers = %s::jsonb, owner = '', heartbeat_at = NULL, quiet_until = NULL, drain_requested = false,"
+        f" (next_order, next_deal, next_request) = (SELECT {_BEGIN}, {_BEGIN}, {_BEGIN} FROM dealing_enginecontrol WHERE id = 1)",
         (*place, clock_ms, day_end_ms, dealers),
     )
     _hand_on_events(cursor, after)

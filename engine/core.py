@@ -16,13 +16,12 @@ from engine.lifecycle import LIVE_SMART
 from engine.plans import fixed_stop, next_level
 from engine.records import Deal, Order, Position, Quote, SmartOrder
 from engine.state import Extremes, State
+from engine.tickets import MAX_SHARDS, step_and_ending
 from engine.trailing import TrailBook
 from engine.triggers import Cross, Ladder
 from engine.valuation import hold
 
-TICKETS_PER_STEP = 10  # last digit: 0 for tickets reserved by a journal, shard + 1 for the engine's own
 OFFER_REMEMBERED_MS = 31 * 86_400_000  # how long a requote that ran out can still be told from none
-MAX_SHARDS = TICKETS_PER_STEP - 1
 
 
 class Core:
@@ -43,6 +42,7 @@ class Core:
         self.hooks = Hooks.of(plugins, state, self.out)
         self.shard = shard
         self.shards = shards
+        self._step, self._ending = step_and_ending(shard)
         self.pendings: dict[str, Ladder] = {}
         self.exits: dict[str, Ladder] = {}
         self.activations: dict[str, Ladder] = {}
@@ -57,17 +57,17 @@ class Core:
     def new_order_ticket(self) -> int:
         """Return a ticket for an order that the engine makes by itself."""
         self.state.next_order += 1
-        return (self.state.next_order - 1) * TICKETS_PER_STEP + self.shard + 1
+        return (self.state.next_order - 1) * self._step + self._ending
 
     def new_deal_ticket(self) -> int:
         """Return a ticket for a deal."""
         self.state.next_deal += 1
-        return (self.state.next_deal - 1) * TICKETS_PER_STEP + self.shard + 1
+        return (self.state.next_deal - 1) * self._step + self._ending
 
     def new_request_id(self) -> int:
         """Return a number for the dealers' queue."""
         self.state.next_request += 1
-        return (self.state.next_request - 1) * TICKETS_PER_STEP + self.shard + 1
+        return (self.state.next_request - 1) * self._step + self._ending
 
     # Events
 

@@ -22,7 +22,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from engine.core import MAX_SHARDS
+from engine.tickets import MAX_SHARDS
 from manager.unfold import UNFOLD  # noqa: F401 - the look of the admin and its side bar
 from tradingdesk.lanes import CONNECTIONS
 from tradingdesk.logs import configure_logs

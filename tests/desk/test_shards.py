@@ -157,9 +157,9 @@ def test_change_when_a_desk_runs_then_it_is_refused_and_nothing_changes(world: W
     assert buy(LOGIN).code != "internal_error"
 
 
-@pytest.mark.parametrize("number", [0, 10, -1])
+@pytest.mark.parametrize("number", [0, 1_001, -1])
 def test_change_when_the_number_cannot_be_then_it_is_refused(world: World, number: int) -> None:
-    with pytest.raises(NotChanged, match="1 to 9 are possible"):
+    with pytest.raises(NotChanged, match="1 to 1000 are possible"):
         change(number)
 
 
@@ -234,9 +234,8 @@ def test_change_when_a_shard_went_away_then_its_numbers_never_come_again(world: 
     change(1)
     change(2)
 
-    row = EngineShard.objects.get(shard=1)
-    assert (row.next_order, row.next_deal, row.next_request) == (500, 500, 500)
-    assert EngineShard.objects.get(shard=0).next_deal < 500
+    for row in EngineShard.objects.all():
+        assert (row.next_order, row.next_deal, row.next_request) == (500, 500, 500)
 
 
 def test_change_when_plugins_remember_then_every_shard_has_what_all_remembered(world: World) -> None:

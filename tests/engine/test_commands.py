@@ -10,6 +10,7 @@ from engine.enums import By, DealerAnswer, EntryType, LevelStatus, Side
 from engine.events import AgentCommissionDue, DealMade, LedgerBooked, MarginCallChanged, SettingsChanged
 from engine.order_types import OrderType
 from engine.settings import Group
+from engine.tickets import step_and_ending
 from engine.valuation import is_margin_called
 from tests.engine.market import CLIENT, NETTING, OTHER, Market
 
@@ -23,21 +24,46 @@ def of_kind(events: list[Any], kind: type) -> list[Any]:
 # Numbers
 
 
-@pytest.mark.parametrize("shard", [0, 8])
-def test_numbers_when_the_engine_gives_them_then_rise_and_end_in_its_shard(shard: int) -> None:
-    core = Market(shard=shard, shards=9).engine.core
+@pytest.mark.parametrize(
+    ("shard", "numbers"),
+    [
+        (0, [11, 21, 31]),
+        (1, [12, 22, 32]),
+        (7, [18, 28, 38]),
+        (8, [10_089, 20_089, 30_089]),
+        (10, [10_109, 20_109, 30_109]),
+        (999, [19_999, 29_999, 39_999]),
+    ],
+)
+def test_numbers_when_the_engine_gives_them_then_rise_and_end_in_its_shard(
+    shard: int, numbers: list[int]
+) -> None:
+    core = Market(shard=shard, shards=1_000).engine.core
 
     for give in (core.new_order_ticket, core.new_deal_ticket, core.new_request_id):
-        first, second = give(), give()
-        assert (first % 10, second - first) == (shard + 1, 10)
-        assert first > 0
+        assert [give() for _ in numbers] == numbers
 
 
-@pytest.mark.parametrize(("shard", "shards"), [(0, 10), (9, 10), (1, 1), (-1, 1)])
+def test_numbers_when_a_thousand_shards_count_up_to_what_scripts_take_then_no_two_meet() -> None:
+    """Each shard at the beginning, and as high as a JavaScript number is exact."""
+    given = [
+        count * step + ending
+        for shard in range(1_000)
+        for step, ending in [step_and_ending(shard)]
+        for first in (0, 2**53 // step - 1_500)
+        for count in range(first, first + 1_500)
+    ]
+
+    assert len(set(given)) == len(given)
+    assert all(number % 10 for number in given), "a journal's"
+    assert max(given) < 2**53
+
+
+@pytest.mark.parametrize(("shard", "shards"), [(0, 1_001), (1_000, 1_001), (1, 1), (-1, 1)])
 def test_engine_when_tickets_could_not_tell_its_shard_then_refuses_to_be_made(
     shard: int, shards: int
 ) -> None:
-    with pytest.raises(ValueError, match="tickets tell 9 shards apart"):
+    with pytest.raises(ValueError, match="tickets tell 1000 shards apart"):
         Market(shard=shard, shards=shards)
 
 
