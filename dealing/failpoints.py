@@ -125,17 +125,18 @@ class Poison:
 _poison = Poison(os.environ["DESK_POISON"]) if os.environ.get("DESK_POISON") else None
 
 
-def _begin_fork() -> None:
-    """Give a fork a chance of its own: what was thrown in passing would else be thrown at the same item each time.
-
-    Failpoints are the desk's, and not its forks'.
-    """
-    _left.clear()
+def _draw_anew() -> None:
+    """Give a fork a chance of its own: what was thrown in passing would else be thrown at the same item each time."""
     if _poison is not None:
         _poison.draw_anew()
 
 
-os.register_at_fork(after_in_child=_begin_fork)
+os.register_at_fork(after_in_child=_draw_anew)
+
+
+def disarm() -> None:
+    """Pass all failpoints by from now on: a desk dies at its failpoints, and the forks in which it tries things do not."""
+    _left.clear()
 
 
 def failpoint(name: str) -> None:

@@ -10,6 +10,8 @@ import stat
 import sys
 from collections.abc import Collection
 
+from dealing.failpoints import disarm
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -21,6 +23,7 @@ def flush() -> None:
 
 def leave_the_desk(parent: int) -> None:
     """Let go of the desk's sockets and of its signals in a fork, and end when the process `parent` ends."""
+    disarm()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

@@ -104,9 +104,21 @@ class AccountBounds:
 
         Returned instead are those of which their line tells that only the margin call has come or gone.
         """
+        heaps = self.heaps.get(symbol)
+        if heaps is None:
+            return []
+        below_bid, above_bid, below_ask, above_ask = heaps
+        # Nearly every tick leaves no bound, and ends here.
+        if not (
+            (below_bid and below_bid[0][0] < -bid)
+            or (above_bid and above_bid[0][0] < bid)
+            or (below_ask and below_ask[0][0] < -ask)
+            or (above_ask and above_ask[0][0] < ask)
+        ):
+            return []
         called: list[int] = []
-        heaps, books = self.heaps.get(symbol, ()), self.state.books
-        for heap, price in zip(heaps, (-bid, bid, -ask, ask), strict=False):
+        books = self.state.books
+        for heap, price in zip(heaps, (-bid, bid, -ask, ask), strict=True):
             while heap and heap[0][0] < price:
                 _, login, gen = heappop(heap)
                 book = books[login]

@@ -55,8 +55,10 @@ def run(core: Core, tick: AcceptedTick) -> None:
         bounds.opened(core.state.now_ms)
     called = bounds.crossed(name, tick.bid, tick.ask)
     due = bounds.due.get(name)
-    if not due:  # margin calls come and go without anything else
-        for login in sorted(called):
+    if not due:
+        if not called:
+            return
+        for login in sorted(called):  # margin calls come and go without anything else
             line = books[login].line
             _turn_call(core, line, tick.bid if line.is_buy else -tick.ask, login)
         return

@@ -340,3 +340,18 @@ def test_line_when_reading_it_raises_in_passing_then_it_is_read_again(
 
     assert (tick.time_ms < 0, bool(tick.error)) == (is_malformed, is_malformed)
     assert tick.raw == "EURUSD,1.1,1.2,1000"
+
+
+@pytest.mark.parametrize(("is_of_a_desk", "signalled"), [(False, True), (True, False)])
+def test_failpoint_when_a_process_is_forked_then_only_forks_of_a_desk_pass_it_by(
+    monkeypatch: pytest.MonkeyPatch, is_of_a_desk: bool, signalled: bool
+) -> None:
+    monkeypatch.setattr(failpoints, "_left", {"after_load": 1})
+    pid = os.fork()
+    if not pid:
+        if is_of_a_desk:
+            failpoints.disarm()
+        failpoints.failpoint("after_load")  # what a worker's process does that becomes a desk
+        os._exit(0)
+
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1]) is signalled
