@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from django.conf import settings
 
 from dealing import clock, registry
 from dealing.changes import Changes
@@ -21,6 +22,7 @@ from dealing.choices import ItemKind
 from dealing.columns import copy_rows, decimal_text
 from dealing.dealers import to_json
 from dealing.failpoints import failpoint, seam
+from dealing.inputs import Inputs
 from dealing.items import Item, JournalRow, key_of
 from dealing.journal import clean
 from dealing.lease import ClockLost, Lease, LeaseLost, allow_long
@@ -91,6 +93,7 @@ class Batch:
     last_tick: str = ""
     ticks: int = 0
     items: list[Item] = field(default_factory=list)
+    inputs: Inputs = field(default_factory=Inputs)
     answers: list[CommandResult] = field(default_factory=list)
     freeze: list[int] = field(default_factory=list)  # accounts that are left out, to be shown as halted
     poison: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, reference, raw, error
@@ -206,6 +209,7 @@ def commit(
         failpoint("before_commit")
         seam("write", keys)
         committed = Committed(seq, drain_requested, outbox_id)
+    lease.seq = seq
     failpoint("after_commit")
     if committed is None:
         raise RuntimeError("the transaction was rolled back by what was raised in it")
@@ -218,10 +222,11 @@ def _write_batch_row(
     changes = batch.changes
     cursor.execute(
         "INSERT INTO dealing_enginebatch (shard, seq, epoch, first_tick, last_tick, ticks, refused, commands,"
-        " deals, state_hash, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())",
+        " deals, state_hash, inputs, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())",
         (
             lease.shard, seq, lease.epoch, batch.first_tick, batch.last_tick, batch.ticks,
             json.dumps(changes.refused), len(batch.answers), len(changes.deals), state_hash,
+            batch.inputs.packed() if settings.DESK_DAYS_KEPT else None,
         ),
     )  # fmt: skip
 

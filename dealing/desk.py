@@ -68,6 +68,7 @@ class Desk(Loop):
                 return self._run()
         finally:
             rehearsal.end(self.rehearsals)
+            self.keeper.end()
 
     def _run(self) -> str:
         failures = 0
@@ -201,7 +202,9 @@ class Desk(Loop):
             self.publisher = Publisher(self.book, self.shard, self.lease.epoch)
             self.publisher.published = published
         place = str(row["tick_cursor"]), int(row["tick_offset"])
+        self.lease.seq = int(row["seq"])
         self._new_batch(*place)
+        self.keeper.loaded(self.book.engine, self.batch, self.lease, wall_ms)
         place = self._find_place(row, place)
         self.reader = TickReader(self.shard, *place)
         self.batch.cursor, self.batch.offset = place
@@ -283,5 +286,7 @@ class Desk(Loop):
         state, now_ms = self.book.state, self._now_ms()
         if self.clock == "wall" and 0 < state.day_end_ms <= now_ms:
             now_ms = state.now_ms  # a day ends only after the ticks that came before it
-        self._collect(self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms()), now_ms)
+        passed_ms = self._passed_ms()
+        self.batch.inputs.internal(command, now_ms, passed_ms)
+        self._collect(self.book.engine.on_command(command, now_ms, passed_ms=passed_ms), now_ms)
         self.batch.changes.dirty = True

@@ -130,6 +130,7 @@ def _take_quotes(
     changes, happened = batch.changes, []
     listens = book.engine.core.hooks.listens
     now_ms = clock.wall_ms()
+    batch.inputs.gap(missed.cursor, missed.offset, missed.to, now_ms)
     count, beat_at = 0, time.monotonic()
     beat(lease, published=published, ahead_s=LOAD_LIMIT_S)
     for tick in rehearsal.missed_ticks(bus.stream_client(), missed.cursor, missed.offset, missed.to):
@@ -137,7 +138,7 @@ def _take_quotes(
         if time.monotonic() - beat_at > BEAT_EVERY_S:
             beat(lease, published=published, ahead_s=LOAD_LIMIT_S)
             beat_at = time.monotonic()
-        time_ms = _moment_of(tick, now_ms)
+        time_ms = moment_of(tick, now_ms)
         if time_ms is None:
             continue
         events = book.engine.on_missed_tick(tick.symbol, tick.bid, tick.ask, time_ms)
@@ -154,7 +155,7 @@ def _take_quotes(
     return count, happened
 
 
-def _moment_of(tick: Tick, now_ms: int) -> int | None:
+def moment_of(tick: Tick, now_ms: int) -> int | None:
     """Return the moment at which a missed tick was a quote, None where its line or its time is none."""
     if not 0 <= tick.time_ms <= now_ms + AHEAD_LIMIT_MS:
         return None

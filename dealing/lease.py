@@ -50,6 +50,7 @@ class Lease:
     row: dict[str, Any]
     shards: int = 1  # among how many the accounts are divided; it does not change while this is held
     skew_ms: int = 0  # how far our clock was ahead of the database's when it was read last
+    seq: int = 0  # of the last batch that is in the rows
 
     @property
     def after_crash(self) -> bool:

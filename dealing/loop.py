@@ -33,6 +33,7 @@ from dealing.narrowing import (
 )
 from dealing.probe import LIMIT_S as PROBE_LIMIT_S
 from dealing.probe import Findings, probe
+from dealing.snapshots import Keeper
 from dealing.taking import Taking
 from dealing.ticks import Tick, id_key, id_ms, newest_entry
 from engine.events import Event
@@ -70,6 +71,7 @@ class Loop(Taking):
     last_stream_id: str = "0-0"  # our place in the stream when we last looked at it
     busy_at: float = 0.0
     rehearsals: set[int] = field(default_factory=set)  # processes that ask the engine about gaps
+    keeper: Keeper = field(default_factory=Keeper)
     unread: tuple[tuple[str, int], str] | None = None  # where missed ticks could not be read, and why
     day_end_read: tuple[int, str, float] = NONE_DUE
 
@@ -374,8 +376,13 @@ class Loop(Taking):
             self._safely("dealers", self._look_for_dealers)
         if self.rehearsals:
             self._safely("rehearsal", self._finish_rehearsals)
+        if self._is_due("snapshot", LOOK_EVERY_S):
+            self._safely("snapshot", self._look_for_snapshot)
         if not self.reader.is_down and self._is_due("look", LOOK_EVERY_S):
             self._safely("look", self._look_at_stream)
+
+    def _look_for_snapshot(self) -> None:
+        self.keeper.look(self.book.engine, self.batch, self.lease)
 
     def _look_for_dealers(self) -> None:
         """See who is connected as a dealer, and ask for what follows from it."""

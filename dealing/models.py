@@ -152,6 +152,7 @@ class EngineBatch(models.Model):
     commands = models.IntegerField(default=0)
     deals = models.IntegerField(default=0)
     state_hash = models.CharField(max_length=64, blank=True, default="", help_text="written when draining")
+    inputs = models.BinaryField(null=True, help_text="what it was computed from (dealing/inputs.py)")
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -159,6 +160,27 @@ class EngineBatch(models.Model):
 
     def __str__(self) -> str:
         return f"batch {self.shard}/{self.seq}"
+
+
+class EngineSnapshot(models.Model):
+    """A shard's whole state behind a batch, from which a replay can begin (dealing/snapshots.py)."""
+
+    key = models.CharField(
+        max_length=60, primary_key=True, help_text="among the inputs of the batch that follows"
+    )
+    shard = models.PositiveSmallIntegerField()
+    seq = models.BigIntegerField(help_text="of the last batch that is in it")
+    state = models.BinaryField()
+    state_hash = models.CharField(max_length=64)
+    build = models.CharField(max_length=100, blank=True)
+    plugins = models.TextField(blank=True, help_text="the setting DESK_PLUGINS")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [Index(fields=["shard", "seq"], name="dealing_snapshot_place")]
+
+    def __str__(self) -> str:
+        return f"snapshot {self.key} behind {self.shard}/{self.seq}"
 
 
 class TickCount(models.Model):

@@ -133,7 +133,9 @@ class Taking:
         now_ms = self._now_ms()
         self.at = TIME
         seam("time")
-        events = self.book.engine.on_time(now_ms, passed_ms=self._passed_ms())
+        passed_ms = self._passed_ms()
+        events = self.book.engine.on_time(now_ms, passed_ms=passed_ms)
+        self.batch.inputs.beat(now_ms, passed_ms, is_quiet=not events)
         self._collect(events, now_ms)
         if events:
             self.batch.items.append(TIME)  # what it changed may turn out to be what cannot be written
@@ -170,13 +172,17 @@ class Taking:
         The engine's time never goes back, so a time that cannot be is refused and none runs ahead.
         """
         engine, passed_ms = self.book.engine, self._passed_ms()
+        inputs = self.batch.inputs
         if passed_ms is None:
+            inputs.tick(tick, tick.time_ms)
             return engine.on_tick(tick.symbol, tick.bid, tick.ask, tick.time_ms), tick.time_ms
         now_ms = clocks.wall_ms()
         if tick.time_ms > now_ms + AHEAD_LIMIT_MS:
+            inputs.refused(tick)
             return engine.refuse_tick(tick.symbol, TickRefusal.INVALID), now_ms
         time_ms = min(tick.time_ms, now_ms)
         age_ms = self.reader.age_ms(tick, clocks.monotonic_ms())
+        inputs.tick(tick, time_ms, passed_ms, age_ms)
         return (
             engine.on_tick(tick.symbol, tick.bid, tick.ask, time_ms, passed_ms=passed_ms, age_ms=age_ms),
             time_ms,
@@ -207,7 +213,9 @@ class Taking:
         key = key_of(row)
         self.at = row
         seam("engine", (key,))
-        events = self.book.engine.on_command(command, now_ms, passed_ms=self._passed_ms())
+        passed_ms = self._passed_ms()
+        self.batch.inputs.command(row.id, now_ms, passed_ms, asked_ms)
+        events = self.book.engine.on_command(command, now_ms, passed_ms=passed_ms)
         seam("collect", (key,))
         answer = self._collect(events, now_ms)
         if answer is None:

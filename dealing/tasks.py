@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from celery import shared_task, signals
+from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
@@ -28,7 +29,7 @@ WATCH_S = 1.7  # beat sends every 2 s: somebody looks nearly all the time
 LOOK_EVERY_S = 0.2
 HOPS = 6
 OUTBOX_KEPT = timedelta(hours=24)
-BATCHES_KEPT = timedelta(days=7)
+BATCHES_KEPT_DAYS = 7  # at least
 #: Made at import, before the worker forks: the desks in its children see what its signal handler sets.
 _stopping = multiprocessing.Value("b", 0)
 
@@ -118,6 +119,7 @@ def sweep() -> None:
     Of a shard's batches a beginning goes, so that those that are left have no holes.
     """
     now = datetime.now(UTC)
+    kept_from = now - timedelta(days=max(BATCHES_KEPT_DAYS, settings.DESK_DAYS_KEPT))
     started = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -130,7 +132,9 @@ def sweep() -> None:
             "DELETE FROM dealing_enginebatch b USING (SELECT shard, max(seq) AS seq FROM dealing_enginebatch"
             " WHERE at < %s GROUP BY shard) old, dealing_engineshard s"
             " WHERE b.shard = old.shard AND b.seq <= old.seq AND s.shard = b.shard AND b.seq < s.seq",
-            (now - BATCHES_KEPT,),
+            (kept_from,),
         )
         batches = cursor.rowcount
+        # A day more: the one that a day's replay begins from is older than the day.
+        cursor.execute("DELETE FROM dealing_enginesnapshot WHERE at < %s", (kept_from - timedelta(days=1),))
     log.info("swept", events=events, batches=batches, seconds=round(time.monotonic() - started, 2))

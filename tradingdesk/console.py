@@ -7,7 +7,16 @@ the desk: what cannot be printed is still in the log files.
 import os
 import sys
 
-COLOURS = {"postgres": 34, "redis": 31, "engine": 33, "worker": 36, "beat": 90, "daphne": 35, "feed": 32}
+COLOURS = {
+    "postgres": 34,
+    "redis": 31,
+    "engine": 33,
+    "worker": 36,
+    "beat": 90,
+    "daphne": 35,
+    "feed": 32,
+    "ticks": 32,
+}
 WIDTH = 9
 
 

@@ -166,6 +166,15 @@ def folder_for_beat(folder: Path, account: Account | None) -> Path:
     return folder
 
 
+def folder_for_ticks(folder: Path, account: Account | None) -> None:
+    """Make the folder in which ticks are kept, and let the account go on with what stands there."""
+    folder.mkdir(exist_ok=True)
+    if account is not None:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, -1, account.gid)
+            path.chmod(0o770 if path.is_dir() else 0o660)
+
+
 def open_to_read(folder: Path) -> None:
     """Let every account read what browsers are given anyway, whatever our umask took away."""
     for path in (folder, *folder.rglob("*")):

@@ -63,6 +63,10 @@ DESK_LINGER_MS = env.int("DESK_LINGER_MS", default=50)  # how long a batch of me
 DESK_CHANNEL_PREFIX = env.str("DESK_CHANNEL_PREFIX", default="")  # keeps what a scratch desk publishes apart
 BUILD_ID = env.str("BUILD_ID", default="")  # which build of the program this is, for the lease
 DESK_GAP_LIMIT_S = env.int("DESK_GAP_LIMIT_S", default=5)  # 0: never a gap
+DESK_DAYS_KEPT = env.int("DESK_DAYS_KEPT", default=30)  # for which inputs and ticks stay; 0: none are written
+if DESK_DAYS_KEPT < 0:
+    raise ImproperlyConfigured(f"DESK_DAYS_KEPT={DESK_DAYS_KEPT}: a number of days, or 0 to keep nothing")
+DESK_TICKS = Path(env.str("DESK_TICKS", default=str(DESK_DATA / "ticks"))).absolute()
 DESK_PLUGINS: list[dict[str, Any]] = env.json("DESK_PLUGINS", default=[])
 
 INSTALLED_APPS = [

@@ -33,6 +33,7 @@ from tradingdesk.privilege import (
     RootRefused,
     chosen_account,
     folder_for_beat,
+    folder_for_ticks,
     is_loopback,
     open_to_read,
 )
@@ -54,7 +55,11 @@ LOOK_EVERY_S = 0.2
 DEMO_LIMIT_S = 120
 GIVEN_LIMIT_S = 10
 # What takes work in goes first, what does it next, what keeps it last.
-STOP_ORDER = (("feed", "demo", "prepare", "daphne", "beat"), ("engine", "worker"), ("redis", "postgres"))
+STOP_ORDER = (
+    ("feed", "demo", "prepare", "daphne", "beat"),
+    ("engine", "worker", "ticks"),
+    ("redis", "postgres"),
+)
 
 
 class StartFailed(Exception):
@@ -246,6 +251,9 @@ class Supervisor:
         self._command(
             "beat", [*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"], environment
         )
+        if environment.get("DESK_DAYS_KEPT") != "0":
+            folder_for_ticks(self.data / "ticks", self.account)
+            self._command("ticks", [python, "manage.py", "keep_ticks"], environment)
         self._command(
             "daphne",
             [

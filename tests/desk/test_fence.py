@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dealing import lease
-from dealing.batch import Answer, Batch, Committed, HaltTurned, commit
+from dealing.batch import Batch, CommandResult, Committed, HaltTurned, commit
 from dealing.changes import Changes, Pending
 from dealing.lease import Lease, LeaseLost
 from dealing.models import Command, EngineBatch, EngineControl, EngineShard, Outbox
@@ -81,7 +81,7 @@ def test_batch_when_it_answers_a_command_that_has_its_outcome_then_nothing_is_wr
     row = Command.objects.create(
         shard=0, login=LOGIN, name="CancelOrder", payload={}, status="done", code="fifo", done_at=datetime.now(UTC)
     )  # fmt: skip
-    batch.answers.append(Answer(row.pk, CommandDone("")))
+    batch.answers.append(CommandResult(row.pk, CommandDone("")))
 
     with pytest.raises(LeaseLost):
         write(held, batch)

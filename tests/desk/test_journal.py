@@ -306,7 +306,7 @@ def test_sweep_when_events_are_old_and_published_then_they_go(world: World) -> N
     world.drain(world.desks[0])
     Outbox.objects.update(time_ms=1)
     old = EngineBatch.objects.order_by("seq").first()
-    EngineBatch.objects.filter(seq=old.seq).update(at=datetime.now(UTC) - timedelta(days=8))
+    EngineBatch.objects.filter(seq=old.seq).update(at=datetime.now(UTC) - timedelta(days=31))
     kept = EngineBatch.objects.count() - 1
 
     tasks.sweep()

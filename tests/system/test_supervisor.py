@@ -162,7 +162,7 @@ def test_status_when_all_is_well_then_every_part_is_listed(desk: Running) -> Non
     told = desk.control("status")
 
     assert told.returncode == 0, told.stdout
-    for part in ("postgres", "redis", "engine", "worker", "beat", "daphne", "feed"):
+    for part in ("postgres", "redis", "engine", "worker", "ticks", "beat", "daphne", "feed"):
         assert re.search(rf"^  {part} +running", told.stdout, re.M), told.stdout
 
 
@@ -294,7 +294,7 @@ def test_up_when_root_starts_it_for_others_then_no_part_is_root_and_it_warns(
     finally:
         running.end()
 
-    assert set(users) == {"postgres", "redis", "engine", "worker", "beat", "daphne", "feed"}
+    assert set(users) == {"postgres", "redis", "engine", "worker", "ticks", "beat", "daphne", "feed"}
     assert "0" not in users.values()
     assert "started by root: the parts run as " in running.said
     assert "WARNING: 0.0.0.0 is reached by others, and this is plain HTTP" in running.said
