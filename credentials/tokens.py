@@ -20,6 +20,7 @@ from structlog import get_logger
 
 from credentials.epochs import end_family, epoch_of
 from credentials.models import Ending, TokenFamily
+from dealing.kept_query import KeptQuery
 
 log = get_logger(__name__)
 
@@ -106,6 +107,9 @@ def family_of(refresh: str) -> TokenFamily:
     return _living(found)
 
 
+_FAMILY = KeptQuery(lambda number: TokenFamily.objects.select_related("user__credential").filter(pk=number))
+
+
 def family_of_access(token: Any) -> TokenFamily:
     """Return the living family, with its user, that a verified access token is of.
 
@@ -116,7 +120,7 @@ def family_of_access(token: Any) -> TokenFamily:
         number = UUID(str(token.get("family")))
     except ValueError:
         raise Ended from None
-    family = _living(TokenFamily.objects.select_related("user__credential").filter(pk=number).first())
+    family = _living(_FAMILY.first(number))
     if str(family.user_id) != str(token.get(api_settings.USER_ID_CLAIM)) or family.epoch != token.get(
         "epoch"
     ):

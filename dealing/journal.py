@@ -77,9 +77,16 @@ def body_of(command: Command) -> dict[str, Any]:
 
 
 def write(
-    command: Command, *, shard: int, login: int | None, client_key: str | None, at_ms: int | None
+    command: Command,
+    *,
+    shard: int | None = None,
+    login: int | None,
+    client_key: str | None,
+    at_ms: int | None,
 ) -> Entry:
     """Write a command and return its row's numbers; an equal one written before is returned instead.
+
+    shard: None where it is that of the login.
 
     Raises:
         WrongShards: this process believes in another number of shards than the database has.
@@ -92,6 +99,7 @@ def write(
     makes_smart = isinstance(command, PlaceSmart)
     with connection.cursor() as cursor:
         number = shards.settled(cursor)
+        shard = (login or 0) % number if shard is None else shard
         cursor.execute(
             _INSERT,
             (shard, login, name, json.dumps(body), key, makes_order, makes_smart, actor, at_ms, number),

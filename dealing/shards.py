@@ -64,7 +64,11 @@ def agreed(cursor: Any) -> int:
     Raises:
         WrongShards: this process believes another one.
     """
-    expected, found = believed(), fact(cursor)
+    return _judged(fact(cursor))
+
+
+def _judged(found: int) -> int:
+    expected = believed()
     if expected and found and expected != found:
         raise WrongShards(expected, found)
     return found or expected or 1
@@ -76,14 +80,16 @@ def settled(cursor: Any) -> int:
     Raises:
         WrongShards: this process believes another one.
     """
-    if not fact(cursor):
+    found = fact(cursor)
+    if not found:
         cursor.execute(
             "INSERT INTO dealing_enginecontrol AS c (id, halt_level, expected_build, shards, numbers_from)"
             " VALUES (1, 'normal', '', %s, 1) ON CONFLICT (id) DO UPDATE"
             " SET shards = EXCLUDED.shards WHERE c.shards = 0",
             (believed() or 1,),
         )
-    return agreed(cursor)
+        found = fact(cursor)
+    return _judged(found)
 
 
 def make_rows(cursor: Any, chosen: Sequence[int]) -> None:

@@ -101,16 +101,15 @@ def submit(
     beyond = beyond_dates(command)
     if beyond is not None:
         return beyond
-    shard = journal.shard_of(login)
     key = caller.client_id or None
-    entry = journal.write(command, shard=shard, login=login, client_key=key, at_ms=caller.at_ms)
+    entry = journal.write(command, login=login, client_key=key, at_ms=caller.at_ms)
     if entry.conflict:
         message = f"client id {caller.client_id} was used for another request"
         return Outcome(REFUSED, Code.CONFLICT.value, message, entry.smart or entry.ticket, {}, entry.id)
     if connection.in_atomic_block:
-        journal.wake_after_commit(shard)
+        journal.wake_after_commit(entry.shard)
         return judged(entry, None)
-    journal.wake(shard)
+    journal.wake(entry.shard)
     return judged(entry, journal.wait(entry.id, caller.wait_s))
 
 

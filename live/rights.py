@@ -21,6 +21,7 @@ from structlog import get_logger
 
 from accounts.models import Account, Group, ManagerScope
 from dealing.choices import ItemKind
+from dealing.kept_query import KeptQuery
 from dealing.models import Command, Halt, PoisonItem
 from engine.masks import MaskError, Masks, masks_from
 
@@ -84,14 +85,34 @@ def masks_of(user: Any) -> Masks:
 
 def is_staff(user: Any) -> bool:
     """Return whether this is a member of staff who may still come in."""
-    return bool(user.is_authenticated and user.is_active and user.is_staff)
+    return _may_come_in(user) and bool(user.is_staff)
 
 
 def own_accounts(user: Any) -> "QuerySet[Account]":
     """Return the accounts that belong to somebody as a client, with their groups, by login."""
-    if not (user.is_authenticated and user.is_active):
-        return Account.objects.none()
-    return Account.objects.filter(user_id=user.pk).select_related("group").order_by("login")
+    return _accounts_of(user.pk) if _may_come_in(user) else Account.objects.none()
+
+
+_FIRST = KeptQuery(lambda user_id: _accounts_of(user_id))
+_ONE = KeptQuery(lambda user_id, login: _accounts_of(user_id).filter(login=login))
+
+
+def _accounts_of(user_id: int) -> "QuerySet[Account]":
+    return Account.objects.filter(user_id=user_id).select_related("group").order_by("login")
+
+
+def first_own_account(user: Any) -> Account | None:
+    """Return the first of `own_accounts`."""
+    return _FIRST.first(user.pk) if _may_come_in(user) else None
+
+
+def own_account(user: Any, login: int) -> Account | None:
+    """Return that one of `own_accounts`."""
+    return _ONE.first(user.pk, login) if _may_come_in(user) else None
+
+
+def _may_come_in(user: Any) -> bool:
+    return bool(user.is_authenticated and user.is_active)
 
 
 def watched(logins: Iterable[int]) -> list[tuple[int, int | None, str]]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,7 @@ from psycopg import sql
 from tradingdesk.embedded import Redis, free_port
 from tradingdesk.parts import Part, command_part
 from tradingdesk.probes import engine_ready, site_ready
+from tradingdesk.web import WebPort, web_names
 
 if TYPE_CHECKING:  # it plans servers when it is imported, and benchmarks have their own
     from tests.services import Services
@@ -35,12 +37,6 @@ if TYPE_CHECKING:  # it plans servers when it is imported, and benchmarks have t
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "tradingdesk_stack_template"
 READY_LIMIT_S = 60.0
-#: As tradingdesk/supervisor.py starts it.
-WEB = [
-    "-m", "tradingdesk.server", "-b", "127.0.0.1", "-v", "0", "--ping-interval", "10", "--ping-timeout", "10",
-    "--websocket-max-message-size", "16384", "--websocket-max-frame-size", "16384", "--application-close-timeout", "5",
-    "tradingdesk.asgi:application",
-]  # fmt: skip
 
 
 def wait_until(done: Callable[[], Any], what: str, limit_s: float = READY_LIMIT_S) -> Any:
@@ -68,13 +64,14 @@ class Stack:
         shards: int = 1,
         desk: bool = True,
         web: bool = True,
+        webs: int = 1,
         feed: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Plan the parts; `environment` adds variables for all of them.
 
         services: the session's servers, which are started here. folder: where to keep its files on servers of the
-        environment that run already, instead. durable: its Redis waits for the disk, as in production.
+        environment that run already, instead. durable: its Redis waits for the disk, as in production. webs: how many web processes serve the pages.
         """
         if services is None and folder is None:
             from tests.services import SERVICES
@@ -85,6 +82,8 @@ class Stack:
         self.name = f"stack_{os.getpid()}_{Stack.count}"
         self.folder = (folder or services.folder) / self.name
         self.shards, self.with_desk, self.with_web, self.with_feed = shards, desk, web, feed
+        self.webs = web_names(webs)
+        self.web_port: WebPort | None = None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.parts: dict[str, Part] = {}
@@ -122,7 +121,7 @@ class Stack:
             if self.with_desk:
                 self.until(lambda: engine_ready(self.database_url, self.shards), "the desk")
             if self.with_web:
-                self.until(lambda: site_ready(self.url), "the pages")
+                self.web_ready()
             if self.with_feed:
                 self.start("feed", [sys.executable, "manage.py", "feed", *self.with_feed])
         except BaseException:
@@ -134,6 +133,8 @@ class Stack:
         """Stop everything, the feed and the pages first, and drop the database."""
         for name in sorted(self.parts, key=lambda name: name.startswith("desk")):
             self.stop(name)
+        if self.web_port is not None:
+            self.web_port.close()
         self._redis.discard()
         with self._server() as rows:
             rows.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
@@ -141,9 +142,18 @@ class Stack:
 
     # ---- parts ----
 
-    def start(self, name: str, command: list[str]) -> Part:
-        """Start one more process in this stack's environment; its words go to a file."""
-        part = command_part(name, command, environment=self.env, folder=ROOT)
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        environment: dict[str, str] | None = None,
+        inherited: tuple[int, ...] = (),
+    ) -> Part:
+        """Start one more process in this stack's environment, or in another one; its words go to a file."""
+        part = command_part(
+            name, command, environment=environment or self.env, folder=ROOT, inherited=inherited
+        )
         part.start(self.folder / "logs" / f"{name}.log")
         self.parts[name] = part
         return part
@@ -152,9 +162,29 @@ class Stack:
         """Start the desk of a shard, without waiting for it."""
         return self.start(f"desk-{shard}", [sys.executable, "manage.py", "desk", "--shard", str(shard)])
 
-    def start_web(self) -> Part:
-        """Start daphne on this stack's port, without waiting for it."""
-        return self.start("daphne", [sys.executable, *WEB, "-p", str(self.port)])
+    def start_web(self) -> None:
+        """Start the web processes on this stack's port as the supervisor does, without waiting for them.
+
+        A single one has the port for itself, and it is free when that ends; several keep it open for each other.
+        """
+        port = WebPort("127.0.0.1", self.port, len(self.webs))
+        for name in self.webs:
+            self.start_web_process(port, name)
+        if len(self.webs) == 1:
+            port.close()
+        else:
+            self.web_port = port
+
+    def start_web_process(self, port: WebPort, name: str) -> None:
+        """Start one of the web processes."""
+        environment = {**self.env, **port.environment(name)}
+        self.start(name, port.command(name), environment=environment, inherited=port.inherited(name))
+
+    def web_ready(self) -> None:
+        """Wait until every web process answers."""
+        port = self.web_port
+        for address in [self.url] if port is None else [port.address(name) for name in self.webs]:
+            self.until(partial(site_ready, address), "the pages")
 
     def pid(self, name: str) -> int:
         """Return the process id of a part that runs."""

@@ -315,6 +315,10 @@ class GuardedFactory(HTTPFactory):
         channel.timeOut = None
         return channel
 
+    def is_answering(self) -> bool:
+        """Return whether a request that came is not answered yet."""
+        return any(channel.phase in (Phase.BODY, Phase.ANSWER) for channel in self.channels)
+
     def sweep(self) -> None:
         """End the connections whose time is over."""
         now_s = time.monotonic()

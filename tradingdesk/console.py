@@ -41,7 +41,7 @@ class Console:
         """Print a line of a part's log with the part's name before it."""
         if line and not self.quiet:
             clean = "".join(sign if sign.isprintable() or sign == "\t" else "?" for sign in line)
-            prefix = self._paint(f"{name:<{WIDTH}}|", COLOURS.get(name, 37))
+            prefix = self._paint(f"{name:<{WIDTH}}|", COLOURS.get(name.partition("-")[0], 37))
             self._print(f"{prefix} {clean}")
 
     def say(self, text: str) -> None:

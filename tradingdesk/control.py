@@ -1,4 +1,4 @@
-"""`python -m tradingdesk.control down|status|logs|exec`: what one does to a desk that runs.
+"""`python -m tradingdesk.control down|status|restart|logs|exec`: what one does to a desk that runs.
 
 It reads the run file and signals the supervisor; it touches no part by itself. `exec` runs a
 command with the desk's environment; when no desk runs, PostgreSQL and Redis are started for as
@@ -18,10 +18,11 @@ from pathlib import Path
 from tradingdesk import runfile
 from tradingdesk.embedded import Postgres, Redis, Service, ServiceError, wheel_programs
 from tradingdesk.parts import LogTail
-from tradingdesk.probes import find_fault, without_password
+from tradingdesk.probes import find_fault, site_ready, without_password
 from tradingdesk.supervisor import ROOT, data_folder
 
 STOP_LIMIT_S = 90
+RENEWAL_LIMIT_S = 90  # of each web process
 
 
 def down(data: Path) -> int:
@@ -53,6 +54,8 @@ def status(data: Path) -> int:
     for name, part in state.parts.items():
         alive = runfile.is_alive(part.pid, part.born)
         word = part.state if alive or part.state != "running" else "ended"
+        if word == "running" and name in state.web and not site_ready(state.web[name]):
+            word = "silent"
         well = well and word in ("running", "done")
         shown = (
             (str(part.pid), _span(time.time() - part.since), _memory(part.pid)) if alive else ("-", "-", "-")
@@ -63,6 +66,27 @@ def status(data: Path) -> int:
     if state.logins:
         print("\n" + "\n".join(f"  {line}" for line in state.logins.splitlines()))
     return 0 if well else 1
+
+
+def restart(data: Path) -> int:
+    """Have the web processes started anew, one after the other; 0 when all of them answer again."""
+    state = runfile.running(data)
+    if state is None:
+        print("the desk does not run")
+        return 1
+    before = {name: state.parts[name].pid for name in state.web}
+    os.kill(state.pid, signal.SIGUSR1)
+    for name, pid in before.items():
+        end = time.monotonic() + RENEWAL_LIMIT_S
+        while not (
+            (found := runfile.running(data)) and found.parts[name].pid != pid and site_ready(found.web[name])
+        ):
+            if found is None or time.monotonic() > end:
+                print(f"{name} has not come back; ./desk logs {name}", file=sys.stderr)
+                return 1
+            time.sleep(0.1)
+        print(f"{name} answers again", flush=True)
+    return 0
 
 
 def _span(seconds: float) -> str:
@@ -201,8 +225,11 @@ def main(words: list[str] | None = None) -> int:
     parts = parser.add_subparsers(dest="command", required=True)
     parts.add_parser("down", help="stop the desk")
     parts.add_parser("status", help="what runs")
+    parts.add_parser("restart", help="start the web processes anew, one after the other")
     shown = parts.add_parser("logs", help="what the parts said")
-    shown.add_argument("part", nargs="?", help="one of postgres, redis, engine, worker, beat, daphne, feed")
+    shown.add_argument(
+        "part", nargs="?", help="one of postgres, redis, engine, worker, beat, daphne (daphne-1 ...), feed"
+    )
     shown.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
     shown.add_argument("-n", "--lines", type=int, default=40, help="so many of the last lines (default 40)")
     arguments = parser.parse_args(words)
@@ -212,6 +239,8 @@ def main(words: list[str] | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if arguments.command == "down":
         return down(data_folder())
+    if arguments.command == "restart":
+        return restart(data_folder())
     if arguments.command == "status":
         return status(data_folder())
     return logs(data_folder(), arguments.part, follow=arguments.follow, lines=arguments.lines)

@@ -197,6 +197,7 @@ class Postgres(Service):
     def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
         """See Service."""
         super().__init__(folder, port=port, durable=durable)
+        self.connections = 120  # how many it takes
         self._bin: Path | None = None
         self._home = self.folder
 
@@ -298,7 +299,7 @@ class Postgres(Service):
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "max_connections": "120",
+            "max_connections": str(self.connections),
             "shared_buffers": "128MB",
             "wal_level": "minimal",
             "max_wal_senders": "0",

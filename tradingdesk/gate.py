@@ -87,11 +87,15 @@ class Gate:
         self._app = app
         self._known = Known()
         self._lanes = {size.name: lanes.Lane(size) for size in lanes.SIZES}
-        self._misses = Buckets(per_s=settings.LIMIT_MISSES, burst=settings.LIMIT_MISSES * BURST_S)
+        self._misses = Buckets(
+            per_s=settings.LIMIT_MISSES, burst=settings.LIMIT_MISSES * BURST_S, region="misses"
+        )
         most = settings.LIMIT_MISSES * ALL_MISSES
-        self._all_misses = Buckets(per_s=most, burst=most * BURST_S)
-        self._users = Buckets(per_s=settings.API_USER_RATE, burst=settings.API_USER_RATE)
-        self._strangers = Buckets(per_s=settings.LIMIT_STRANGER, burst=settings.LIMIT_STRANGER * BURST_S)
+        self._all_misses = Buckets(per_s=most, burst=most * BURST_S, region="all-misses")
+        self._users = Buckets(per_s=settings.API_USER_RATE, burst=settings.API_USER_RATE, region="users")
+        self._strangers = Buckets(
+            per_s=settings.LIMIT_STRANGER, burst=settings.LIMIT_STRANGER * BURST_S, region="strangers"
+        )
         self._user_cost = user_cost()
         self._address_cost = cost_limit("cost-address", settings.LIMIT_COST_ADDRESS)
         self._shared = Shared()

@@ -97,10 +97,12 @@ def command_part(
     once: bool = False,
     answer: Path | None = None,
     account: Account | None = None,
+    inherited: tuple[int, ...] = (),
 ) -> Part:
     """Return a part that runs a command in a session of its own, which ends when we end.
 
     answer: a file for its standard output, when that is not a log. account: as whom it runs, when not as us.
+    inherited: descriptors of ours that it gets.
     """
 
     def launch(output: int) -> "subprocess.Popen[bytes]":
@@ -114,6 +116,7 @@ def command_part(
                 cwd=folder,
                 env=environment,
                 start_new_session=True,
+                pass_fds=inherited,
                 preexec_fn=dies_with_parent(stop_signal),
                 **(account.arguments() if account else {}),
             )

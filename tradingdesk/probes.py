@@ -5,6 +5,7 @@ Each answers at once, and no failure is more than a "not yet". No answer shows a
 """
 
 import os
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def site_ready(address: str) -> bool:
     try:
         with DIRECT.open(f"{address}/health/live", timeout=2) as answer:
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code == 429  # it serves so many that this one has to wait
     except OSError:
         return False
 

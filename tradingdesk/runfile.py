@@ -40,6 +40,7 @@ class RunState:
     address: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     parts: dict[str, PartState] = field(default_factory=dict)
+    web: dict[str, str] = field(default_factory=dict)  # where each web process alone answers
     logins: str = ""
 
 

@@ -236,6 +236,12 @@ for _name in [name for name in dir() if name.startswith("LIMIT_")]:
     if globals()[_name] <= 0:
         raise ImproperlyConfigured(f"{_name}={globals()[_name]}: a number above 0 is needed")
 
+# ---- several web processes: what each inherits from the supervisor (tradingdesk/web.py) ----
+WEB_INDEX = env.int("WEB_INDEX", default=0)  # which of them this one is
+WEB_COUNT = env.int("WEB_COUNT", default=1)
+WEB_SOCKET = env.int("WEB_SOCKET", default=-1)  # the descriptor of the socket on which all of them listen
+WEB_MEMORY = env.int("WEB_MEMORY", default=-1)  # that of the memory in which they count together
+
 # ---- REST ----
 API_USER_RATE = env.int("API_USER_RATE", default=200)  # requests a second of one user
 REST_FRAMEWORK: dict[str, Any] = {

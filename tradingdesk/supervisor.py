@@ -1,13 +1,13 @@
 """`python -m tradingdesk.supervisor up`: the whole desk on one machine.
 
 It starts PostgreSQL and Redis (unless DATABASE_URL and REDIS_URL are set), migrates, then
-daphne, the engine worker, the general worker, beat and a feed; it restarts what dies and stops
-all in order on Ctrl-C or SIGTERM. It promises to refuse a second start in one data folder, to
+daphne (`--web N`: so many), the engine worker, the general worker, beat and a feed; it restarts what dies and stops
+all in order on Ctrl-C or SIGTERM. On SIGUSR1 it starts the web processes anew, one after the other. It promises to refuse a second start in one data folder, to
 name a port that is taken before anything is started, to leave nothing running, and to run what
 serves as an unprivileged account when root starts it: where that cannot be it says so, and listens
 on this machine alone.
 
-`down`, `status`, `logs` and `exec` are in `tradingdesk.control`. It installs nothing (the script
+`down`, `status`, `restart`, `logs` and `exec` are in `tradingdesk.control`. It installs nothing (the script
 `desk` does) and decides nothing about trading.
 """
 
@@ -20,6 +20,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -49,6 +50,7 @@ from tradingdesk.probes import (
     without_password,
 )
 from tradingdesk.secret import KeyTooShort, key_of
+from tradingdesk.web import DATABASE_CONNECTIONS, MAX_PROCESSES, STOP_LIMIT_S, WebPort
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2
@@ -60,6 +62,7 @@ STOP_ORDER = (
     ("engine", "worker", "ticks"),
     ("redis", "postgres"),
 )
+RENEWAL_LIMIT_S = 60
 
 
 class StartFailed(Exception):
@@ -86,6 +89,8 @@ class Supervisor:
         self.tails: dict[str, LogTail] = {}
         self.last_words: dict[str, deque[str]] = {}
         self.stop_asked = 0
+        self.renewal_asked = False
+        self.web: WebPort | None = None
         self.account: Account | None = None  # as whom the parts run, when not as us
         self.secret_key = ""
         self.unwritten = False  # the run file is behind, the disk did not take it
@@ -96,20 +101,25 @@ class Supervisor:
         """Start everything, watch it until somebody asks to stop, stop everything."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_renewal)
         begun = time.monotonic()
         try:
-            self._check_port()
+            web = self._open_port()
             self._choose_account()
             for name in self.run.end_left_over():
                 self.console.say(f"{name} was left over from a crash and has been ended")
             environment = self._start_services()
             self._prepare(environment)
             self._start_parts(environment)
+            self._start_web(web, environment)
             self._wait_until_ready()
             self._run_demo_and_feed(environment)
             self._greet(time.monotonic() - begun)
             while not self.stop_asked:
                 self.look()
+                if self.renewal_asked:
+                    self.renewal_asked = False
+                    self._renew_web()
             return 0
         except StartFailed as failure:
             if not self.stop_asked:
@@ -120,26 +130,35 @@ class Supervisor:
             return 1
         finally:
             self._stop_all()
+            if self.web is not None:
+                self.web.close()
             self.run.release()
 
     def _on_signal(self, number: int, frame: object) -> None:
         self.stop_asked += 1
 
-    def _check_port(self) -> None:
+    def _on_renewal(self, number: int, frame: object) -> None:
+        self.renewal_asked = True
+
+    def _open_port(self) -> WebPort:
+        """Listen, so that whatever has the port is known before anything is started.
+
+        Raises:
+            StartFailed: it is taken.
+        """
         host, port = self.arguments.host, self.arguments.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise StartFailed(
-                    f"port {port} on {host} is taken{port_owner(port)} ({error.strerror}); "
-                    f"free it, or choose another: ./desk up --port {port + 1}"
-                ) from None
+        try:
+            self.web = WebPort(host, port, self.arguments.web)
+        except OSError as error:
+            raise StartFailed(
+                f"port {port} on {host} is taken{port_owner(port)} ({error.strerror}); "
+                f"free it, or choose another: ./desk up --port {port + 1}"
+            ) from None
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else host
         self.run.state.address = f"http://{shown}:{port}"
+        self.run.state.web = {name: self.web.address(name) for name in self.web.names}
         self.run.write()
+        return self.web
 
     def _choose_account(self) -> None:
         """Find out as whom the parts run, and with which key.
@@ -177,6 +196,8 @@ class Supervisor:
                 self._check_given(variable, environment[variable])
                 continue
             service = kind(self.data / kind.name, port=free_port())
+            if isinstance(service, Postgres):
+                service.connections += DATABASE_CONNECTIONS * (self.arguments.web - 1)
             self._add(Part(kind.name, service.launch, service.stop_signal, stop_limit_s=30.0))
             begun = time.monotonic()
             service.log_path = self.logs / f"{kind.name}.log"
@@ -254,17 +275,14 @@ class Supervisor:
         if environment.get("DESK_DAYS_KEPT") != "0":
             folder_for_ticks(self.data / "ticks", self.account)
             self._command("ticks", [python, "manage.py", "keep_ticks"], environment)
-        self._command(
-            "daphne",
-            [
-                python, "-m", "tradingdesk.server", "-b", self.arguments.host, "-p", str(self.arguments.port), "--no-server-name",
-                "--ping-interval", "10", "--ping-timeout", "10", "--websocket-max-message-size", "16384",
-                "--websocket-max-frame-size", "16384", "--application-close-timeout", "5",
-                "-v", "0", "tradingdesk.asgi:application",
-            ],
-            environment,
-            stop_limit_s=6,
-        )  # fmt: skip
+
+    def _start_web(self, web: WebPort, environment: dict[str, str]) -> None:
+        """Start the web processes."""
+        for name in web.names:
+            own = {**environment, **web.environment(name)}
+            self._command(
+                name, web.command(name), own, stop_limit_s=STOP_LIMIT_S, inherited=web.inherited(name)
+            )
 
     def _number_of_shards(self, environment: dict[str, str]) -> int:
         """Return how many desks are needed: what the database says, at the first start what DESK_SHARDS says.
@@ -286,9 +304,9 @@ class Supervisor:
 
     def _wait_until_ready(self) -> None:
         """Wait until pages are served and every shard has a desk."""
-        address = self.run.state.address
         database = self.run.state.environment["DATABASE_URL"]
-        self._wait("daphne", lambda: site_ready(address), limit_s=60, announce=True)
+        for name, address in self.run.state.web.items():
+            self._wait(name, partial(site_ready, address), limit_s=60, announce=True)
         self._wait("engine", lambda: engine_ready(database, self.shards), limit_s=60, announce=True)
 
     def _start_feed(self, environment: dict[str, str]) -> None:
@@ -367,6 +385,7 @@ class Supervisor:
         once: bool = False,
         answer: Path | None = None,
         as_us: bool = False,
+        inherited: tuple[int, ...] = (),
     ) -> Part:
         """Start a program of ours; what only sets up (`as_us`) runs as whoever started the desk."""
         account = None if as_us else self.account
@@ -382,6 +401,7 @@ class Supervisor:
                 stop_limit_s=stop_limit_s,
                 once=once,
                 answer=answer,
+                inherited=inherited,
             )
         )
 
@@ -457,6 +477,38 @@ class Supervisor:
         if announce:
             self.console.ready(name, time.monotonic() - begun)
 
+    # ---- new web processes ----
+
+    def _renew_web(self) -> None:
+        """Start the web processes anew, each when the one before it answers again; the others serve meanwhile.
+
+        Where one does not come back the rest are left as they are.
+        """
+        for name, address in self.run.state.web.items():
+            self.console.say(f"{name} is started anew")
+            part = self.parts[name]
+            part.state.state = "restarting"  # so that its end is no death
+            part.ask_to_stop()
+            if not self._look_until(partial(_has_ended, part), part.stop_limit_s):
+                self.console.error(f"{name} did not stop within {part.stop_limit_s:.0f} s: killed")
+            part.end_group()
+            if self.stop_asked:
+                return
+            part.start(self.logs / f"{name}.log")
+            self.run.write()
+            begun = time.monotonic()
+            if not self._look_until(partial(site_ready, address), RENEWAL_LIMIT_S):
+                self.console.error(f"{name} does not answer again: the others are not started anew")
+                return
+            self.console.ready(name, time.monotonic() - begun)
+
+    def _look_until(self, done: Callable[[], bool], limit_s: float) -> bool:
+        """Look on until something is done; return whether it was before the limit, and before somebody asked to stop."""
+        end = time.monotonic() + limit_s
+        while not (found := done()) and time.monotonic() < end and not self.stop_asked:
+            self.look()
+        return found
+
     # ---- stop ----
 
     def _stop_all(self) -> None:
@@ -465,7 +517,12 @@ class Supervisor:
             self.console.say("stopping")
         impatient = self.stop_asked + 1
         for names in STOP_ORDER:
-            group = [self.parts[name] for name in names if name in self.parts and self.parts[name].is_running]
+            # Of several daphnes each has a number behind its name.
+            group = [
+                part
+                for name, part in self.parts.items()
+                if name.partition("-")[0] in names and part.is_running
+            ]
             for part in group:
                 part.ask_to_stop()
             begun = time.monotonic()
@@ -489,6 +546,10 @@ class Supervisor:
             self.console.say("stopped")
 
 
+def _has_ended(part: Part) -> bool:
+    return not part.is_running
+
+
 def main(words: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="./desk up", description="Start the whole desk on this machine.")
@@ -497,6 +558,9 @@ def main(words: list[str] | None = None) -> int:
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
+    parser.add_argument(
+        "--web", type=int, default=1, metavar="N", help=f"web processes, 1 (default) to {MAX_PROCESSES}"
+    )
     parser.add_argument(
         "--feed",
         default="simulate --past 8",
@@ -509,6 +573,8 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if not 0 < arguments.port < 65536:
         parser.error(f"port {arguments.port} is not between 1 and 65535")
+    if not 1 <= arguments.web <= MAX_PROCESSES:
+        parser.error(f"--web {arguments.web} is not between 1 and {MAX_PROCESSES}")
     arguments.feed = shlex.split(arguments.feed)
     console = Console(quiet=arguments.quiet)
     try:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -233,9 +234,19 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
     Raises:
         ValidationError: it is not what the serializer describes.
     """
-    found = serializer(data=data)
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
+    try:
+        return dict(_kept(serializer).run_validation(data))
+    except serializers.ValidationError:
+        serializer(data=data).is_valid(
+            raise_exception=True
+        )  # says what was found in the serializer's own form
+        raise
+
+
+@cache
+def _kept(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """Return a serializer without data: checking keeps nothing in it, and a new one copies all its fields."""
+    return serializer()
 
 
 def levels_of(body: Mapping[str, Any], *names: str) -> dict[str, Any]:

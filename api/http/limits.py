@@ -1,8 +1,8 @@
-"""How much one caller may ask for: token buckets, in the memory of the process and in Redis for the whole installation.
+"""How much one caller may ask for: token buckets, in memory and in Redis for the whole installation.
 
 A `Limit` is a rate and a burst, counted in units: requests, or units of cost where requests cost unequally. `Buckets`
-counts in the process: no other part is needed, so it holds when Redis does not, and a refusal costs microseconds.
-`Shared` counts the same in Redis, several buckets in one step: all of them give, or none does. Promises: memory is
+counts in memory, which the web processes of a machine share (`shared_table`): no other part is needed, so it holds when
+Redis does not, and a refusal costs microseconds. `Shared` counts the same in Redis, several buckets in one step: all of them give, or none does. Promises: memory is
 bounded; a Redis that is away or stands still is noticed within `ANSWER_S` and left alone for `AWAY_S`, meanwhile the
 process counts for itself. It knows nobody's name and no address's worth; who calls it does.
 """
@@ -20,6 +20,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from api.http.shared_table import SharedTable, shared_table
 from dealing import bus
 
 log = get_logger(__name__)
@@ -82,14 +83,40 @@ class Take:
     cost: float = 1
 
 
-class Buckets:
-    """Token buckets by caller; the caller seen longest ago is forgotten first."""
+class OwnTable:
+    """Two numbers for each caller in this process alone; the caller written longest ago is forgotten first."""
 
-    def __init__(self, *, per_s: float, burst: float) -> None:
+    def __init__(self) -> None:
+        self._numbers: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def get(self, caller: str) -> tuple[float, float] | None:
+        """Return a caller's numbers, None where there are none."""
+        return self._numbers.get(caller)
+
+    def put(self, caller: str, first: float, second: float) -> None:
+        """Keep a caller's numbers."""
+        self._numbers.pop(caller, None)
+        self._numbers[caller] = (first, second)
+        if len(self._numbers) > MAX_CALLERS:
+            self._numbers.popitem(last=False)
+
+
+class Buckets:
+    """Token buckets by caller.
+
+    region: where web processes share memory, the part of it in which these are kept (`shared_table.REGIONS`); "" for the
+    process's own, always.
+    """
+
+    def __init__(self, *, per_s: float, burst: float, region: str = "") -> None:
         self.per_s = per_s
         self.burst = burst
         self._lock = threading.Lock()
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        # Their clock is one for all processes of a machine.
+        self._table: OwnTable | SharedTable = (shared_table(region) if region else None) or OwnTable()
 
     def take(self, caller: str, *, now_s: float, cost: float = 1) -> float:
         """Take `cost` units and return 0.0, or take nothing and return the seconds until they are there.
@@ -106,7 +133,7 @@ class Buckets:
     def wait_s(self, caller: str, *, now_s: float, cost: float = 1) -> float:
         """Return the seconds until `cost` units are there, 0.0 where they are; nothing is taken."""
         with self._lock:
-            if caller not in self._levels:
+            if self._table.get(caller) is None:
                 return 0.0
             level = self._level(caller, now_s)
             self._keep(caller, level, now_s)
@@ -119,13 +146,11 @@ class Buckets:
             self._keep(caller, max(-self.burst, level - cost), now_s)
 
     def _level(self, caller: str, now_s: float) -> float:
-        level, seen_s = self._levels.pop(caller, (self.burst, now_s))
+        level, seen_s = self._table.get(caller) or (self.burst, now_s)
         return min(self.burst, level + max(0.0, now_s - seen_s) * self.per_s)
 
     def _keep(self, caller: str, level: float, now_s: float) -> None:
-        self._levels[caller] = (level, now_s)
-        if len(self._levels) > MAX_CALLERS:
-            self._levels.popitem(last=False)
+        self._table.put(caller, level, now_s)
 
 
 class Shared:

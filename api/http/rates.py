@@ -1,4 +1,5 @@
-"""How often one address may try to log in: `API_LOGIN_RATE` a minute, counted in the process.
+"""How often one address may try to log in: `API_LOGIN_RATE` a minute, counted in
+memory, for all web processes of the machine together.
 
 All other limits stand before Django (tradingdesk/gate.py). It needs no other part, so that it cannot fail when Redis
 does.
@@ -18,7 +19,7 @@ from credentials.address import caller_address, limit_key
 class LoginRate(BaseThrottle):
     """Limit attempts to log in by address; whoever they say they are."""
 
-    buckets = Buckets(per_s=settings.API_LOGIN_RATE / 60, burst=settings.API_LOGIN_RATE)
+    buckets = Buckets(per_s=settings.API_LOGIN_RATE / 60, burst=settings.API_LOGIN_RATE, region="logins")
     wait_s: float | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:

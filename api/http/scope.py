@@ -7,13 +7,12 @@ shows nothing.
 import re
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from api.http.errors import Refused, not_found
 from engine.codes import Code
-from live.rights import own_accounts
+from live.rights import first_own_account, own_account
 
 MAX_NUMBER = 2**63 - 1
 ACCOUNT = OpenApiParameter("account", int, description="Login; the caller's first account by default.")
@@ -36,15 +35,11 @@ def account_of(request: Request, login: Any = None) -> Any:
         Refused: the user has no such account, or it is disabled.
     """
     named = login if login is not None else request.query_params.get("account")
-    return _open_account(own_accounts(request.user), named)
-
-
-def _open_account(rows: QuerySet[Any], named: Any) -> Any:
     if named is None:
-        account = rows.first()
+        account = first_own_account(request.user)
     else:
         number = number_of(named)
-        account = rows.filter(login=number).first() if number else None
+        account = own_account(request.user, number) if number else None
     if account is None:
         raise not_found("There is no such account.")
     if not account.enabled:

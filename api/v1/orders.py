@@ -18,6 +18,7 @@ from api.http.lists import CURSOR, LIMIT, take_page
 from api.http.scope import ACCOUNT, account_of, number_of
 from api.http.symbols import symbol_name, symbol_param
 from dealing import services
+from dealing.kept_query import KeptQuery
 from engine.codes import Code
 from engine.enums import OrderStatus
 from engine.order_types import OrderType
@@ -86,6 +87,9 @@ class OrderChange(fields.StrictSerializer):
     client_id = fields.Text(required=False, allow_null=True)
 
 
+_ORDER = KeptQuery(lambda login, number: Order.objects.filter(login=login, ticket=number))
+
+
 def order_of(login: int, ticket: Any) -> Order:
     """Return the account's order.
 
@@ -93,7 +97,7 @@ def order_of(login: int, ticket: Any) -> Order:
         Refused: it has none of that ticket.
     """
     number = number_of(ticket)
-    row = Order.objects.filter(login=login, ticket=number).first() if number else None
+    row = _ORDER.first(login, number) if number else None
     if row is None:
         raise Refused(Code.ORDER_NOT_FOUND, "There is no such order.")
     return row

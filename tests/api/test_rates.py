@@ -1,6 +1,6 @@
 """Token buckets: how often one caller may ask."""
 
-from api.http.limits import MAX_CALLERS, Buckets
+from api.http.limits import MAX_CALLERS, Buckets, OwnTable
 
 
 def test_caller_when_burst_is_used_up_then_waits_for_the_next_token():
@@ -27,4 +27,5 @@ def test_callers_when_there_are_many_then_memory_is_bounded():
     for number in range(MAX_CALLERS + 50):
         buckets.take(str(number), now_s=0.0)
 
-    assert len(buckets._levels) == MAX_CALLERS
+    assert isinstance(buckets._table, OwnTable)
+    assert len(buckets._table) == MAX_CALLERS

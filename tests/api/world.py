@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.api.seed_words import PASSWORD
 from tests.stack import Stack
 from tradingdesk.embedded import free_port
-from tradingdesk.probes import site_ready
+from tradingdesk.web import web_names
 
 if TYPE_CHECKING:
     from tests.services import Services
@@ -126,7 +126,7 @@ class World(Stack):
             self.rows(self.after_seed)
             self.serve()
             self.start_web()
-            self.until(lambda: site_ready(self.url), "the pages")
+            self.web_ready()
             self.usual_market()
         except BaseException:
             self.__exit__()
@@ -144,18 +144,22 @@ class World(Stack):
         )
 
     @contextmanager
-    def beside(self, **variables: str) -> Iterator["World"]:
-        """Return the same world behind pages of their own, which have these variables of the environment, too."""
+    def beside(self, webs: int = 1, **variables: str) -> Iterator["World"]:
+        """Return the same world behind so many web processes of their own, which have these variables of the environment, too."""
         other = copy.copy(self)
         other.port = free_port()
         other.url = f"http://127.0.0.1:{other.port}"
+        other.webs, other.web_port = web_names(webs), None
         other.parts, other.tokens, other.env = {}, {}, {**self.env, **variables}
         try:
             other.start_web()
-            other.until(lambda: site_ready(other.url), "the pages")
+            other.web_ready()
             yield other
         finally:
-            other.stop("daphne")
+            for name in list(other.parts):
+                other.stop(name)
+            if other.web_port is not None:
+                other.web_port.close()
 
     # ---- the market ----
 
