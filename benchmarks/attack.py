@@ -25,8 +25,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.api import cpu_seconds
 from benchmarks.attackers import KINDS
-from benchmarks.doors import cpu_seconds
 from tests.api.world import Client, World
 from tests.stack import ROOT
 from tradingdesk.embedded import free_port
