@@ -117,8 +117,8 @@ class Changes:
                 done = event
             else:
                 raise TypeError(f"an event that nobody keeps: {event!r}")
-        for (name, *_), (login, make, *given) in published.items():
-            self._publish(name, login, time_ms, make(*given))
+        for (name, *_), (login, make, *arguments) in published.items():
+            self._publish(name, login, time_ms, make(*arguments))
         return done
 
     # What changes nothing that would make a batch of its own worth it
@@ -130,9 +130,9 @@ class Changes:
 
     def _count_refused(self, event: ev.TickRefused) -> None:
         self.refused[event.cause] = self.refused.get(event.cause, 0) + 1
-        known = self.state.quotes.get(event.symbol)
-        if known is not None:  # what is remembered of the last ticks, and the row of deviating ones
-            self.quotes[event.symbol] = known
+        quote = self.state.quotes.get(event.symbol)
+        if quote is not None:  # what is remembered of the last ticks, and the row of deviating ones
+            self.quotes[event.symbol] = quote
 
     def _count_extremes(self, event: ev.ExtremesChanged) -> None:
         self.extremes.add(event.symbol)
@@ -142,12 +142,12 @@ class Changes:
 
         One that fails at every tick must not make every tick a batch.
         """
-        found = self.hook_failures.setdefault((event.plugin, event.point), HookFailures())
-        found.times += 1
-        found.error = event.error
-        if found.times == 1:
-            shown = {"plugin": event.plugin, "point": event.point, "error": event.error}
-            self._publish("hook_failed", 0, self.time_ms, shown)
+        failures = self.hook_failures.setdefault((event.plugin, event.point), HookFailures())
+        failures.times += 1
+        failures.error = event.error
+        if failures.times == 1:
+            failure = {"plugin": event.plugin, "point": event.point, "error": event.error}
+            self._publish("hook_failed", 0, self.time_ms, failure)
 
     # Records: the last state of each is kept, and what is to be published about it is noted
 
@@ -200,8 +200,8 @@ class Changes:
     def _keep_offer(self, event: ev.OfferChanged, _: Published) -> None:
         offer = event.offer
         self.offers[offer.order] = event
-        offered = {"requote": shapes.REQUOTE.published(offer, given={"open": event.open})}
-        self._publish("requote", offer.login, self.time_ms, offered)
+        data = {"requote": shapes.REQUOTE.published(offer, extra={"open": event.open})}
+        self._publish("requote", offer.login, self.time_ms, data)
 
     def _keep_account_day(self, event: ev.AccountDayEnded, _: Published) -> None:
         self.account_days.append(event)
@@ -214,8 +214,8 @@ class Changes:
 
     def _keep_halt(self, event: ev.HaltChanged, _: Published) -> None:
         self.halts[event.scope, event.key] = event.level
-        shown = {"scope": event.scope, "key": event.key, "level": event.level}
-        self._publish("halt", 0, self.time_ms, shown)
+        halt = {"scope": event.scope, "key": event.key, "level": event.level}
+        self._publish("halt", 0, self.time_ms, halt)
 
     def _keep_dealers(self, event: ev.DealersChanged, _: Published) -> None:
         groups = {name: list(masks) for name, masks in event.dealers.items() if masks is not None}
@@ -224,13 +224,13 @@ class Changes:
     def _keep_unanswered(self, event: ev.StopOutUnanswered, _: Published) -> None:
         request = event.request
         self.unanswered.append(request)
-        told: dict[str, Any] = {
+        data: dict[str, Any] = {
             "login": request.login,
             "request": request.id,
             "position": request.position,
             "symbol": request.symbol,
         }
-        self._publish("stop_out_unanswered", 0, self.time_ms, told)
+        self._publish("stop_out_unanswered", 0, self.time_ms, data)
 
     def _keep_settings(self, event: ev.SettingsChanged, _: Published) -> None:
         self.settings.append(event)
@@ -283,7 +283,7 @@ def _smart(smart: SmartOrder, what: str) -> dict[str, Any]:
 def _request(event: ev.RequestChanged) -> dict[str, Any]:
     return {
         "request": shapes.REQUEST.published(
-            event.request, given={"open": event.open, "outcome": event.outcome}
+            event.request, extra={"open": event.open, "outcome": event.outcome}
         )
     }
 

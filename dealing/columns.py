@@ -254,16 +254,16 @@ def update_row(cursor: Cursor, model: type[models.Model], key: str, values: dict
     if not values:
         return
     columns: list[str] = []
-    given: list[Any] = []
+    parameters: list[Any] = []
     for name, value in values.items():
         column: Any = model._meta.get_field(name)
         if value is None and not getattr(column, "null", False):
             value = column.get_default()
         columns.append(f'"{column.column}" = %s')
-        given.append(json_text(value) if isinstance(column, models.JSONField) else value)
+        parameters.append(json_text(value) if isinstance(column, models.JSONField) else value)
     primary = model._meta.pk.column
     cursor.execute(
-        f'UPDATE "{model._meta.db_table}" SET {", ".join(columns)} WHERE "{primary}" = %s', (*given, key)
+        f'UPDATE "{model._meta.db_table}" SET {", ".join(columns)} WHERE "{primary}" = %s', (*parameters, key)
     )
 
 

@@ -53,9 +53,9 @@ VALUES (%s, NULL, 'SetDealers', %s::jsonb, NULL, 0, 0, '', 'pending', '', '', cl
 
 def beat(number: str, name: str, *, groups: Sequence[str] | None, session: str = "") -> None:
     """Keep a connection of a dealer alive, or begin it; `groups` are masks, None: all groups."""
-    listed = None if groups is None else json.dumps(list(groups))
+    masks = None if groups is None else json.dumps(list(groups))
     with connection.cursor() as cursor:
-        cursor.execute(_BEAT, (number, name, listed, session))
+        cursor.execute(_BEAT, (number, name, masks, session))
 
 
 def end(number: str, name: str) -> None:
@@ -79,11 +79,11 @@ def online() -> Dealers:
 
 def _gathered(rows: Sequence[tuple[str, Any]]) -> Dealers:
     """Return the dealers of connections; of several of one dealer the one that was heard last says for whom."""
-    found: Dealers = {}
+    dealers: Dealers = {}
     for name, groups in rows:
-        listed = json.loads(groups) if isinstance(groups, str) else groups
-        found[name] = None if listed is None else tuple(listed)
-    return found
+        masks = json.loads(groups) if isinstance(groups, str) else groups
+        dealers[name] = None if masks is None else tuple(masks)
+    return dealers
 
 
 # As JSON
@@ -99,14 +99,14 @@ def to_json(dealers: Dealers) -> list[Any]:
 
 def from_json(entries: Sequence[str | Mapping[str, Any]]) -> Dealers:
     """Return the dealers that `to_json` wrote."""
-    found: Dealers = {}
+    dealers: Dealers = {}
     for entry in entries:
         if isinstance(entry, str):
-            found[entry] = None
+            dealers[entry] = None
         else:
             groups = entry.get("groups")
-            found[entry["name"]] = None if groups is None else tuple(groups)
-    return found
+            dealers[entry["name"]] = None if groups is None else tuple(groups)
+    return dealers
 
 
 def command_of(dealers: Dealers) -> SetDealers:

@@ -52,8 +52,8 @@ class Publisher:
         self._down_until = 0.0
         self._due: dict[str, float] = {}
         self._quotes: set[str] = set(book.state.quotes)
-        self._moved: set[str] = set()  # symbols that ticked since the last live values
-        self._touched: set[int] = set()
+        self._symbols_moved: set[str] = set()  # symbols that ticked since the last live values
+        self._accounts_changed: set[int] = set()
         self._shown: set[int] = set()
         self._round: list[int] = []
         self._started = time.monotonic()
@@ -72,17 +72,17 @@ class Publisher:
         if changes.accepted_ticks:
             self.counts["accepted"] = self.counts.get("accepted", 0) + changes.accepted_ticks
         self._quotes.update(changes.quotes)
-        self._moved.update(changes.quotes)
-        self._touched.update(changes.accounts)
+        self._symbols_moved.update(changes.quotes)
+        self._accounts_changed.update(changes.accounts)
         behind, self._behind = self._behind, True  # whatever is raised here, the outbox is read again
-        if not self._is_down() and self._send(self._told(batch, behind=behind)):
+        if not self._is_down() and self._send(self._messages_of(batch, behind=behind)):
             self._behind = behind
             if committed.outbox_id and not behind:
                 self.published = committed.outbox_id
         else:
             self._behind = behind or bool(committed.outbox_id)
 
-    def _told(self, batch: Batch, *, behind: bool) -> Any:
+    def _messages_of(self, batch: Batch, *, behind: bool) -> Any:
         """Return what is to be sent of a batch; its events only where none before them wait."""
         changes = batch.changes
         pipe = bus.client().pipeline(transaction=False)
@@ -168,19 +168,19 @@ class Publisher:
         if self._is_down():
             return
         pipe = bus.client().pipeline(transaction=False)
-        due: list[tuple[str, float, Callable[[Any], None]]] = [
+        jobs: list[tuple[str, float, Callable[[Any], None]]] = [
             ("accounts", SLICE_EVERY_S, self._show_accounts),
             ("health", HEALTH_EVERY_S, lambda p: self._show_health(p, lag)),
         ]
         if self.shard == 0 and self._quotes:  # after a quiet while the first goes out at once
-            due.append(("quotes", QUOTES_EVERY_S, self._show_quotes))
+            jobs.append(("quotes", QUOTES_EVERY_S, self._show_quotes))
         now = time.monotonic()
-        for name, every_s, show in due:
+        for name, every_s, show in jobs:
             if self._due.get(name, 0.0) <= now:
                 self._due[name] = now + every_s
                 seam("show")
                 show(pipe)
-        if self._due.get("live", 0.0) <= now and (self._moved or self._touched):
+        if self._due.get("live", 0.0) <= now and (self._symbols_moved or self._accounts_changed):
             self._due["live"] = now + LIVE_EVERY_S
             self._show_live(pipe)
         if len(pipe) and not self._is_down():
@@ -189,32 +189,32 @@ class Publisher:
     def _show_quotes(self, pipe: Any) -> None:
         if not self._quotes:
             return
-        shown = {}
+        quotes = {}
         for name in sorted(self._quotes):
             quote, symbol = self.book.state.quotes.get(name), self.book.state.symbols.get(name)
             if quote is not None and symbol is not None:
                 bid = decimal_text(quote.bid, symbol.digits)
-                shown[name] = [bid, decimal_text(quote.ask, symbol.digits), quote.time_ms]
+                quotes[name] = [bid, decimal_text(quote.ask, symbol.digits), quote.time_ms]
         self._quotes.clear()
-        if shown:
-            pipe.publish(bus.channel(bus.QUOTES), json.dumps(shown))
-            pipe.hset(bus.QUOTES, mapping={name: json.dumps(quote) for name, quote in shown.items()})
+        if quotes:
+            pipe.publish(bus.channel(bus.QUOTES), json.dumps(quotes))
+            pipe.hset(bus.QUOTES, mapping={name: json.dumps(quote) for name, quote in quotes.items()})
 
     def _show_live(self, pipe: Any) -> None:
-        self._moved.clear()
-        self._touched.clear()
+        self._symbols_moved.clear()
+        self._accounts_changed.clear()
         try:
             watched = bus.client().zrangebyscore(bus.WATCHED, time.time(), "+inf")
         except redis.RedisError as error:
             self._failed(error)
             return
-        shown = {}
+        accounts = {}
         for text in watched:
             login = int(text) if text.isdecimal() and len(text) < 20 else 0
             if login in self.book.state.accounts and (live := self._live(login)) is not None:
-                shown[str(login)] = live
-        if shown:
-            pipe.publish(bus.channel(bus.LIVE), json.dumps({"accounts": shown}))
+                accounts[str(login)] = live
+        if accounts:
+            pipe.publish(bus.channel(bus.LIVE), json.dumps({"accounts": accounts}))
 
     def _show_accounts(self, pipe: Any) -> None:
         """Show the next accounts of the round, so that each one comes about every two seconds."""
@@ -279,8 +279,8 @@ class Publisher:
                 continue
             known = self.book.state.accounts
             lives = {login: self._live(login) for login in logins[:QUESTION_LOGINS] if login in known}
-            told = {str(login): live for login, live in lives.items() if live is not None}
-            pipe.lpush(reply, json.dumps({"accounts": told}))
+            accounts = {str(login): live for login, live in lives.items() if live is not None}
+            pipe.lpush(reply, json.dumps({"accounts": accounts}))
             pipe.expire(reply, DONE_KEPT_S)
         if len(pipe):
             self._send(pipe)

@@ -2,7 +2,7 @@
 
     published   in the outbox and on Redis: the engine's own names, times in ms, 0 and "" for none (docs/events.md)
     client      the same as the WebSocket tells it: ISO 8601, null, `account` for the login
-    shown       the same as REST shows it, with what moves with the market
+    resource    the same as REST shows it, with what moves with the market
 
 Numbers are decimal text: prices with their record's digits, volumes with two decimals at least, money with those of the
 account's currency. Adding a field to a record takes a line here, and nothing in REST, WebSocket or the document.
@@ -98,57 +98,57 @@ class Shape:
         plain = [field for field in carried if field.find is None]
         self._keys = [field.key for field in plain]
         self._read = attrgetter(*self._keys)
-        self._printed = [(field.key, field.printer) for field in plain if field.printer is not None]
-        self._found = [(field.key, field.find) for field in carried if field.find is not None]
+        self._printers = [(field.key, field.printer) for field in plain if field.printer is not None]
+        self._finders = [(field.key, field.find) for field in carried if field.find is not None]
 
     def published(
-        self, record: Any, *, money: int = 0, digits: int = 0, given: Mapping[str, Any] | None = None
+        self, record: Any, *, money: int = 0, digits: int = 0, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return a record as events show it.
 
-        money: decimals of its account's currency. digits: of its prices, where it does not know them itself. given: values
+        money: decimals of its account's currency. digits: of its prices, where it does not know them itself. extra: values
         of fields that are not the record's.
         """
         digits = getattr(record, "digits", digits)
         facts: dict[str, Any] = dict(zip(self._keys, self._read(record), strict=True))
-        for key, printer in self._printed:
+        for key, printer in self._printers:
             value = facts[key]
             if value is not None:
                 facts[key] = printer(value, digits, money)
-        for key, find in self._found:
-            facts[key] = given[key] if given is not None and key in given else find(record)
+        for key, find in self._finders:
+            facts[key] = extra[key] if extra is not None and key in extra else find(record)
         return facts
 
     def client(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return a published record as the WebSocket tells it."""
-        shown: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for field in self.fields:
             if field.derive is not None:
                 value = field.derive(facts)
                 if value is not LEFT_OUT:
-                    shown[field.name] = value
+                    members[field.name] = value
             elif field.to in (ALL, EVENTS) and field.key in facts:
-                shown[field.name] = field.client(facts[field.key])
-        return shown
+                members[field.name] = field.client(facts[field.key])
+        return members
 
-    def shown(
+    def resource(
         self, record: Any, now: Mapping[str, Any] | None = None, *, money: int = 0,
-        given: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Return a record as REST shows it; `now` has what moves with the market, by name."""
-        facts = self.published(record, money=money, given=given)
-        shown: dict[str, Any] = {}
+        facts = self.published(record, money=money, extra=extra)
+        members: dict[str, Any] = {}
         for field in self.fields:
             if field.to == NOW and now is not None and field.name in now:
-                shown[field.name] = now[field.name]
+                members[field.name] = now[field.name]
             elif field.derive is not None:
                 value = field.derive(facts)
-                shown[field.name] = None if value is LEFT_OUT else value
+                members[field.name] = None if value is LEFT_OUT else value
             elif field.to == NOW:
-                shown[field.name] = None
+                members[field.name] = None
             elif field.to == ALL:
-                shown[field.name] = field.client(facts[field.key])
-        return shown
+                members[field.name] = field.client(facts[field.key])
+        return members
 
     @property
     def words(self) -> dict[str, Any]:
@@ -160,9 +160,9 @@ class Shape:
         }
 
 
-def brought(_record: Any) -> Any:
-    """Raise: whoever shows the record brings this value."""
-    raise LookupError("a value that the record does not have was not given")
+def from_extra(_record: Any) -> Any:
+    """Raise: whoever shows the record has this value, and hands it over in `extra`."""
+    raise LookupError("a value that the record does not have is missing in `extra`")
 
 
 def _expires(order: Mapping[str, Any]) -> str:
@@ -354,7 +354,7 @@ REQUOTE = Shape(
     Field("price", "price"),
     Field("expires_at", "time", "expires_ms"),
     Field("digits", "int"),
-    Field("open", "flag", brought),
+    Field("open", "flag", from_extra),
 )
 #: An entry of the dealers' queue: its client's list does not show the dealer and the reasons.
 REQUEST = Shape(
@@ -373,8 +373,8 @@ REQUEST = Shape(
     Field("expires_at", "time?", "expires_ms", to=EVENTS),
     Field("level", "id?", to=EVENTS),
     Field("dealer", "text", to=EVENTS),
-    Field("open", "flag", brought, to=EVENTS),
-    Field("outcome", "text", brought, to=EVENTS),
+    Field("open", "flag", from_extra, to=EVENTS),
+    Field("outcome", "text", from_extra, to=EVENTS),
 )
 #: By the name under which events carry a record.
 SHAPES = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.commands import ChangeSettings
 from engine.records import Account
-from engine.rounding import to_text
+from engine.rounding import spread_halves, to_text
 from engine.settings import Group, Server, SettingError, Symbol, read_account
 from engine.state import State
 
@@ -202,7 +202,7 @@ def _check_spreads(state: State, old: Group, new: Group) -> None:
         quote, diff = state.quotes.get(symbol.name), new.terms(symbol.security).spread_diff
         if quote is None or symbol.allow_negative or old.terms(symbol.security).spread_diff == diff:
             continue
-        if diff // 2 >= quote.bid:
+        if spread_halves(diff)[0] >= quote.bid:
             bid = to_text(quote.bid, symbol.digits)
             raise SettingError(
                 "spread_diff", f"half of {diff} points is not below the bid of {symbol.name}, which is {bid}"

@@ -15,6 +15,7 @@ from engine.hooks import Plugin, Registration
 from engine.lifecycle import LIVE_SMART
 from engine.plans import fixed_stop, next_level
 from engine.records import Deal, Order, Position, Quote, SmartOrder
+from engine.rounding import spread_halves
 from engine.state import Extremes, State
 from engine.tickets import MAX_SHARDS, step_and_ending
 from engine.trailing import TrailBook
@@ -172,7 +173,7 @@ class Core:
         """Return how far below the market bid, and above the ask, this account sees the symbol, in points."""
         state = self.state
         diff = state.terms_for(state.group_of(login), state.symbols[symbol]).spread_diff
-        return diff // 2, diff - diff // 2
+        return spread_halves(diff)
 
     def arm_order(self, order: Order) -> None:
         """Arm a pending order's price and expiry; older entries of it die."""

@@ -11,6 +11,7 @@ from engine.enums import StopOutUnit
 from engine.events import AccountChanged
 from engine.margin import reserving_orders
 from engine.records import Account
+from engine.rounding import spread_halves
 from engine.safe_prices import End
 from engine.settings import Group, Symbol, currency_digits
 from engine.state import State
@@ -64,14 +65,15 @@ def line_of(state: State, account: Account) -> EquityLine | None:
     paid = side.weight * num // den
     start = account.balance + account.credit + holding.carried + (-paid if is_buy else paid)
     diff = state.terms_for(group, symbol).spread_diff
-    start -= slope * (diff // 2 if is_buy else diff - diff // 2)
+    below, above = spread_halves(diff)
+    start -= slope * (below if is_buy else above)
     call = group.margin_call
     call_at = (call.numerator * margin // (100 * call.denominator) - start) // slope
     stop_at = (_stop_out_equity(group, account.currency, margin) - start) // slope
     if is_buy and stop_at < 0 and not symbol.allow_negative:
         stop_at = NEVER
     limits = [call_at, stop_at] if stop_at > NEVER else [call_at]
-    if any(_is_cut_off(symbol, diff, is_buy, price) for price in limits):
+    if any(_is_cut_off(symbol, below, is_buy, price) for price in limits):
         return None
     ends = (End.BID_FALLS, End.BID_RISES) if is_buy else (End.ASK_RISES, End.ASK_FALLS)
     return EquityLine(name, is_buy, start, slope, margin, call_at, stop_at, *ends, AccountChanged(account))
@@ -84,8 +86,8 @@ def _stop_out_equity(group: Group, currency: str, margin: int) -> int:
     return limit.numerator * margin // (100 * limit.denominator)
 
 
-def _is_cut_off(symbol: Symbol, diff: int, is_buy: bool, price: int) -> bool:
+def _is_cut_off(symbol: Symbol, below: int, is_buy: bool, price: int) -> bool:
     """Return whether a price of the line is where a wider spread keeps the group's prices above zero (§2.3)."""
     if symbol.allow_negative:
         return False
-    return price - diff // 2 < 1 if is_buy else -price < 3
+    return price - below < 1 if is_buy else -price < 3

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from engine.enums import Conversion, Side
+from engine.rounding import spread_halves
 from engine.settings import Group, Symbol
 from engine.state import Path, State
 
@@ -30,15 +31,15 @@ def widened_bid(bid: int, below: int, *, positive: bool) -> int:
 
 
 def widen(bid: int, ask: int, spread_diff: int, *, positive: bool) -> BidAsk:
-    """Return a quote in points widened for a group (§2.3): bid - floor(diff/2), ask + ceil(diff/2).
+    """Return a quote in points widened for a group by the halves of its spread.
 
     Where the symbol's prices are `positive` the bid stays at one point or above; a spread stays a spread.
     """
     if not spread_diff:
         return tuple.__new__(BidAsk, (bid, ask))
-    half = spread_diff // 2
-    low = widened_bid(bid, half, positive=positive)
-    return tuple.__new__(BidAsk, (low, max(ask + spread_diff - half, low + 1)))
+    below, above = spread_halves(spread_diff)
+    low = widened_bid(bid, below, positive=positive)
+    return tuple.__new__(BidAsk, (low, max(ask + above, low + 1)))
 
 
 def group_quote(state: State, group: Group, symbol: Symbol) -> BidAsk | None:

@@ -86,3 +86,9 @@ def exact_text(value: Fraction) -> str:
 def fraction_text(value: Fraction, digits: int) -> str:
     """Return a Fraction printed half up with `digits` decimals."""
     return to_text(round_half_up(value * 10**digits), digits)
+
+
+def spread_halves(spread_diff: int) -> tuple[int, int]:
+    """Return how far a group's spread moves the bid down and the ask up, in points (§2.3): floor and ceil of the half."""
+    below = spread_diff // 2
+    return below, spread_diff - below

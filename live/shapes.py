@@ -60,41 +60,43 @@ def show_account(row: Account, figures: dict[str, Any] | None = None) -> dict[st
         "stop_out_unit": row.group.stop_out_unit,
     }
     record = account_store.account_of(account_store.ACCOUNTS.values_of(row))
-    return shapes.ACCOUNT.shown(record, {**(figures or {}), **now}, money=row.digits)
+    return shapes.ACCOUNT.resource(record, {**(figures or {}), **now}, money=row.digits)
 
 
 def show_entry(row: LedgerEntry, money: int) -> dict[str, Any]:
     """Return a ledger entry as JSON shows it; `money` is the decimals of its account's currency."""
     record = account_store.ledger_of(account_store.LEDGER.values_of(row), money)
-    return shapes.ENTRY.shown(record, money=money)
+    return shapes.ENTRY.resource(record, money=money)
 
 
 def show_order(row: Order, market_price: str | None = None) -> dict[str, Any]:
     """Return an order as JSON shows it; `market_price` is that of a pending one's side (§3.14)."""
     record = order_store.order_of(order_store.ORDERS.values_of(row))
-    return shapes.ORDER.shown(record, {"market_price": market_price})
+    return shapes.ORDER.resource(record, {"market_price": market_price})
 
 
 def show_position(row: Position, money: int, now: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a position as JSON shows it; `now` holds its floating profit, close price and the stop in force."""
     record = position_store.position_of(position_store.POSITIONS.values_of(row), money)
-    shown = shapes.POSITION.shown(record, now, money=money)
+    resource = shapes.POSITION.resource(record, now, money=money)
     if now is not None and now["sl"]:
-        shown["sl"] = now["sl"]  # a smart order's effective stop
-    return shown
+        resource["sl"] = now["sl"]  # a smart order's effective stop
+    return resource
 
 
 def show_deal(row: Deal, money: int, *, evidence: bool = False) -> dict[str, Any]:
     """Return a deal as JSON shows it; with `evidence` also why an automatic one was made."""
-    shown = shapes.DEAL.shown(position_store.deal_of(position_store.DEALS.values_of(row), money), money=money)
+    resource = shapes.DEAL.resource(
+        position_store.deal_of(position_store.DEALS.values_of(row), money), money=money
+    )
     if evidence:
-        shown |= {
+        resource |= {
             "profit_rate": written(row.profit_rate),
             "trigger_key": row.trigger_key,
             "evidence": row.evidence,
             "settings": row.settings,
         }
-    return shown
+    return resource
 
 
 def show_event(row: SmartEvent) -> dict[str, Any]:
@@ -108,16 +110,16 @@ def show_smart(row: SmartOrder, now: dict[str, Any] | None, realised: Any = None
     for level in row.levels.all():
         _plan, *values = order_store.LEVELS.values_of(level)
         record.levels.append(order_store.level_of(values, row.digits))
-    return shapes.SMART.shown(record, {**(now or {}), "realised_profit": written(realised)})
+    return shapes.SMART.resource(record, {**(now or {}), "realised_profit": written(realised)})
 
 
 def show_request(row: DealerRequest) -> dict[str, Any]:
     """Return an entry of the dealers' queue as its client sees it: without the dealer and their reasons."""
     record = order_store.request_of(order_store.REQUESTS.values_of(row))
-    return shapes.REQUEST.shown(record, given={"open": row.is_open, "outcome": row.outcome})
+    return shapes.REQUEST.resource(record, extra={"open": row.is_open, "outcome": row.outcome})
 
 
 def show_requote(row: RequoteOffer) -> dict[str, Any]:
     """Return a price that was offered instead, as its client may accept it."""
     record = order_store.offer_of(order_store.OFFERS.values_of(row))
-    return shapes.REQUOTE.shown(record, given={"open": True})
+    return shapes.REQUOTE.resource(record, extra={"open": True})

@@ -64,11 +64,11 @@ def compute(
     seen: Mapping[str, Any],
     *,
     limit_s: float = LIMIT_S,
-    told: Callable[[int, int], bool] = lambda done, total: True,
+    report: Callable[[int, int], bool] = lambda done, total: True,
 ) -> dict[str, Any]:
     """Return the figures of what would follow, with the moment that they are of.
 
-    told: is given how many accounts of how many were looked at; False ends it. `is_whole` is False where it ended
+    report: gets how many accounts of how many were looked at; False ends it. `is_whole` is False where it ended
     early: the figures are then of a part, and more may follow.
 
     Raises:
@@ -86,7 +86,7 @@ def compute(
     while done < len(logins):
         whole.add(forecast(state, change.old, change.new, logins[done : done + PIECE]))
         done = min(len(logins), done + PIECE)
-        if not told(done, len(logins)) or time.monotonic() > end:
+        if not report(done, len(logins)) or time.monotonic() > end:
             break
     return {
         **whole.to_json(),

@@ -146,18 +146,18 @@ def _send(job_id: int) -> None:
 
 def counts(job: MassJob) -> dict[str, int]:
     """Return how many rows of a job are in which state."""
-    found = dict.fromkeys(MassItem.State.values, 0)
+    numbers = dict.fromkeys(MassItem.State.values, 0)
     for state, number in job.items.order_by().values_list("state").annotate(n=Count("pk")):
-        found[state] = number
-    return found
+        numbers[state] = number
+    return numbers
 
 
 def lost() -> list[int]:
     """Return the jobs that nobody works on: those that wait, and those whose worker is gone."""
     limit = timezone.now() - timedelta(seconds=LOST_S)
     waiting = MassJob.objects.filter(state=MassJob.State.WAITING)
-    gone = MassJob.objects.filter(state=MassJob.State.RUNNING, beat_at__lt=limit)
-    return sorted({*waiting.values_list("pk", flat=True)[:20], *gone.values_list("pk", flat=True)[:20]})
+    abandoned = MassJob.objects.filter(state=MassJob.State.RUNNING, beat_at__lt=limit)
+    return sorted({*waiting.values_list("pk", flat=True)[:20], *abandoned.values_list("pk", flat=True)[:20]})
 
 
 def run(job_id: int) -> bool:
@@ -167,10 +167,10 @@ def run(job_id: int) -> bool:
         if not cursor.fetchone()[0]:
             return False
     try:
-        taken = MassJob.objects.filter(pk=job_id, state__in=OPEN).update(
+        rows = MassJob.objects.filter(pk=job_id, state__in=OPEN).update(
             state=MassJob.State.RUNNING, started_at=Now(), beat_at=Now()
         )
-        return bool(taken) and _work(MassJob.objects.select_related("user").get(pk=job_id))
+        return bool(rows) and _work(MassJob.objects.select_related("user").get(pk=job_id))
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (f"mass {job_id}",))
@@ -218,9 +218,9 @@ def _beat(job: MassJob) -> bool:
 
 def _settle_asked(job: MassJob) -> None:
     """Write down what became of rows that were asked for already."""
-    asked = list(job.items.filter(state=MassItem.State.ASKED)[:PIECE])
-    if asked:
-        _await(job, asked)
+    items = list(job.items.filter(state=MassItem.State.ASKED)[:PIECE])
+    if items:
+        _await(job, items)
 
 
 def _end(job: MassJob, state: str, error: str = "") -> None:
@@ -240,13 +240,13 @@ def _do(job: MassJob, piece: Sequence[MassItem]) -> bool:
     """Ask for the rows of a piece and write down their answers; return False where the desk is silent."""
     ask, _ = KINDS[job.kind]
     user = get_user_model()._default_manager.get(pk=job.user_id)
-    seen = set(
+    visible = set(
         rights.logins_for(user)
         .filter(login__in={item.login for item in piece})
         .values_list("login", flat=True)
     )
     for item in piece:
-        if item.login not in seen:
+        if item.login not in visible:
             item.state, item.message = MassItem.State.LEFT, "the account is not in your groups any more"
             continue
         outcome = ask(job, item, _caller(job, item, f"mass-{job.pk}-{item.number}"))
@@ -262,22 +262,22 @@ def _note(item: MassItem, outcome: Outcome) -> None:
     item.code, item.message = outcome.code, outcome.message
 
 
-def _await(job: MassJob, asked: list[MassItem]) -> bool:
+def _await(job: MassJob, items: list[MassItem]) -> bool:
     """Wait for the answers of rows that were asked for; return whether all came."""
     end = time.monotonic() + PATIENCE_S
-    left = {item.command: item for item in asked if item.command}
-    while left:
-        told = Command.objects.filter(pk__in=left, status="done").values_list("pk", "code", "message")
+    waiting = {item.command: item for item in items if item.command}
+    while waiting:
+        replies = Command.objects.filter(pk__in=waiting, status="done").values_list("pk", "code", "message")
         answered = []
-        for number, code, message in told:
-            item = left.pop(number)
+        for number, code, message in replies:
+            item = waiting.pop(number)
             item.state = MassItem.State.REFUSED if code else MassItem.State.DONE
             item.code, item.message = code, message
             answered.append(item)
         _save(answered)
-        if left and time.monotonic() > end:
+        if waiting and time.monotonic() > end:
             return False
-        if left:
+        if waiting:
             time.sleep(POLL_S)
     return True
 
@@ -289,12 +289,14 @@ def _save(items: Sequence[MassItem]) -> None:
 def _forecast(job: MassJob) -> None:
     """Compute what a change of settings would do, with progress."""
 
-    def told(done: int, total: int) -> bool:
+    def report(done: int, total: int) -> bool:
         MassJob.objects.filter(pk=job.pk).update(looked_at=done, total=total, beat_at=Now())
         return not MassJob.objects.filter(pk=job.pk, cancel_requested=True).exists()
 
-    asked = job.given
-    figures = forecasts.compute(asked["kind"], asked["key"], asked["values"], asked["seen"], told=told)
+    change = job.given
+    figures = forecasts.compute(
+        change["kind"], change["key"], change["values"], change["seen"], report=report
+    )
     MassJob.objects.filter(pk=job.pk).update(result=figures)
     _end(job, MassJob.State.DONE if figures["is_whole"] else MassJob.State.CANCELLED)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.enums import Answer
 from engine.hooks import OK, Context, Plugin, Verdict
-from plugins.triggers import family_of, read_families
+from plugins.triggers import family_of, read_families, refuse_unknown
 
 _HELD = ("limits", "stops", "take_profits", "stop_losses")
 _WAIT = Verdict(Answer.REJECT)
@@ -50,9 +50,7 @@ class NewsWindow(Plugin):
         self.options = dict(values)
 
     def _take(self, values: dict[str, Any]) -> None:
-        unknown = sorted(set(values) - {"windows", "hold"})
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is no option of news_window")
+        refuse_unknown(values, ("windows", "hold"), self.name)
         windows = tuple(_window(entry) for entry in values.get("windows", []))
         self.held = read_families(values.get("hold"), _HELD)
         self.windows = windows

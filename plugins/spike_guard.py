@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.enums import Answer
 from engine.hooks import OK, Context, Plugin, Verdict
-from plugins.triggers import family_of, read_families
+from plugins.triggers import family_of, read_families, refuse_unknown
 
 _GUARDED = ("stops", "stop_losses")
 _WAIT = Verdict(Answer.REJECT)
@@ -37,9 +37,7 @@ class SpikeGuard(Plugin):
         self.options = dict(values)
 
     def _take(self, values: dict[str, Any]) -> None:
-        unknown = sorted(set(values) - {"ticks", "guard"})
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is no option of spike_guard")
+        refuse_unknown(values, ("ticks", "guard"), self.name)
         ticks = values.get("ticks", 2)
         if isinstance(ticks, bool) or not isinstance(ticks, int) or not 1 <= ticks <= 100:
             raise ValueError(f"ticks must be a whole number from 1 to 100, not {ticks!r}")

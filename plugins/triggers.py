@@ -1,9 +1,9 @@
-"""The words by which bundled plugins let a broker choose triggers.
+"""How bundled plugins read their options, and the words by which they let a broker choose triggers.
 
 A hook's context names its trigger precisely ("level 2", an order's type); options name families of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.order_types import OrderType
@@ -21,6 +21,17 @@ def family_of(trigger: str) -> str:
     if trigger == "stop_out":
         return "stop_outs"
     return "limits" if trigger in OWN_PRICE else "stops"
+
+
+def refuse_unknown(options: Mapping[str, Any], known: Iterable[str], plugin: str) -> None:
+    """Raise where there is an option that the plugin does not have.
+
+    Raises:
+        ValueError: it names the first of them.
+    """
+    unknown = sorted(set(options).difference(known))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no option of {plugin}")
 
 
 def read_families(value: Any, default: Iterable[str]) -> frozenset[str]:

@@ -189,15 +189,15 @@ class ClientConsumer(AsyncWebsocketConsumer):
         assert self.identity is not None  # connect() sets it before any message comes
         wait_s = await rights_watch().pay(self.identity.user.pk, cost)
         if wait_s:
-            found = f"this was asked for too often; the next time is possible in {math.ceil(wait_s)} s"
-            raise BadMessage("too_many_requests", found)
+            why = f"this was asked for too often; the next time is possible in {math.ceil(wait_s)} s"
+            raise BadMessage("too_many_requests", why)
 
     async def _subscribe_quotes(self, sender: SocketSender, symbols: set[str] | None) -> None:
         """Show these symbols; a name that no symbol has is told, and shown should one come to have it."""
         known = sender.hub.quotes
         doubtful = (symbols or set()).difference(known)
-        shown = len(known) if symbols is None else len(symbols) - len(doubtful)
-        await self._pay(shown / QUOTES_A_UNIT + (LOOK_UP_COST if doubtful else 0))
+        count = len(known) if symbols is None else len(symbols) - len(doubtful)
+        await self._pay(count / QUOTES_A_UNIT + (LOOK_UP_COST if doubtful else 0))
         sender.show_quotes(symbols)
         unknown = await _in_thread(rights.unknown_symbols, doubtful) if doubtful else []
         for name in unknown[:MOST_UNKNOWN_TOLD]:
@@ -213,8 +213,8 @@ class ClientConsumer(AsyncWebsocketConsumer):
             raise BadMessage("invalid_request", "after: a sequence number is needed")
         if login not in sender.feeds and len(sender.feeds) >= MAX_ACCOUNTS:
             raise BadMessage("limit_reached", f"at most {MAX_ACCOUNTS} accounts on one socket")
-        known = sender.feeds.get(login)
-        if known is not None and known.waiting is not None:
+        feed = sender.feeds.get(login)
+        if feed is not None and feed.waiting is not None:
             return  # its snapshot is on the way
         await self._pay(SNAPSHOT_COST)
         assert self.identity is not None  # connect() sets it before any message comes
@@ -321,12 +321,12 @@ def _login(message: dict[str, Any]) -> int:
 
 
 def _symbols(message: dict[str, Any], sender: SocketSender | None) -> set[str] | None:
-    named = message.get("symbols")
-    if named == "*":
+    names = message.get("symbols")
+    if names == "*":
         return None
-    if not isinstance(named, list) or not all(isinstance(name, str) and len(name) <= 32 for name in named):
+    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= 32 for name in names):
         raise BadMessage("invalid_request", 'symbols: a list of names or "*" is needed')
-    kept = sender.symbols or set() if sender is not None else set()
-    if len(kept.union(named)) > MAX_SYMBOLS:
+    subscribed = sender.symbols or set() if sender is not None else set()
+    if len(subscribed.union(names)) > MAX_SYMBOLS:
         raise BadMessage("limit_reached", f"at most {MAX_SYMBOLS} symbols on one socket")
-    return set(named)
+    return set(names)

@@ -152,8 +152,8 @@ class Hub:
     async def _read_quotes(self) -> None:
         """Take the last quotes as they stand, so that a new socket shows prices in a quiet market too."""
         reading: Any = self._redis.hgetall(QUOTES)
-        found: dict[str, str] = await reading
-        for name, text in found.items():
+        quotes: dict[str, str] = await reading
+        for name, text in quotes.items():
             self._take(QUOTES, f"{{{json.dumps(name)}:{text}}}")
 
     def _take(self, channel: str, text: str) -> None:
@@ -204,7 +204,7 @@ class Hub:
     # ---- beating ----
 
     async def _beat(self) -> None:
-        """Tell everybody what changed and let him send: at once after a pause, else coalesced.
+        """Tell everybody what changed and let them send: at once after a pause, else coalesced.
 
         Where nothing changes there is a pulse all the same, for readers that are behind. A pulse that came late
         does not put off those after it, so that quotes which come five times a second are all shown.
@@ -251,7 +251,7 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 def hub() -> Hub:
     """Return the hub of the running event loop, made on first use."""
     loop = asyncio.get_running_loop()
-    found = _hubs.get(loop)
-    if found is None:
-        found = _hubs[loop] = Hub(settings.REDIS_URL)
-    return found
+    line = _hubs.get(loop)
+    if line is None:
+        line = _hubs[loop] = Hub(settings.REDIS_URL)
+    return line

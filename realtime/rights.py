@@ -69,27 +69,27 @@ def standing_of(
     """Return what the rows say about these users, sessions, logins of programs and accounts."""
     active = get_user_model().objects.filter(pk__in=list(users), is_active=True).select_related("credential")
     epochs = {user.pk: epoch_of(user) for user in active}
-    asked = frozenset(logins)
-    found = watched(asked)
+    numbers = frozenset(logins)
+    accounts = watched(numbers)
     return Standing(
         users=frozenset(epochs),
         epochs=epochs,
         families=living_families(families),
         sessions=living_sessions(sessions),
-        logins=asked,
-        owners={login: user for login, user, _ in found if user is not None},
-        groups={login: group for login, _, group in found},
+        logins=numbers,
+        owners={login: user for login, user, _ in accounts if user is not None},
+        groups={login: group for login, _, group in accounts},
     )
 
 
 def unknown_symbols(names: Iterable[str]) -> list[str]:
     """Return those of these names that no symbol has."""
-    wanted = set(names)
-    known = Symbol.objects.filter(name__in=wanted)
-    return sorted(wanted.difference(known.values_list("name", flat=True)))
+    names = set(names)
+    rows = Symbol.objects.filter(name__in=names)
+    return sorted(names.difference(rows.values_list("name", flat=True)))
 
 
 def account_group(user: Any, login: int) -> str | None:
-    """Return the group of the user's own, enabled account; None where he has none of that login."""
+    """Return the group of the user's own, enabled account; None where they have none of that login."""
     account = own_accounts(user).filter(login=login, enabled=True).first()
     return None if account is None else str(account.group_id)

@@ -48,11 +48,11 @@ class RightsWatch:
 
     async def spreads(self, group: str) -> tuple[str, Spreads]:
         """Return a group's spreads and a key that is equal for equal ones; from rows at most 3 s ago."""
-        known = self._spreads.get(group)
-        if known is None or time.monotonic() - known[0] > SPREADS_TTL_S:
-            found = await database_sync_to_async(quotes.spreads_of, thread_sensitive=False)(group)
-            known = self._spreads[group] = (time.monotonic(), found)
-        return repr(known[1]), known[1]
+        cached = self._spreads.get(group)
+        if cached is None or time.monotonic() - cached[0] > SPREADS_TTL_S:
+            spreads = await database_sync_to_async(quotes.spreads_of, thread_sensitive=False)(group)
+            cached = self._spreads[group] = (time.monotonic(), spreads)
+        return repr(cached[1]), cached[1]
 
     async def _judge(self) -> None:
         """Judge every `JUDGE_S`, and as soon as credentials have ended."""
@@ -109,7 +109,7 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, RightsWatch] = WeakKeyDic
 def rights_watch() -> RightsWatch:
     """Return the watch of the running event loop, made on first use."""
     loop = asyncio.get_running_loop()
-    found = _watches.get(loop)
-    if found is None:
-        found = _watches[loop] = RightsWatch()
-    return found
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = RightsWatch()
+    return watch

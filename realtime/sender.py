@@ -2,7 +2,7 @@
 
 Quotes and live values are kept as the newest only and go out on the hub's pulse, unless the last send is
 unfinished; trade events go at once, in order and without holes, or the account starts again from a snapshot.
-Promises: a reader who takes nothing is closed with 4008 after `STUCK_S`, or when what waits for him reaches
+Promises: a reader who takes nothing is closed with 4008 after `STUCK_S`, or when what waits for them reaches
 `MAX_QUEUE_BYTES`; quotes carry the spread of the account's group. It reads no rows: whoever owns it brings
 snapshots and spreads.
 """
@@ -240,7 +240,7 @@ class SocketSender:
         self._wake.set()
 
     def fail_slow(self) -> None:
-        """Close the socket of a reader who does not keep up: 4008, he starts again."""
+        """Close the socket of a reader who does not keep up: 4008, they start again."""
         if not self.closing:
             log.info("a slow reader is closed", waiting_bytes=pending_bytes(self._transport))
             self.finish(CLOSE_SLOW)
@@ -253,7 +253,7 @@ class SocketSender:
         self._wake.set()
 
     def _note_stuck(self) -> None:
-        """Note that the reader did not take anything since the last pulse; close him when it lasts."""
+        """Note that the reader did not take anything since the last pulse; close them when it lasts."""
         now_s, pending = time.monotonic(), pending_bytes(self._transport)
         if self._stuck_since_s is None or pending < self._last_pending:
             self._stuck_since_s = now_s

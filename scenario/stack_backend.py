@@ -114,7 +114,7 @@ class StackBackend:
             services.place_order, value["login"], time_ms=time_ms, client_id=value["client_id"] or "", **given
         )
         if outcome.code == Code.CONFLICT and value["client_id"]:
-            # The journal tells a sender that his key has another body; the rule's answer is the first order's.
+            # The journal tells a sender that their key has another body; the rule's answer is the first order's.
             outcome = services.outcome_by_client_id(value["login"], value["client_id"]) or outcome
         return self._named(value, outcome)
 

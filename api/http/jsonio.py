@@ -114,7 +114,7 @@ class ExactRenderer(JSONRenderer):
 
 
 class AlwaysJson(DefaultContentNegotiation):
-    """Answer JSON whatever the caller says he accepts: every answer of the API is JSON, errors too."""
+    """Answer JSON whatever the caller says it accepts: every answer of the API is JSON, errors too."""
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
         """Return the renderer that fits, else the first one."""
