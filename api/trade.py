@@ -54,7 +54,7 @@ class NewTrade(fields.StrictSerializer):
     takeProfit = fields.DecimalText(required=False, allow_null=True)  # noqa: N815 - the published name
     stopLoss = fields.DecimalText(required=False, allow_null=True)  # noqa: N815 - the published name
     account = fields.Number(required=False)
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 class OrderId(fields.Number):
@@ -69,7 +69,7 @@ class CloseTrade(fields.StrictSerializer):
     """Which position to close."""
 
     orderId = OrderId()  # noqa: N815 - the published name
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 OPEN = thing(

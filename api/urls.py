@@ -49,8 +49,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/<str:login>/", OneAccount.as_view(), name="api-account"),
     path("symbols/", Symbols.as_view(), name="api-symbols"),
     path("orders/", Orders.as_view(), name="api-orders"),
-    path("orders/by-client-id/<str:client_id>/", OrderByClientId.as_view(), name="api-order-by-client-id"),
-    path("requests/by-client-id/<str:client_id>/", RequestByClientId.as_view(), name="api-request"),
+    # A client id may hold slashes; a 404 would say that it was never used.
+    path("orders/by-client-id/<path:client_id>/", OrderByClientId.as_view(), name="api-order-by-client-id"),
+    path("requests/by-client-id/<path:client_id>/", RequestByClientId.as_view(), name="api-request"),
     path("requests/<str:ticket>/", RequestByTicket.as_view(), name="api-request-by-ticket"),
     path("orders/<str:ticket>/", OneOrder.as_view(), name="api-order"),
     path("orders/<str:ticket>/accept/", AcceptRequote.as_view(), name="api-order-accept"),

@@ -50,6 +50,15 @@ def functions(path: Path) -> list[tuple[str, int]]:
     ]
 
 
+def test_files_when_listed_then_none_is_a_link_which_leads_elsewhere_on_another_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout.splitlines()
+
+    assert len(listed) > 400
+    assert [line for line in listed if line.startswith("120000 ")] == []
+
+
 def test_files_when_counted_then_only_the_listed_are_longer_than_500_lines() -> None:
     files = sources("py", "js", "mjs", "css", "html")
     lines = {

@@ -208,6 +208,13 @@ class Text(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class ClientId(Text):
+    """A caller's own key of a request, taken as it stands: " a" trimmed would be the key "a", another's. `client_id_of` judges it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
 class Word(Text):
     """One of some words."""
 
@@ -247,6 +254,11 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
 def _kept(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
     """Return a serializer without data: checking keeps nothing in it, and a new one copies all its fields."""
     return serializer()
+
+
+def body_of(request: Request) -> Any:
+    """Return the body of a request that may come without one; null is none, anything else is for `read` to judge."""
+    return {} if request.data is None else request.data
 
 
 def levels_of(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -296,6 +308,21 @@ def word(text: str, words: Any, name: str) -> str:
     if text not in list(words):
         raise invalid(f"{name}: {text!a} is none of {', '.join(words)}")
     return text
+
+
+def number_param(request: Request, name: str) -> int | None:
+    """Return the ticket that a parameter of the address names, None where it is left out.
+
+    Raises:
+        Refused: it names none; a list without rows would say that nothing is there.
+    """
+    text = text_param(request, name)
+    if not text:
+        return None
+    number = number_of(text)
+    if number is None:
+        raise invalid(f"{name}: {text!a} is no ticket; a whole number above 0 is needed")
+    return number
 
 
 def text_param(request: Request, name: str, default: str = "") -> str:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.http.fields import StrictSerializer
+from api.http.fields import Flag, StrictSerializer
 from api.http.rates import LoginRate
 from credentials import tokens
 from credentials.epochs import end_everything, end_family
@@ -40,7 +40,7 @@ class RefreshBody(StrictSerializer):
 class LogoutBody(StrictSerializer):
     """How much is to end, and whose, where no access token says it."""
 
-    everywhere = serializers.BooleanField(default=True)
+    everywhere = Flag(default=True)
     refresh = serializers.CharField(max_length=2000, required=False)
 
 

@@ -59,7 +59,7 @@ class NewOrder(fields.StrictSerializer):
         allow_null=True,
         help_text="Points that the price may be worse by than `expected_price`; left out: no limit.",
     )
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
     comment = fields.Text(required=False, allow_blank=True, max_length=200)
 
 
@@ -84,7 +84,7 @@ class OrderChange(fields.StrictSerializer):
     seen = SeenPrices(
         required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
     )
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 _ORDER = KeptQuery(lambda login, number: Order.objects.filter(login=login, ticket=number))

@@ -43,7 +43,7 @@ class PositionChange(fields.StrictSerializer):
     seen = SeenStops(
         required=False, help_text="Where one is another by now: 409 conflict, and nothing changes."
     )
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 class CloseRequest(fields.StrictSerializer):
@@ -59,7 +59,7 @@ class CloseRequest(fields.StrictSerializer):
         allow_null=True,
         help_text="Points that the price may be worse by than `expected_price`; left out: no limit.",
     )
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 class CloseByRequest(fields.StrictSerializer):
@@ -67,7 +67,7 @@ class CloseByRequest(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     opposite = fields.Number()
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 def position_of(login: int, ticket: Any) -> Position:
@@ -173,7 +173,7 @@ class ClosePosition(PositionView):
     @extend_schema(request=CloseRequest, responses={200: CLOSED})
     def post(self, request: Request, ticket: str) -> Response:
         """Close the position, or a part of it, and return what came of it."""
-        body = fields.read(CloseRequest, request.data or {})
+        body = fields.read(CloseRequest, fields.body_of(request))
         account = account_of(request, body.get("account"))
         row = position_of(account.login, ticket)
         outcome = services.close_position(
@@ -234,12 +234,10 @@ class Deals(APIView):
         symbol = symbol_param(request)
         if symbol:
             rows = rows.filter(symbol=symbol)
-        position = fields.text_param(request, "position")
-        if position:
-            rows = rows.filter(position=number_of(position) or 0)
-        order = fields.text_param(request, "order")
-        if order:
-            rows = rows.filter(order=number_of(order) or 0)
+        for name in ("position", "order"):
+            ticket = fields.number_param(request, name)
+            if ticket is not None:
+                rows = rows.filter(**{name: ticket})
         return Response(page(request, rows, lambda row: show_deal(row, account.digits)))
 
 

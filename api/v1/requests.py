@@ -73,7 +73,7 @@ def request_by(login: int, *, client_id: str = "", ticket: int = 0) -> dict[str,
     known = bool(ticket) or (0 < len(client_id) <= fields.MAX_TEXT_CHARS and "\0" not in client_id)
     found = services.request_of(login, client_id=client_id, ticket=ticket) if known else None
     if found is None:
-        raise not_found("Nothing was asked with this client id.")
+        raise not_found(f"Nothing was asked with this {'ticket' if ticket else 'client id'}.")
     return show_request(login, found)
 
 

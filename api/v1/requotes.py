@@ -23,7 +23,7 @@ class AcceptRequest(fields.StrictSerializer):
     """Accepting takes nothing but whose it is: terms and price are those of the offer."""
 
     account = fields.Number(required=False)
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 class AcceptRequote(OrderView):
@@ -32,7 +32,7 @@ class AcceptRequote(OrderView):
     @extend_schema(request=AcceptRequest, responses={201: ORDER})
     def post(self, request: Request, ticket: str) -> Response:
         """Execute a new order of the same terms at the offered price, and return it; `ticket` is the order that failed."""
-        body = fields.read(AcceptRequest, request.data or {})
+        body = fields.read(AcceptRequest, fields.body_of(request))
         account = account_of(request, body.get("account"))
         number = number_of(ticket)
         if number is None or not Order.objects.filter(login=account.login, ticket=number).exists():

@@ -92,7 +92,7 @@ class NewSmart(fields.StrictSerializer):
     stop_loss = fields.DecimalText(required=False, allow_null=True)
     trailing = Trailing(required=False, allow_null=True)
     break_even = BreakEven(required=False, allow_null=True)
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
     comment = fields.Text(required=False, allow_blank=True, max_length=200)
 
 
@@ -107,7 +107,7 @@ class SmartChange(fields.StrictSerializer):
     levels = serializers.ListField(
         child=LevelOf(), required=False, max_length=MAX_LEVELS_SENT, help_text="All levels still open."
     )
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 class SmartEnd(fields.StrictSerializer):
@@ -115,7 +115,7 @@ class SmartEnd(fields.StrictSerializer):
 
     account = fields.Number(required=False)
     version = fields.Whole(required=False)
-    client_id = fields.Text(required=False, allow_null=True)
+    client_id = fields.ClientId(required=False, allow_null=True)
 
 
 def smart_values(body: dict[str, Any]) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class EndSmartOrder(SmartView):
     @extend_schema(request=SmartEnd, responses={200: SMART_WITH_TIMELINE})
     def post(self, request: Request, number: str) -> Response:
         """End the plan and return it as it ended."""
-        body = fields.read(SmartEnd, request.data or {})
+        body = fields.read(SmartEnd, fields.body_of(request))
         account = account_of(request, body.get("account"))
         row = smart_of(account.login, number)
         outcome = services.cancel_smart(

@@ -345,7 +345,10 @@ def test_logout_when_with_anothers_refresh_token_then_refused_and_nothing_ends(
     assert [accounts(world, one["access"]) for one in (mine, theirs)] == [200, 200]
 
 
-@pytest.mark.parametrize("body", [{"everywhere": "perhaps"}, {"all": True}, [], {"refresh": 7.5}])
+@pytest.mark.parametrize(
+    "body",
+    [{"everywhere": "perhaps"}, {"everywhere": "no"}, {"everywhere": 0}, {"all": True}, [], {"refresh": 7.5}],
+)
 def test_logout_when_not_understood_then_refused_and_nothing_ends(world: World, name: str, body: Any) -> None:
     access = token(world, name).body["access"]
 

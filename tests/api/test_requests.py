@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -79,7 +80,41 @@ def test_request_when_it_is_anothers_or_none_then_404(world):
 
     for key in ("mine-alone", "nothing", "x" * 65, "%00"):
         assert other.get(f"/api/v1/requests/by-client-id/{key}/").status == 404
-    assert other.get("/api/v1/requests/0/").status == other.get("/api/v1/requests/abc/").status == 404
+    for ticket in ("0", "abc"):
+        none = other.get(f"/api/v1/requests/{ticket}/")
+        assert (none.status, none.body["message"]) == (404, "Nothing was asked with this ticket.")
+
+
+@pytest.mark.parametrize("key", ["a/b", "/", "a//b/", "a%b", "a?b#c"])
+def test_request_when_its_key_holds_what_addresses_are_made_of_then_it_is_found(world, key):
+    client = world.client()
+    body = {"symbol": "EURUSD", "type": "buy", "volume": "0.1", "client_id": key}
+    ticket = client.post("/api/v1/orders/", body).body["ticket"]
+
+    for kind in ("requests", "orders"):
+        found = client.get(f"/api/v1/{kind}/by-client-id/{quote(key, safe='')}/")
+        assert (found.status, found.body.get("ticket")) == (200, ticket), found
+
+
+def test_key_when_spaces_stand_around_it_then_refused_and_not_taken_for_another(world):
+    client = world.client()
+    body = {"symbol": "EURUSD", "type": "buy", "volume": "0.1"}
+
+    for key in (" a", "a ", "a\n"):
+        answer = client.post("/api/v1/orders/", {**body, "client_id": key})
+        assert (answer.status, answer.body["code"]) == (400, "invalid_request"), answer
+    assert client.get("/api/v1/positions/").body["results"] == []
+
+
+@pytest.mark.parametrize("body", [[], "", 0, False])
+def test_close_when_its_body_is_no_object_then_refused_and_nothing_is_closed(world, body):
+    client = world.client()
+    opened = client.post("/api/v1/orders/", {"symbol": "EURUSD", "type": "buy", "volume": "0.1"}).body
+
+    answer = client.post(f"/api/v1/positions/{opened['position']}/close/", body)
+
+    assert (answer.status, answer.body["message"]) == (400, "a JSON object is needed"), answer
+    assert client.get(f"/api/v1/positions/{opened['position']}/").body["status"] == "open"
 
 
 LISTS = (
@@ -182,4 +217,12 @@ def test_deals_when_asked_of_an_order_then_only_its_own(world):
 
     assert [(deal["order"], deal["position"]) for deal in found] == [(first["ticket"], first["position"])]
     assert first["ticket"] != second["ticket"]
-    assert client.get("/api/v1/deals/?order=x").body["results"] == []
+
+
+@pytest.mark.parametrize(
+    "query", ["order=x", "order=1,000", "position=1.0", "position=-1", "order=%EF%BC%91"]
+)
+def test_deals_when_asked_of_what_is_no_ticket_then_refused_and_not_empty(world, query):
+    answer = world.client().get(f"/api/v1/deals/?{query}")
+
+    assert (answer.status, answer.body["code"]) == (400, "invalid_request"), answer
