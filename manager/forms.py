@@ -15,7 +15,7 @@ from unfold.widgets import (
 from engine.enums import HaltLevel, HaltScope, LedgerKind
 from engine.order_types import OrderType
 from engine.settings import LAST_MS
-from manager.numbers import cleaned
+from manager.numbers import cleaned, typed
 
 NOTHING = ("", "---------")
 HALT_WORDS = {
@@ -32,7 +32,7 @@ class NumberField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         """Take a field's usual arguments."""
         kwargs.setdefault("max_length", 40)
-        kwargs["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
+        kwargs["widget"] = typed()
         super().__init__(**kwargs)
 
     def clean(self, value: Any) -> Any:

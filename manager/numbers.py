@@ -12,6 +12,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 _NUMBER = re.compile(r"(?P<sign>[-+]?)(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?")
 _EXPONENT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
@@ -70,8 +71,16 @@ def cleaned(value: Any) -> Any:
         raise ValidationError(str(error), code=error.kind) from None
 
 
+def typed() -> UnfoldAdminTextInputWidget:
+    """Return the box of a number: one of text, since a browser's own number box drops a comma before anybody can judge it."""
+    return UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
+
+
 class StrictDecimalField(forms.DecimalField):
     """A decimal of a settings form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "widget": typed()})
 
     def to_python(self, value: Any) -> Any:
         """Return the number.
@@ -84,6 +93,9 @@ class StrictDecimalField(forms.DecimalField):
 
 class StrictIntegerField(forms.IntegerField):
     """A whole number of a settings form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "widget": typed()})
 
     def to_python(self, value: Any) -> int | None:
         """Return the number.

@@ -23,7 +23,8 @@ def _item(title: str, icon: str, name: str, *, query: str = "") -> dict[str, Any
         return may_view(request.user, f"{app}.{model}")
 
     def active(request: Any) -> bool:
-        if not request.path.startswith(str(reverse_lazy(f"admin:{name}_changelist"))):
+        here = request.path.startswith(str(reverse_lazy(f"admin:{name}_changelist")))
+        if not here or request.path.startswith(str(reverse_lazy("admin:manager_mass_list"))):
             return False
         asked = request.GET.urlencode()
         filtered = any(part in asked for part in FILTERED)

@@ -190,6 +190,15 @@ def test_pages_when_looked_for_then_the_side_bar_leads_to_jobs_and_those_to_the_
     assert reverse("admin:manager_mass_file") in boss.get(reverse("admin:manager_mass_list")).content.decode()
 
 
+@pytest.mark.parametrize("page", ["manager_mass_list", "manager_mass_file"])
+def test_side_bar_when_at_mass_actions_then_they_alone_are_marked(boss: Client, page: str) -> None:
+    groups = boss.get(reverse(f"admin:{page}")).context["sidebar_navigation"]
+
+    marked = [str(item["title"]) for group in groups for item in group["items"] if item.get("active")]
+
+    assert marked == ["Mass actions"]
+
+
 def test_file_when_rows_are_wrong_then_each_says_why_and_nothing_is_booked(boss: Client) -> None:
     page = upload(
         boss, 'login,amount,comment\n1001,50.25,Gift\n1002,"1,000",\n9999,5,\nx,5,\n1001,-3,\n1001,1e3,\n'

@@ -68,3 +68,19 @@ def test_settings_form_when_numbers_carry_separators_then_refused_at_their_field
     assert set(errors) == {"leverage", "stop_out", "margin_call"}
     assert Group.objects.filter(name="retail").values().get() == before
     assert before["stop_out"] == Decimal(50)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "page",
+    ["accounts_group_add", "accounts_account_add", "markets_symbol_add", "markets_security_add"],
+)
+def test_settings_page_when_shown_then_no_box_drops_a_comma_before_it_is_judged(
+    redis_db: object, admin_client: Client, page: str
+) -> None:
+    write_book()
+
+    shown = admin_client.get(reverse(f"admin:{page}")).content.decode()
+
+    assert 'id="id_name"' in shown
+    assert 'type="number"' not in shown

@@ -48,6 +48,21 @@ def test_manager_when_money_is_moved_then_told_first_and_booked_once_by_the_keyb
     assert booked == [(1,)]
 
 
+def test_manager_when_a_comma_is_typed_into_a_setting_then_it_stands_there_and_is_refused(
+    open_page: Callable[..., Any],
+) -> None:
+    boss = manager(open_page)
+    page = boss.page
+    page.goto(f"{boss.stack.url}/admin/accounts/account/1001/change/")
+    page.locator("#id_leverage").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("1,000")
+
+    assert page.locator("#id_leverage").input_value() == "1,000"
+    page.locator("[name=_continue]:enabled").click()
+    page.get_by_text("1,000 can be read in two ways").wait_for()
+
+
 def test_manager_when_enter_is_held_down_then_the_page_that_asks_is_not_answered(
     open_page: Callable[..., Any],
 ) -> None:
