@@ -104,6 +104,11 @@ def left(until: datetime | None) -> Any:
     )
 
 
+def _wanted(order: Order) -> Any:
+    """Return the price that its sender named; where they named none, that of the market when the order came."""
+    return order.requested_price if order.expected_price is None else order.expected_price
+
+
 def section(user: Any) -> Section | None:
     """Return the panel of the latest requotes; None where there were none."""
     orders = recent(user)
@@ -117,7 +122,7 @@ def section(user: Any) -> Section | None:
     lines = [
         (
             show.link("orders_order", o.ticket), show.time(o.modified_at), tables.login(o.login), o.symbol,
-            show.side(o.type), show.number(o.volume), show.price(o.requested_price), show.price(o.requote_price),
+            show.side(o.type), show.number(o.volume), show.price(_wanted(o)), show.price(o.requote_price),
             (asked[o.ticket].dealer or "a dealer") if o.ticket in asked else "the market", said(found.get(o.ticket)),
         )
         for o in orders

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -150,6 +151,19 @@ def test_requotes_when_of_another_account_then_nobody_else_s_fate(boss: Client) 
     )
 
     assert requotes.fates([order])[90].accepted is None
+
+
+@pytest.mark.parametrize(("expected", "shown"), [("1.10010", "1.10010"), (None, "1.10040")])
+def test_requotes_when_listed_then_beside_the_offer_stands_the_price_that_the_client_wanted(
+    boss: Client, expected: str | None, shown: str
+) -> None:
+    requoted(offer_s=60)
+    Order.objects.update(expected_price=expected, requested_price="1.10040")
+
+    panel = requotes.section(User.objects.get(username="admin"))
+
+    assert panel is not None
+    assert [price for price in ("1.10010", "1.10040") if price in str(panel.body)] == [shown]
 
 
 def test_order_when_requoted_then_expectation_deviation_and_price_stand_on_its_page(boss: Client) -> None:
