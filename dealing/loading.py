@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 ENDS = (KeyboardInterrupt, SystemExit)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what was raised, as it is shown."""
     return repr(error)[:500]
 
@@ -65,13 +65,13 @@ def _take_again(
     state: State, table: str, row: Any, owner: int, take: Callable[[Any], None], first: BaseException
 ) -> None:
     """Try a row that failed once more; it is blamed for what it does twice."""
-    log.warning("a row failed", table=table, error=told(first))
+    log.warning("a row failed", table=table, error=error_text(first))
     try:
         take(row)
     except ENDS:
         raise
     except BaseException as error:  # noqa: BLE001 - as above
-        note(state, int(row[owner]), f"row {row[0]} of {table} cannot be loaded: {told(error)}")
+        note(state, int(row[owner]), f"row {row[0]} of {table} cannot be loaded: {error_text(error)}")
 
 
 def note(state: State, login: int, why: str) -> None:
@@ -91,7 +91,7 @@ def fetch_each(cursor: Any) -> tuple[list[Any], list[tuple[int, str]]]:
     except BaseException as error:
         if cursor.connection.closed:
             raise
-        log.warning("rows cannot be read together", error=told(error))
+        log.warning("rows cannot be read together", error=error_text(error))
     rows: list[Any] = []
     unread: list[tuple[int, str]] = []
     for place in range(cursor.rowcount):
@@ -101,7 +101,7 @@ def fetch_each(cursor: Any) -> tuple[list[Any], list[tuple[int, str]]]:
         except ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - it is this row's
-            unread.append((place, told(error)))
+            unread.append((place, error_text(error)))
     return rows, unread
 
 
@@ -124,7 +124,7 @@ def load_settings(
         except ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - it is this row's
-            note_settings(state, kind, str(row[place_of_key]), told(error))
+            note_settings(state, kind, str(row[place_of_key]), error_text(error))
     for place, why in unread:
         cursor.execute(f'SELECT "{key}" FROM "{table}" ORDER BY {order_by} OFFSET %s LIMIT 1', (place,))
         name = cursor.fetchone()
@@ -154,7 +154,7 @@ def make_each(
                 raise
             except BaseException as error:  # noqa: BLE001 - it is this row's
                 if last:
-                    note_settings(state, kind, name, told(error))
+                    note_settings(state, kind, name, error_text(error))
 
 
 def leave_out(state: State, frozen: dict[int, str]) -> None:

@@ -179,27 +179,27 @@ class Loop(Taking):
         """
         state, reader = self.book.state, self.reader
         end_ms = state.day_end_ms
-        found: list[Item] = []
+        ticks: list[Item] = []
         if self.clock != "wall" or not end_ms or end_ms > clocks.wall_ms() or reader.is_down:
-            return found, room
+            return ticks, room
         if self.day_end_read[0] != end_ms:
             try:
                 newest = newest_entry()
             except redis.RedisError:
-                return found, room
+                return ticks, room
             last = str(newest["last-generated-id"]) if newest else "0-0"
             self.day_end_read = end_ms, last, time.monotonic() + DAY_END_WAITS_S
         _, last, until = self.day_end_read
         if time.monotonic() >= until:
-            return found, room
+            return ticks, room
         for tick in reader.buffer:
             if id_ms(tick.entry) >= end_ms or id_key(tick.entry) > id_key(last):
-                return found, room
-            if not room or not self._may_take(tick, found):
-                return found, 0
-            found.append(tick)
+                return ticks, room
+            if not room or not self._may_take(tick, ticks):
+                return ticks, 0
+            ticks.append(tick)
             room -= 1
-        return found, room if id_key(reader.read_to) >= id_key(last) else 0
+        return ticks, room if id_key(reader.read_to) >= id_key(last) else 0
 
     # Trying before taking
 
@@ -213,20 +213,20 @@ class Loop(Taking):
             return items
         if not self.batch.is_empty:
             self._commit()  # what is no item's doing
-        found = self._probe(items)
-        is_written = found is not None and found.failure is not None and found.among > 1
+        findings = self._probe(items)
+        is_written = findings is not None and findings.failure is not None and findings.among > 1
         if is_written:
-            found = self._probe(items, apart=True)
-            if found is not None and found.failure is None:  # each by itself can be written
+            findings = self._probe(items, apart=True)
+            if findings is not None and findings.failure is None:  # each by itself can be written
                 self.search.take_apart(len(items))
                 return items[:1]
-        if found is None:
+        if findings is None:
             self.search.no_probe()
             return items
-        if found.failure is None:
+        if findings.failure is None:
             return items
-        item, good = items[found.good], items[: found.good]
-        verdict = self.search.failed_in_probe(self.lease, item, found.failure, alone=not good)
+        item, good = items[findings.good], items[: findings.good]
+        verdict = self.search.failed_in_probe(self.lease, item, findings.failure, alone=not good)
         if verdict is not None:
             self._judge_suspect(verdict)
         return good if is_written or not good else self._tried(good)
@@ -240,11 +240,11 @@ class Loop(Taking):
             ConnectionLost, LeaseLost: the fork failed because we have.
         """
         self._beat(ahead_s=PROBE_LIMIT_S)
-        found = probe(self, items, self.lease.conn, apart=apart, without=without)
-        failure = found.failure if found is not None else None
+        findings = probe(self, items, self.lease.conn, apart=apart, without=without)
+        failure = findings.failure if findings is not None else None
         if failure is not None and failure.stage is Stage.DYING and standing(self.lease) is not Standing.OURS:
             raise failure
-        return found
+        return findings
 
     def _judge_suspect(self, verdict: Verdict) -> None:
         """Put aside what has failed often enough, or load without the account that is to blame for it.
@@ -256,13 +256,13 @@ class Loop(Taking):
         if login is not None:
             log.error("an item is tried without an account", shard=self.shard, item=key_of(item), login=login)
             for _ in range(TRIES):
-                found = self._probe([item], without={login: "on trial"})
-                if found is None:
+                findings = self._probe([item], without={login: "on trial"})
+                if findings is None:
                     self.search.no_probe()
                     return
-                if found.failure is None:
+                if findings.failure is None:
                     self.search.freeze(item, login, error)
-                if repr(found.failure) == repr(error):
+                if repr(findings.failure) == repr(error):
                     break  # it was not the account's fault
         if isinstance(item, Tick):
             self.reader.buffer.popleft()

@@ -1,7 +1,7 @@
 """The plugins that the settings name: making them, and what cannot be made.
 
 One that cannot be found, that does not take its options or is no plugin is not asked: that is its failure, counted
-and shown like every other, and trading goes on.
+and printable like every other, and trading goes on.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from engine.asking import named, shown
+from engine.asking import named, printable
 from engine.enums import HookPoint
 from engine.events import HookFailed
 from engine.hooks import Plugin, Registration
@@ -38,8 +38,8 @@ def _make_all() -> tuple[list[tuple[Registration, Any]], list[HookFailed]]:
         try:
             made.append((_made(entry), entry))
         except Exception as error:
-            log.exception("a plugin cannot be loaded", plugin=shown(entry))
-            failed.append(HookFailed(_name(entry), HookPoint.INIT.value, shown(error)))
+            log.exception("a plugin cannot be loaded", plugin=printable(entry))
+            failed.append(HookFailed(_name(entry), HookPoint.INIT.value, printable(error)))
     return made, failed
 
 
@@ -57,4 +57,4 @@ def _made(entry: Any) -> Registration:
 def _name(entry: Any) -> str:
     """Return by which name a plugin that could not be made is counted: its class, as the settings have it."""
     path = entry.get("path") if isinstance(entry, dict) else entry
-    return shown(str(path).rpartition(".")[2]).strip("'\"")[:60] or "?"
+    return printable(str(path).rpartition(".")[2]).strip("'\"")[:60] or "?"

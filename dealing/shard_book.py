@@ -99,8 +99,8 @@ def _read(lease: Lease, shards: int, left_out: dict[int, str]) -> ShardBook:
             "SELECT to_jsonb(s) FROM dealing_engineshard s WHERE shard = %s AND epoch = %s",
             (shard, lease.epoch),
         )
-        found = cursor.fetchone()
-        row: dict[str, Any] = found[0] if found else dict(lease.row)
+        newest = cursor.fetchone()
+        row: dict[str, Any] = newest[0] if newest else dict(lease.row)
         state.next_order = row["next_order"]
         state.next_deal = row["next_deal"]
         state.next_request = row["next_request"]
@@ -147,29 +147,29 @@ def whose(error: BaseException, state: State) -> int | None:
     It is a hint, found in the local variables of the innermost function of ours that held a record of an account;
     who uses it tries whether things go well without that account.
     """
-    found: int | None = None
-    walked = error.__traceback__
-    while walked is not None:
-        for value in walked.tb_frame.f_locals.values():
+    account: int | None = None
+    trace = error.__traceback__
+    while trace is not None:
+        for value in trace.tb_frame.f_locals.values():
             if isinstance(value, RECORDS) and value.login in state.accounts:
-                found = value.login
-        login = walked.tb_frame.f_locals.get("login")
+                account = value.login
+        login = trace.tb_frame.f_locals.get("login")
         if isinstance(login, int) and login in state.accounts:
-            found = login
-        walked = walked.tb_next
-    return found
+            account = login
+        trace = trace.tb_next
+    return account
 
 
 def _plugin_states(cursor: Any, shard: int) -> dict[str, dict[str, Any]]:
     """Return what plugins remember; what cannot be read is that plugin's loss."""
     cursor.execute("SELECT name, state::text FROM dealing_pluginstate WHERE shard = %s", (shard,))
-    found: dict[str, dict[str, Any]] = {}
+    memories: dict[str, dict[str, Any]] = {}
     for name, text in cursor.fetchall():
         try:
-            found[name] = json.loads(text)
+            memories[name] = json.loads(text)
         except (ValueError, RecursionError) as error:
             log.error("the memory of a plugin cannot be read", plugin=name, error=repr(error))
-    return found
+    return memories
 
 
 def _load_halts(cursor: Any, state: State, shard: int) -> None:

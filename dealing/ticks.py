@@ -55,7 +55,7 @@ class Tick:
         return f"{self.entry}:{self.line}"
 
 
-def shown(raw: bytes) -> str:
+def printable(raw: bytes) -> str:
     """Return bytes as text that can be kept: what is no UTF-8 is written as \\xff, and a long one is cut."""
     return raw[:RAW_KEPT].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
@@ -75,7 +75,7 @@ def parse(entry: str, line: int, is_last: bool, raw: bytes | str) -> Tick:
         or int(parts[3]) > LAST_MS
         or "\0" in text
     ):
-        return Tick(entry, line, is_last, shown(line_bytes))
+        return Tick(entry, line, is_last, printable(line_bytes))
     return Tick(entry, line, is_last, text, parts[0], parts[1], parts[2], int(parts[3]))
 
 
@@ -108,7 +108,7 @@ def _read_line(entry: str, number: int, is_last: bool, line: bytes) -> Tick:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the line is kept and the next one read
             last_error = repr(error)
-    return Tick(entry, number, is_last, shown(line), error=last_error)
+    return Tick(entry, number, is_last, printable(line), error=last_error)
 
 
 class TickReader:

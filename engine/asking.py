@@ -179,10 +179,10 @@ class Hooks:
             try:
                 registration.plugin.configure(deepcopy(values))
             except ValueError as error:  # the way of a plugin to say so
-                return _told(error)
+                return _own_words(error)
             except Exception as error:  # noqa: BLE001 - a plugin must not stop the desk
                 self.fail(name, HookPoint.CONFIGURE, error)
-                return _told(error)
+                return _own_words(error)
             self.sealed.discard(name)
             return ""
         return f"no plugin {name!r} is loaded"
@@ -224,7 +224,7 @@ class Hooks:
         """Count a failure of a plugin and say so."""
         key = f"{name}.{point.value}"
         self.failures[key] = self.failures.get(key, 0) + 1
-        self.out.append(HookFailed(name, point.value, shown(error)))
+        self.out.append(HookFailed(name, point.value, printable(error)))
 
     def _covering(self, group: str | None, symbol: str | None, point: HookPoint) -> list[Registration]:
         return [r for r in self.registrations if r.overrides(point.value) and r.covers(group, symbol)]
@@ -254,13 +254,13 @@ class Hooks:
         if isinstance(answer, Reject):
             return REFUSED
         if not isinstance(answer, Verdict) or not isinstance(answer.answer, Answer):
-            raise WrongAnswer(f"a Verdict is needed, not {shown(answer)}")
+            raise WrongAnswer(f"a Verdict is needed, not {printable(answer)}")
         if answer.price is None or answer.answer is not Answer.OK:
             return answer
         symbol = self.state.symbols[symbol_name]
         price = parse_decimal(answer.price) if isinstance(answer.price, str) else None
         if price is None:
-            raise WrongAnswer(f"a price is decimal text, not {shown(answer.price)}")
+            raise WrongAnswer(f"a price is decimal text, not {printable(answer.price)}")
         points = round_half_up(price * 10**symbol.digits)
         if points <= 0 and not symbol.allow_negative:
             raise WrongAnswer(f"{answer.price} is no price of {symbol_name}")
@@ -332,14 +332,14 @@ def _nothing(answer: Any) -> None:
 
 def _filter_answer(answer: Any) -> Answer:
     if not isinstance(answer, Answer):
-        raise WrongAnswer(f"an Answer is needed, not {shown(answer)}")
+        raise WrongAnswer(f"an Answer is needed, not {printable(answer)}")
     return answer
 
 
 def _command_answer(answer: Any) -> Answer | Reject:
     if isinstance(answer, Reject):
         if not isinstance(answer.reason, str):
-            raise WrongAnswer(f"the reason of a Reject is text, not {shown(answer.reason)}")
+            raise WrongAnswer(f"the reason of a Reject is text, not {printable(answer.reason)}")
         return answer
     return _filter_answer(answer)
 
@@ -351,7 +351,7 @@ def _memory_text(memory: Any) -> str:
         WrongAnswer: it is no such thing.
     """
     if not isinstance(memory, dict):
-        raise WrongAnswer(f"a memory is a dict, not {shown(memory)}")
+        raise WrongAnswer(f"a memory is a dict, not {printable(memory)}")
     _check_json(memory)
     text = json.dumps(memory, sort_keys=True, allow_nan=False)
     if len(text) > MOST_MEMORY:
@@ -364,14 +364,14 @@ def _check_json(value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise WrongAnswer(f"a key of a memory is text, not {shown(key)}")
+                raise WrongAnswer(f"a key of a memory is text, not {printable(key)}")
             _check_json(key)
             _check_json(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             _check_json(inner)
     elif isinstance(value, str) and value != _clean(value, len(value)):
-        raise WrongAnswer(f"a memory holds text that no row can hold: {shown(value)}")
+        raise WrongAnswer(f"a memory holds text that no row can hold: {printable(value)}")
 
 
 def _clean(text: str, most: int = MOST_WORDS) -> str:
@@ -379,7 +379,7 @@ def _clean(text: str, most: int = MOST_WORDS) -> str:
     return text[:most].replace("\x00", "").encode("utf-8", "ignore").decode()
 
 
-def _told(error: Exception) -> str:
+def _own_words(error: Exception) -> str:
     """Return an exception's own words, its class where it has none."""
     try:
         words = str(error)
@@ -388,7 +388,7 @@ def _told(error: Exception) -> str:
     return _clean(words) or type(error).__name__
 
 
-def shown(value: object) -> str:
+def printable(value: object) -> str:
     """Return something a plugin gave, for people; its own `__repr__` may fail too."""
     try:
         return _clean(repr(value))

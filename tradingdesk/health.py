@@ -50,8 +50,8 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Return 200 when every part is well, else 503; with the reasons to those who may know them."""
     look = recent_look()
-    told = look.told() if may_know(request) else {"status": "ok" if look.is_well else "unavailable"}
-    return JsonResponse(told, status=200 if look.is_well else 503)
+    answer = look.as_json() if may_know(request) else {"status": "ok" if look.is_well else "unavailable"}
+    return JsonResponse(answer, status=200 if look.is_well else 503)
 
 
 def may_know(request: HttpRequest) -> bool:

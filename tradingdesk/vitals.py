@@ -70,7 +70,7 @@ class Look:
         """Return what is wrong, a sentence each."""
         return [f"{part}: {why}" for part, found in self.parts.items() for why in found]
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON takes it."""
         return {
             "status": "ok" if self.is_well else "unavailable",

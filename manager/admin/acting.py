@@ -38,7 +38,7 @@ SHOWN_OF_MANY = 20
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
-def told(outcome: Outcome) -> str:
+def sentence(outcome: Outcome) -> str:
     """Return what to say of an outcome that is not done."""
     if outcome.state == ACCEPTED:
         return (
@@ -53,9 +53,9 @@ def report(request: HttpRequest, outcome: Outcome, what: str) -> None:
     if outcome.ok:
         messages.success(request, f"{what}: done.")
     elif outcome.state == ACCEPTED:
-        messages.warning(request, f"{what}: {told(outcome)}.")
+        messages.warning(request, f"{what}: {sentence(outcome)}.")
     else:
-        messages.error(request, f"{what}: {told(outcome)}")
+        messages.error(request, f"{what}: {sentence(outcome)}")
 
 
 def found(admin: DeskAdmin, request: HttpRequest, object_id: Any, *, right: str = "") -> Any:
@@ -136,7 +136,7 @@ def act(
         if outcome.ok or outcome.state == ACCEPTED:
             report(request, outcome, title)
             return HttpResponseRedirect(back)
-        form.add_error(None, told(outcome))
+        form.add_error(None, sentence(outcome))
     return page(
         admin, request, title=title, form=form, back=back, submit=submit, about=about, is_live=is_live
     )

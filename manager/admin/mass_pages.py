@@ -64,9 +64,9 @@ def urls() -> list[Any]:
     """Return the addresses of these pages."""
     view: Callable[..., Any] = admin.site.admin_view
     return [
-        path("mass/", view(listed), name="manager_mass_list"),
+        path("mass/", view(list_page), name="manager_mass_list"),
         path("mass/file/", view(upload), name="manager_mass_file"),
-        path("mass/<int:job_id>/", view(looked_at), name="manager_mass_job"),
+        path("mass/<int:job_id>/", view(job_page), name="manager_mass_job"),
         path("mass/<int:job_id>/go/", view(go), name="manager_mass_go"),
         path("mass/<int:job_id>/stop/", view(stop), name="manager_mass_stop"),
     ]
@@ -93,7 +93,7 @@ def _page(request: HttpRequest, template: str, **more: Any) -> HttpResponse:
     return TemplateResponse(request, template, context)
 
 
-def listed(request: HttpRequest) -> HttpResponse:
+def list_page(request: HttpRequest) -> HttpResponse:
     """Show the latest mass actions."""
     rows = [
         (format_html('<a class="td-link" href="{}">#{}</a>', address_of(job), job.pk), job.title, job.user.get_username(), job.get_state_display(),
@@ -107,7 +107,7 @@ def listed(request: HttpRequest) -> HttpResponse:
                  sections=[Section("Latest", body=table, is_wide=True)])  # fmt: skip
 
 
-def looked_at(request: HttpRequest, job_id: int) -> HttpResponse:
+def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
     """Show a job: progress, and every row that was not done with its reason."""
     job = _job(request, job_id)
     counts = mass.counts(job)
@@ -173,13 +173,13 @@ def upload(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
 
 
-def _draft(request: HttpRequest, given: dict[str, Any]) -> MassJob:
+def _draft(request: HttpRequest, values: dict[str, Any]) -> MassJob:
     """Return the job of a file, which waits for a yes; the same file again is the same job.
 
     Raises:
         ValueError: it is too large, no text, or holds no rows.
     """
-    file = given["file"]
+    file = values["file"]
     if file.size > MOST_BYTES:
         raise ValueError(f"The file has {file.size:,} bytes; {MOST_BYTES:,} are taken.")
     raw = file.read()
@@ -188,27 +188,29 @@ def _draft(request: HttpRequest, given: dict[str, Any]) -> MassJob:
     except UnicodeDecodeError:
         raise ValueError("The file is no UTF-8 text: save it as CSV UTF-8.") from None
     lines = rows_of(text)
-    known = set(rights.accounts_for(request.user).filter(login__in={line[0] for line in lines if line[0]})
+    logins = set(rights.accounts_for(request.user).filter(login__in={line[0] for line in lines if line[0]})
                 .values_list("login", flat=True))  # fmt: skip
-    items = [_item(number, line, known, given["comment"]) for number, line in enumerate(lines, 1)]
+    items = [_item(number, line, logins, values["comment"]) for number, line in enumerate(lines, 1)]
     errors = sum(item.state == MassItem.State.REFUSED for item in items)
     total = sum(
         (Decimal(item.given["amount"]) for item in items if item.state == MassItem.State.TODO), Decimal(0)
     )
     digest = hashlib.blake2b(
-        b"\0".join([raw, given["kind"].encode(), given["comment"].encode(), str(given["partly"]).encode()]),
+        b"\0".join(
+            [raw, values["kind"].encode(), values["comment"].encode(), str(values["partly"]).encode()]
+        ),
         digest_size=12,
     )
     key = f"file-{request.user.pk}-{digest.hexdigest()}"
-    if errors and not given["partly"]:
+    if errors and not values["partly"]:
         for item in items:
             if item.state == MassItem.State.TODO:
                 item.state, item.message = MassItem.State.LEFT, "the file has errors in other rows"
-    title = f"{given['kind'].replace('_', ' ').capitalize()} from {file.name}: {len(items) - errors:,} rows, {total:f} in all"
+    title = f"{values['kind'].replace('_', ' ').capitalize()} from {file.name}: {len(items) - errors:,} rows, {total:f} in all"
     try:
         with transaction.atomic():
             job = MassJob.objects.create(
-                kind="money_file", title=title[:200], given={"kind": given["kind"]}, user_id=_number(request),
+                kind="money_file", title=title[:200], given={"kind": values["kind"]}, user_id=_number(request),
                 state=MassJob.State.DRAFT, client_key=key, total=len(items),
             )  # fmt: skip
             for item in items:
@@ -252,9 +254,9 @@ def _read(row: list[str]) -> tuple[int, str, str, str]:
     return login, amount, comment, "" if Decimal(amount) > 0 else f"the amount {amount} must be above 0"
 
 
-def _item(number: int, line: tuple[int, str, str, str], known: set[int], comment: str) -> MassItem:
+def _item(number: int, line: tuple[int, str, str, str], logins: set[int], comment: str) -> MassItem:
     login, amount, own, why = line
-    if not why and login not in known:
+    if not why and login not in logins:
         why = f"there is no account {login}"
     return MassItem(
         number=number, login=login, given={"amount": amount, "comment": (own or comment)[:200].replace("\0", "")},

@@ -25,7 +25,7 @@ from engine.settings import SettingError
 from live import rights
 from manager import forecasts, mass, words
 from manager.admin import show
-from manager.admin.acting import told
+from manager.admin.acting import sentence
 from manager.admin.base import DeskAdmin
 from manager.admin.editing import EditingAdmin
 from manager.admin.proposals import Clash, Proposal, Stale, changed, clashes, write_labels
@@ -138,10 +138,10 @@ class ReloadingAdmin(SettingsAdmin):
         if outcome.ok:
             messages.info(request, f"The desk goes by the new settings of {obj} from now on.")
         elif outcome.state == services.ACCEPTED:
-            messages.warning(request, f"Saved; {told(outcome)}.")
+            messages.warning(request, f"Saved; {sentence(outcome)}.")
         else:
             type(obj)._default_manager.filter(pk=obj.pk).delete()  # nothing hangs on it yet
-            messages.error(request, f"The desk refused, nothing was added: {told(outcome)}")
+            messages.error(request, f"The desk refused, nothing was added: {sentence(outcome)}")
 
     # ---- a proposal is looked at, confirmed, saved ----
 
@@ -280,12 +280,12 @@ class ReloadingAdmin(SettingsAdmin):
                 proposal.client_key = uuid.uuid4().hex
                 return self.propose(request, proposal)
             if outcome.state == services.REFUSED:
-                messages.error(request, f"The desk refused, the settings are as before: {told(outcome)}")
+                messages.error(request, f"The desk refused, the settings are as before: {sentence(outcome)}")
                 return back
             if outcome.ok:
                 messages.info(request, f"The desk goes by the new settings of {row} from now on.")
             else:
-                messages.warning(request, f"Not saved yet: {told(outcome)}.")
+                messages.warning(request, f"Not saved yet: {sentence(outcome)}.")
         try:
             write_labels(row, proposal, actor)
         except Stale as stale:
