@@ -21,6 +21,7 @@ from dealing.changes import Changes
 from dealing.choices import ItemKind
 from dealing.columns import copy_rows, decimal_text
 from dealing.dealers import to_json
+from dealing.ends import ENDS
 from dealing.failpoints import failpoint, seam
 from dealing.inputs import Inputs
 from dealing.items import Item, JournalRow, key_of
@@ -408,7 +409,7 @@ def pending_commands(lease: Lease, limit: int) -> list[JournalRow]:
         ).fetchall()
         seam("row", [f"command {row[0]}" for row in rows])
         return [JournalRow(*row) for row in rows]
-    except (KeyboardInterrupt, SystemExit):
+    except ENDS:
         raise
     except BaseException as error:  # noqa: BLE001 - which row it is, is found by trying
         log.warning("the journal cannot be read in one piece", shard=lease.shard, error=repr(error))
@@ -437,7 +438,7 @@ def _read_alone(lease: Lease, number: int) -> JournalRow:
         if row is not None:
             return JournalRow(*row)
         reason = "it is gone"
-    except (KeyboardInterrupt, SystemExit):
+    except ENDS:
         raise
     except BaseException as error:
         if lease.conn.closed:

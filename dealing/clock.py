@@ -11,6 +11,8 @@ from typing import Any
 from django.conf import settings
 
 LIMIT_MS = 2_000
+#: How far ahead of the wall clock a tick may be stamped.
+AHEAD_LIMIT_MS = 60_000
 #: The database's clock in ms UTC; as a part of other statements.
 DATABASE_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 

@@ -20,10 +20,11 @@ from dealing import gaps, lease, memory, rehearsal, shard_book
 from dealing.batch import Batch, HaltTurned
 from dealing.choices import ItemKind
 from dealing.clock import ClockWrong
+from dealing.ends import ENDS
 from dealing.failpoints import failpoint, seam
 from dealing.lease import ClockLost, LeaseLost
 from dealing.loop import NONE_DUE, Loop
-from dealing.narrowing import ENDS, PROBED_AFTER, ConnectionLost, LoadAnew, Standing, standing
+from dealing.narrowing import PROBED_AFTER, ConnectionLost, LoadAnew, Standing, standing
 from dealing.publisher import Publisher
 from dealing.shards import WrongShards
 from dealing.ticks import TickReader

@@ -19,15 +19,14 @@ import structlog
 from dealing import bus, clock, rehearsal
 from dealing.batch import Batch, Committed, beat, commit
 from dealing.choices import GapCause
+from dealing.clock import AHEAD_LIMIT_MS
 from dealing.failpoints import failpoint
-from dealing.lease import LOAD_LIMIT_S, Lease, LeaseLost
+from dealing.lease import BEAT_EVERY_S, LOAD_LIMIT_S, Lease, LeaseLost
 from dealing.shard_book import ShardBook
 from dealing.ticks import Tick, id_key, id_ms, newest_entry
 from engine.events import Event, TickAccepted, TickRefused
 
 log = structlog.get_logger(__name__)
-AHEAD_LIMIT_MS = 60_000
-BEAT_EVERY_S = 1.0
 UNANSWERED = (
     "the desk ended before the engine had answered; what stands here may lack deals, or name some made since"
 )

@@ -21,6 +21,7 @@ from dealing.failpoints import failpoint
 from dealing.shards import LOCK_SPACE
 
 log = structlog.get_logger(__name__)
+BEAT_EVERY_S = 1.0
 HEARTBEAT_LIMIT_S = 5  # an owner silent for longer is ended, by the database's clock
 SILENCE_LIMIT_S = 3.0  # an owner that has not committed for longer asks the row before it writes
 LOAD_LIMIT_S = 60  # how long an owner may load a book or write a large batch before its silence counts

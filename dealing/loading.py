@@ -13,12 +13,12 @@ import structlog
 from django.db import models
 
 from dealing.columns import Cursor, json_of
+from dealing.ends import ENDS
 from dealing.failpoints import seam
 from engine.invariants import InvariantError, faults
 from engine.state import State
 
 log = structlog.get_logger(__name__)
-ENDS = (KeyboardInterrupt, SystemExit)
 
 
 def error_text(error: BaseException) -> str:

@@ -19,10 +19,11 @@ from dealing import gaps, lease, memory, rehearsal
 from dealing.batch import HaltTurned, beat, pending_commands
 from dealing.choices import ItemKind
 from dealing.dealers import PresenceCheck
+from dealing.ends import ENDS
 from dealing.failpoints import failpoint, seam
 from dealing.items import SETTLING, TIME, Item, Moment, key_of
+from dealing.lease import BEAT_EVERY_S
 from dealing.narrowing import (
-    ENDS,
     PROBED_AT_ONCE,
     TRIES,
     LoadAnew,
@@ -42,7 +43,6 @@ log = structlog.get_logger(__name__)
 POLL_MS = 50
 BUSY_POLL_S = 0.01
 TIME_EVERY_S = 0.1
-BEAT_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 DEALERS_EVERY_S = 1.0
 SHOW_EVERY_S = 0.05

@@ -53,7 +53,6 @@ LEFT_OUT_S = 5.0  # how long something that is done for all is left out after it
 #: Commands that concern many accounts.
 SHARED = {kind.__name__ for kind in (cmd.ChangeSettings, cmd.SetDealers, cmd.SetHalt, cmd.AdvanceTime)}
 #: What ends a process is not caught by anybody.
-ENDS = (KeyboardInterrupt, SystemExit)
 _ROOM_ROWS, _ROOM_BYTES = 32, 8_000
 
 

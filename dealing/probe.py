@@ -21,9 +21,10 @@ import structlog
 
 from dealing import forking
 from dealing.batch import ERROR_KEPT, HaltTurned
+from dealing.ends import ENDS
 from dealing.items import Item
 from dealing.lease import LeaseLost, allow_long, open_session
-from dealing.narrowing import ENDS, FailedInProbe, LoadAnew, Stage
+from dealing.narrowing import FailedInProbe, LoadAnew, Stage
 
 log = structlog.get_logger(__name__)
 LIMIT_S = 30

@@ -19,6 +19,7 @@ from dealing import bus
 from dealing.batch import Batch, CommandResult, Committed, answer_json
 from dealing.choices import ItemKind
 from dealing.columns import decimal_text
+from dealing.ends import ENDS
 from dealing.failpoints import seam
 from dealing.shard_book import ShardBook
 
@@ -32,7 +33,6 @@ SLICE_MAX = 200  # accounts shown in one slice, so that showing never holds trad
 HEALTH_EVERY_S = 1.0
 RESUME_ROWS = 1000
 PUBLISH_TRIES = 3  # times that a row of the outbox may fail alone while Redis answers
-ENDS = (KeyboardInterrupt, SystemExit)
 #: Kind, reference, raw form and reason of a row that is put aside.
 Aside = tuple[ItemKind, str, str, str]
 DONE_KEPT_S = 30

@@ -15,6 +15,7 @@ import structlog
 
 from dealing import registry
 from dealing.dealers import from_json
+from dealing.ends import ENDS
 from dealing.failpoints import failpoint, seam
 from dealing.lease import Lease, allow_long
 from dealing.loading import leave_out
@@ -69,7 +70,7 @@ def load(
             book.failures += [event for event in recovered if isinstance(event, HookFailed)]
             book.engine.check()
             break
-        except (KeyboardInterrupt, SystemExit):
+        except ENDS:
             raise
         except BaseException as error:
             login = whose(error, book.state)

@@ -24,12 +24,11 @@ from dealing.batch import Batch
 from dealing.lease import Lease, open_session
 from dealing.plugins import load_plugins
 from dealing.rehearsal import NICE, reap
-from engine.calendar import Calendar
+from engine.calendar import DAY_MS, Calendar
 from engine.engine import Engine
 from engine.state import State
 
 log = structlog.get_logger(__name__)
-DAY_MS = 86_400_000
 BEFORE_DAY_MS = 60_000  # so that a day's first batch is behind it, whatever the database's clock says
 MOST_AN_HOUR = 20  # of one shard: a desk that is loaded again and again must not fill the disk
 CALENDAR = "calendar"

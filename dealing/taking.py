@@ -15,10 +15,12 @@ from dealing import shard_book
 from dealing.batch import Batch, CommandResult, Committed, commit
 from dealing.changes import Changes
 from dealing.choices import ItemKind
+from dealing.clock import AHEAD_LIMIT_MS
+from dealing.ends import ENDS
 from dealing.failpoints import seam
 from dealing.items import TIME, Item, JournalRow, command_of, key_of
 from dealing.lease import Lease
-from dealing.narrowing import ENDS, LoadAnew, Search, touched_by
+from dealing.narrowing import LoadAnew, Search, touched_by
 from dealing.publisher import Publisher
 from dealing.shard_book import ShardBook
 from dealing.ticks import Tick, TickReader
@@ -30,7 +32,6 @@ from engine.settings import LAST_MS
 
 log = structlog.get_logger(__name__)
 SETTLE_MOST = 1_000
-AHEAD_LIMIT_MS = 60_000
 
 
 @dataclass(slots=True)

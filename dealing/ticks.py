@@ -17,6 +17,7 @@ import redis
 import structlog
 
 from dealing import bus, clock
+from dealing.ends import ENDS
 from dealing.failpoints import seam
 from engine.settings import LAST_MS
 
@@ -104,7 +105,7 @@ def _read_line(entry: str, number: int, is_last: bool, line: bytes) -> Tick:
         try:
             seam("decode", (f"tick {entry}:{number}",))
             return parse(entry, number, is_last, line)
-        except (KeyboardInterrupt, SystemExit):
+        except ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the line is kept and the next one read
             last_error = repr(error)
@@ -154,7 +155,7 @@ class TickReader:
         try:
             seam("read")
             found = bus.stream_client().xread(streams, count=self._count, block=max(block_ms, 1))
-        except (KeyboardInterrupt, SystemExit):
+        except ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - what an entry makes the driver raise is not known before
             self._could_not_read(error)
@@ -228,7 +229,7 @@ class TickReader:
         """Return whether the next entry of ticks alone can be read."""
         try:
             bus.stream_client().xrange(bus.TICKS, f"({self._read_to}", "+", count=1)
-        except (KeyboardInterrupt, SystemExit):
+        except ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - as in `poll`
             log.warning("the next entry cannot be read", shard=self.shard, error=repr(error))

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dealing.columns import EPOCH
+
 HEADER = ("time", "symbol", "bid", "ask")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_MS = 4_102_444_800_000  # the year 2100
 MS = timedelta(milliseconds=1)
 LONGEST_FIELD = 40

@@ -315,10 +315,8 @@ class CancelSeenSmartForm(CancelSmartForm):
     version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
 
 
-class ConfirmRequestForm(forms.Form):
-    """A dealer's yes."""
-
-    price = NumberField(required=False, help_text="Empty: the market, or a limit's own price.")
+class DealersPriceForm(forms.Form):
+    """A dealer's answer that may hold a price."""
 
     def __init__(self, *args: Any, bound: str = "", **kwargs: Any) -> None:
         """Say how far from the market a price may be."""
@@ -327,16 +325,16 @@ class ConfirmRequestForm(forms.Form):
             self.fields["price"].help_text += f" {bound}"
 
 
-class RequoteForm(forms.Form):
+class ConfirmRequestForm(DealersPriceForm):
+    """A dealer's yes."""
+
+    price = NumberField(required=False, help_text="Empty: the market, or a limit's own price.")
+
+
+class RequoteForm(DealersPriceForm):
     """A dealer's other price."""
 
     price = NumberField(help_text="At this price the client may accept, for as long as the group says.")
-
-    def __init__(self, *args: Any, bound: str = "", **kwargs: Any) -> None:
-        """Say how far from the market the price may be."""
-        super().__init__(*args, **kwargs)
-        if bound:
-            self.fields["price"].help_text += f" {bound}"
 
 
 class OptionsForm(forms.Form):

@@ -1,7 +1,7 @@
 """Holds triggers while a scheduled release makes the market jump.
 
 Options: `windows`, a list of {"from", "to", "symbols"} with ISO 8601 UTC times (the start is inside, the end
-is not) and symbol masks ("EUR*,XAUUSD"; all where left out); `hold`, which triggers wait: any of limits,
+is not) and masks of symbols ("EUR*,!EURCHF"; all where left out); `hold`, which triggers wait: any of limits,
 stops, take_profits, stop_losses (the default holds these four; stop_outs protect the broker and are held
 only where they are listed). A held trigger stays armed and fires on the first tick after the window that
 still qualifies, at that tick's price.
@@ -9,11 +9,11 @@ still qualifies, at that tick's price.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from engine.enums import Answer
 from engine.hooks import OK, Context, Plugin, Verdict
+from engine.masks import Masks, masks_from
 from plugins.triggers import family_of, read_families, refuse_unknown
 
 _HELD = ("limits", "stops", "take_profits", "stop_losses")
@@ -26,11 +26,11 @@ class Window:
 
     start_ms: int
     end_ms: int
-    symbols: tuple[str, ...]
+    symbols: Masks
 
     def covers(self, symbol: str, time_ms: int) -> bool:
         """Return whether this instant of this symbol is inside."""
-        return self.start_ms <= time_ms < self.end_ms and any(fnmatchcase(symbol, m) for m in self.symbols)
+        return self.start_ms <= time_ms < self.end_ms and self.symbols.cover(symbol)
 
 
 class NewsWindow(Plugin):
@@ -89,8 +89,7 @@ def _window(entry: Any) -> Window:
     start, end = _time_ms(entry.get("from")), _time_ms(entry.get("to"))
     if start >= end:
         raise ValueError(f"the window {entry['from']} to {entry['to']} ends before it starts")
-    masks = str(entry.get("symbols", "*"))
-    return Window(start, end, tuple(mask.strip() for mask in masks.split(",")))
+    return Window(start, end, masks_from(str(entry.get("symbols", "*"))))
 
 
 def _time_ms(text: Any) -> int:

@@ -28,6 +28,7 @@ from credentials.address import came_by_tls
 from credentials.identity import Identity, identity_of_cookie, identity_of_ticket
 from live import snapshot
 from realtime import rights
+from realtime.close_codes import CLOSE_BAD_MESSAGE, CLOSE_RIGHTS, CLOSE_TOO_MANY
 from realtime.hub import hub
 from realtime.rights_watch import rights_watch
 from realtime.sender import AccountFeed, SocketSender, frame
@@ -49,10 +50,6 @@ MOST_UNKNOWN_TOLD = 10
 SNAPSHOT_COST = 10
 LOOK_UP_COST = 5
 QUOTES_A_UNIT = 100
-
-CLOSE_RIGHTS = 4003
-CLOSE_BAD_MESSAGE = 4009  # autobahn lets an application send 1000 and 3000 to 4999 only
-CLOSE_TOO_MANY = 4029
 
 
 class BadMessage(Exception):

@@ -21,12 +21,12 @@ from structlog import get_logger
 from engine.rounding import to_text
 from live.events import client_event, client_live
 from live.quotes import Spread
+from realtime.close_codes import CLOSE_SLOW
 from realtime.hub import Hub
 from realtime.socket_buffer import bound_buffer, pending_bytes
 
 log = get_logger(__name__)
 
-CLOSE_SLOW = 4008
 STUCK_S = 8.0
 CALM_BYTES = 16 * 1024
 PAUSE_BYTES = 256 * 1024

@@ -12,6 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from engine.settings import WEEKDAYS
+
 Check = Callable[[Any], Any]
 
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?\Z")
@@ -22,7 +24,6 @@ _ANY_YEAR = re.compile(
 )
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 FIRST_YEAR, LAST_YEAR = 1970, 2200
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Missing:

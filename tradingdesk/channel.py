@@ -21,6 +21,7 @@ from structlog import get_logger
 from twisted.web import http
 
 from credentials.address import caller_address, limit_key
+from realtime.close_codes import CLOSE_TOO_MANY
 from realtime.socket_buffer import pending_bytes
 from tradingdesk.refusals import as_bytes, refusal
 from tradingdesk.seats import Seat, Seats
@@ -35,7 +36,6 @@ DRAIN_BYTES = 1_048_576
 MAX_LENGTH_DIGITS = 18
 FRAMES_A_SECOND = 30  # of a WebSocket, pings and pieces of messages included
 FRAMES_BURST = 120
-CLOSE_TOO_MANY = 4029
 
 
 class Phase(Enum):

@@ -83,7 +83,7 @@ def database_fault(url: str) -> tuple[str, bool]:
             return "", False
     except psycopg.OperationalError as error:
         # Who gets no answer may be early; who is turned away is not.
-        return _told(error), "FATAL" not in str(error)
+        return first_line(error), "FATAL" not in str(error)
     except (psycopg.Error, ValueError):
         # The driver would quote the piece that it cannot read, which may be the password.
         return (
@@ -107,11 +107,11 @@ def redis_fault(url: str) -> tuple[str, bool]:
                 )
             return "", False
     except (redis.AuthenticationError, redis.ResponseError) as error:
-        return _told(error), False
+        return first_line(error), False
     except redis.ConnectionError as error:
-        return _told(error), True
+        return first_line(error), True
     except (redis.RedisError, ValueError) as error:
-        return _told(error), isinstance(error, redis.TimeoutError)
+        return first_line(error), isinstance(error, redis.TimeoutError)
 
 
 def find_fault(variable: str, url: str) -> tuple[str, bool]:
@@ -119,7 +119,7 @@ def find_fault(variable: str, url: str) -> tuple[str, bool]:
     return database_fault(url) if variable == "DATABASE_URL" else redis_fault(url)
 
 
-def _told(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of an error, which the drivers keep free of passwords."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 

@@ -24,6 +24,7 @@ from dealing import bus
 from dealing.shards import LOCK_SPACE
 from engine.settings import SettingError, Symbol
 from tradingdesk import pulse
+from tradingdesk.probes import first_line
 
 LIMIT_S = 2  # of each answer of the database and of Redis
 KEPT_S = 0.5  # a look is good for that long: asking often costs little
@@ -99,9 +100,9 @@ def look() -> Look:
             _shards(conn, found, stream)
             _feed(conn, found, stream)
     except psycopg.OperationalError as error:
-        _tell(found, "database", f"it does not answer: {_first_line(error)}")
+        _tell(found, "database", f"it does not answer: {first_line(error)}")
     except psycopg.Error as error:
-        _tell(found, "database", f"it cannot be read, is it migrated? {_first_line(error)}")
+        _tell(found, "database", f"it cannot be read, is it migrated? {first_line(error)}")
     _pulses(found, stream)
     return found
 
@@ -124,10 +125,6 @@ def _tell(found: Look, part: str, why: str) -> None:
     """Note what is wrong with a part; one that there has not to be is not told."""
     if part in found.parts:
         found.parts[part].append(why)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _session() -> "psycopg.Connection[dict[str, Any]]":
@@ -159,7 +156,7 @@ def _redis(found: Look) -> _Stream | None:
         newest = client.xrevrange(bus.TICKS, count=1)
         pulses = {name: int(at) for name, at in client.hgetall(bus.PULSE).items()}
     except redis.RedisError as error:
-        _tell(found, "redis", f"it does not answer: {_first_line(error)}")
+        _tell(found, "redis", f"it does not answer: {first_line(error)}")
         return None
     newest_ms = int(newest[0][0].partition("-")[0]) if newest else None
     return _Stream(seconds * 1000 + micros // 1000, newest_ms, pulses, unread_ms)

@@ -20,7 +20,7 @@ from live.rights import Right
 from manager import mass, words
 from manager.admin import account_page, mass_pages, show
 from manager.admin.acting import act, act_on_rows, found
-from manager.admin.base import BIGINT_DIGITS, LiveChangeList
+from manager.admin.base import BIGINT_DIGITS, LiveChangeList, LivePage
 from manager.admin.export import CHUNK
 from manager.admin.filters import SeenFilter
 from manager.admin.record import Section
@@ -109,7 +109,7 @@ LIVE_COLUMNS = ("floating", "equity", "margin", "free_margin", "margin_level")
 
 
 @admin.register(Account)
-class AccountAdmin(ReloadingAdmin):
+class AccountAdmin(LivePage, ReloadingAdmin):
     """Accounts: who, how much, how near to the edge."""
 
     kind = "account"
@@ -156,13 +156,6 @@ class AccountAdmin(ReloadingAdmin):
         states = published.account_states(row.login for row in rows)
         for row in rows:
             row.live = states.get(row.login)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return one account with what the desk shows of it."""
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            self.add_live([row])
-        return row
 
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
         """Return what the account's page shows above its settings."""

@@ -87,6 +87,17 @@ class LiveChangeList(ChangeList):
         self.model_admin.add_live(self.result_list)
 
 
+class LivePage:
+    """The page of one row shows what the admin's lists add to theirs."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row with what the desk shows of it."""
+        row = super().get_object(request, object_id, from_field)  # type: ignore[misc]  # of the admin it is mixed into
+        if row is not None:
+            self.add_live([row])  # type: ignore[attr-defined]
+        return row
+
+
 class DeskAdmin(Exporting, ModelAdmin):
     """Base of the admin's pages: 50 rows a page, no deleting, one search for numbers and one for words."""
 

@@ -209,7 +209,7 @@ class GroupAdmin(ReloadingAdmin):
     @admin.display(description="Kill switch")
     def shown_halt(self, obj: Any) -> Any:
         """Return the kill switch where it is turned."""
-        return show.flag(obj.switch.replace("_", " "), "bad") if obj.switch != "normal" else show.EMPTY
+        return show.switch(obj.switch)
 
     @action(description="Kill switch", icon="power_settings_new", permissions=["turn_switches"])
     def halt(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -301,7 +301,7 @@ class SymbolAdmin(ReloadingAdmin):
     @admin.display(description="Kill switch")
     def shown_halt(self, obj: Any) -> Any:
         """Return the kill switch where it is turned."""
-        return show.flag(obj.switch.replace("_", " "), "bad") if obj.switch != "normal" else show.EMPTY
+        return show.switch(obj.switch)
 
     def has_turn_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this member of staff may turn switches that concern accounts of every group."""

@@ -14,7 +14,7 @@ from dealing import services
 from live import figures
 from manager.admin import show, tables
 from manager.admin.acting import act, act_on_rows, found
-from manager.admin.base import LiveChangeList
+from manager.admin.base import LiveChangeList, LivePage
 from manager.admin.filters import CreatedFilter, LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts, table_section
@@ -27,7 +27,7 @@ KINDS = {"ACTIVE": "good", "PARTIALLY_CLOSED": "good", "PENDING": "warn", "STOPP
 
 
 @admin.register(SmartOrder)
-class SmartOrderAdmin(TradingAdmin):
+class SmartOrderAdmin(LivePage, TradingAdmin):
     """Exit plans."""
 
     heading = "Smart orders"
@@ -53,13 +53,6 @@ class SmartOrderAdmin(TradingAdmin):
         stops = figures.plan_stops(rows)
         for row in rows:
             row.now = stops.get(row.id, (None, None, None))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return one plan with the stop that holds now."""
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            self.add_live([row])
-        return row
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[SmartOrder]":
         """Return the plans that may be seen, with their levels."""

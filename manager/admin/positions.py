@@ -19,7 +19,7 @@ from live.rights import Right
 from manager import words
 from manager.admin import evidence, show, tables
 from manager.admin.acting import act, act_on_rows, found
-from manager.admin.base import LiveChangeList, ScopedAdmin
+from manager.admin.base import LiveChangeList, LivePage, ScopedAdmin
 from manager.admin.filters import LoginGroupFilter, OpenedFilter, SinceFilter, SymbolFilter
 from manager.admin.record import Section, facts
 from manager.forms import CloseForm, CommentForm, StopsForm
@@ -60,7 +60,7 @@ class TradingAdmin(ScopedAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(TradingAdmin):
+class PositionAdmin(LivePage, TradingAdmin):
     """Positions, open and closed."""
 
     heading = "Positions"
@@ -91,13 +91,6 @@ class PositionAdmin(TradingAdmin):
         for row in rows:
             row.now, row.floating = floating.get(row.ticket, (None, None))
             row.stops = stops
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return one position with its profit at the last quotes."""
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            self.add_live([row])
-        return row
 
     def offered(self, obj: Any) -> Sequence[str]:
         """Return what may be done with it: a plan keeps the stops, and a closed one nothing."""

@@ -22,7 +22,7 @@ from dealing import dealers, services
 from live import figures, rights
 from manager.admin import evidence, requotes, show, tables
 from manager.admin.acting import act, found
-from manager.admin.base import LiveChangeList
+from manager.admin.base import LiveChangeList, LivePage
 from manager.admin.filters import LoginGroupFilter, SymbolFilter
 from manager.admin.positions import TradingAdmin
 from manager.admin.record import Section, facts
@@ -59,7 +59,7 @@ def _leave(sender: Any, request: HttpRequest | None, **_: Any) -> None:
 
 
 @admin.register(DealerRequest)
-class DealerRequestAdmin(TradingAdmin):
+class DealerRequestAdmin(LivePage, TradingAdmin):
     """The dealers' queue: what waits for a person, and what became of it."""
 
     class Media:
@@ -94,13 +94,6 @@ class DealerRequestAdmin(TradingAdmin):
         views = figures.views(rows)
         for row in rows:
             row.quote = views.get(row.id)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return one request with the quote of the moment."""
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            self.add_live([row])
-        return row
 
     def heading_of(self, request: HttpRequest) -> str:
         """Return the name of the list with who is there to answer."""

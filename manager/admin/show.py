@@ -128,6 +128,11 @@ def flag(text: str, kind: str = "") -> SafeString:
     return format_html('<span class="td-flag{}">{}</span>', f" td-flag-{kind}" if kind else "", text)
 
 
+def switch(level: str) -> SafeString | str:
+    """Return a kill switch where it is turned, as a mark."""
+    return EMPTY if level == "normal" else flag(level.replace("_", " "), "bad")
+
+
 def figure(text: str) -> SafeString:
     """Return a figure that is already text."""
     return format_html('<span class="td-num">{}</span>', text)

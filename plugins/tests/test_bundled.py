@@ -58,6 +58,13 @@ def test_news_window_when_another_symbol_then_nothing_waits() -> None:
     assert closes(engine, "1.09890", "1.09900", 15) == [109_890]
 
 
+def test_news_window_when_a_mask_excludes_the_symbol_then_nothing_waits() -> None:
+    engine = engine_with(NewsWindow(windows=[{**WINDOW, "symbols": "EUR*,!EURUSD"}]))
+    buy(engine, sl="1.09900")
+
+    assert closes(engine, "1.09890", "1.09900", 15) == [109_890]
+
+
 def test_news_window_when_only_pendings_are_held_then_stops_fire() -> None:
     engine = engine_with(NewsWindow(windows=[WINDOW], hold=["stops", "limits"]))
     buy(engine, sl="1.09900")
@@ -71,6 +78,7 @@ def test_news_window_when_only_pendings_are_held_then_stops_fire() -> None:
         {"windows": [{"from": "noon", "to": "later"}]},
         {"windows": [{"from": "2024-01-02T13:00:00Z", "to": "2024-01-02T12:00:00Z"}]},
         {"windows": ["12:00"]},
+        {"windows": [{**WINDOW, "symbols": "EUR???"}]},
         {"hold": ["everything"]},
         {"wait": 3},
     ],
