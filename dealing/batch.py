@@ -31,6 +31,7 @@ from dealing.ticks import Tick
 from engine.events import AgentCommissionDue, CommandDone
 from engine.settings import currency_digits
 from engine.state import State
+from engine.tickets import shard_of
 
 log = structlog.get_logger(__name__)
 LARGE_ROWS = 5_000
@@ -359,7 +360,7 @@ def _write_commissions(cursor: "psycopg.Cursor[Any]", changes: Changes) -> None:
     cursor.execute(
         _BOOK_COMMISSION,
         (
-            [event.agent % changes.shards for event in due],
+            [shard_of(event.agent, changes.shards) for event in due],
             [event.agent for event in due],
             [json.dumps(_commission_body(event)) for event in due],
             [f"agent-{event.deal}" for event in due],

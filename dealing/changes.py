@@ -17,6 +17,7 @@ from engine import events as ev
 from engine.records import Account, Deal, LedgerEntry, Order, Position, Quote, Request, SmartOrder
 from engine.settings import currency_digits
 from engine.state import State
+from engine.tickets import shard_of
 
 #: What is to be published once all events of a tick or command are taken: by record, whose it is, and what makes its data.
 Published = dict[tuple[Any, ...], tuple[Any, ...]]
@@ -95,7 +96,11 @@ class Changes:
             event
             for event in self.settings
             if (event.before or event.after)
-            and (self.shard == 0 if event.kind != "account" else int(event.key) % self.shards == self.shard)
+            and (
+                self.shard == 0
+                if event.kind != "account"
+                else shard_of(int(event.key), self.shards) == self.shard
+            )
         ]
 
     def collect(self, happened: Sequence[ev.Event], time_ms: int) -> ev.CommandDone | None:

@@ -16,6 +16,7 @@ import structlog
 from django.db import connection, transaction
 
 from dealing import bus, shards
+from engine import tickets
 from engine.commands import (
     AcceptRequote,
     CancelSmart,
@@ -99,7 +100,7 @@ def write(
     makes_smart = isinstance(command, PlaceSmart)
     with connection.cursor() as cursor:
         number = shards.settled(cursor)
-        shard = (login or 0) % number if shard is None else shard
+        shard = tickets.shard_of(login or 0, number) if shard is None else shard
         cursor.execute(
             _INSERT,
             (shard, login, name, json.dumps(body), key, makes_order, makes_smart, actor, at_ms, number),
@@ -188,7 +189,7 @@ def shard_of(login: int) -> int:
     Raises:
         WrongShards: this process believes in another number of shards than the database has.
     """
-    return login % number_of_shards()
+    return tickets.shard_of(login, number_of_shards())
 
 
 def number_of_shards() -> int:

@@ -22,6 +22,7 @@ from dealing.columns import decimal_text
 from dealing.ends import ENDS
 from dealing.failpoints import seam
 from dealing.shard_book import ShardBook
+from engine.tickets import shard_of
 
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
@@ -91,7 +92,7 @@ class Publisher:
             for row in changes.outbox:
                 pipe.publish(bus.channel(bus.EVENTS), row.message)
         self._hand_over(pipe, batch.answers)
-        for shard in {due.agent % changes.shards for due in changes.commissions_due}:
+        for shard in {shard_of(due.agent, changes.shards) for due in changes.commissions_due}:
             pipe.xadd(bus.wake_key(shard), {"w": "1"}, maxlen=100, approximate=True)
         if self.counts and batch.ticks:
             pipe.hset(bus.ticks_key(self.shard), mapping=self.counts)

@@ -15,6 +15,7 @@ from engine.records import Account
 from engine.rounding import spread_halves, to_text
 from engine.settings import Group, Server, SettingError, Symbol, read_account
 from engine.state import State
+from engine.tickets import shard_of
 
 Settings = Symbol | Group | Account | Server
 TERMS = "securities."
@@ -241,7 +242,7 @@ def _check_agent(state: State, account: Account) -> None:
         raise SettingError("agent", f"account {account.login} cannot be its own agent")
     agent = state.accounts.get(account.agent)
     if agent is None:
-        if account.agent % state.shards == account.login % state.shards:
+        if shard_of(account.agent, state.shards) == shard_of(account.login, state.shards):
             raise SettingError("agent", f"there is no account {account.agent}")
     elif agent.currency != account.currency:
         raise SettingError(

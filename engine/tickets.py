@@ -1,4 +1,4 @@
-"""The numbers that a shard gives out by itself: orders of its own, deals, requests to dealers.
+"""Which shard an account belongs to, and the numbers that a shard gives out by itself: orders of its own, deals, requests.
 
 A number ends in who gave it. Ending in 0: a journal, which reserves tickets for all shards. In 1 to 8: shards 0 to 7.
 In 9: the shard that the three digits before say, from 008 to 999. So no two can ever meet, whatever number of shards
@@ -10,6 +10,11 @@ MAX_SHARDS = 1_000
 SHORT_SHARDS = 8  # whose numbers end in one digit
 SHORT_STEP = 10  # between two numbers of such a shard
 LONG_STEP = 10_000  # between two of any other
+
+
+def shard_of(login: int, shards: int) -> int:
+    """Return which of so many shards an account belongs to; statements say the same as `login % shards`."""
+    return login % shards
 
 
 def step_and_ending(shard: int) -> tuple[int, int]:

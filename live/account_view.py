@@ -23,6 +23,7 @@ from engine.enums import Direction
 from engine.lifecycle import LIVE_SMART
 from engine.settings import currency_digits
 from engine.state import State
+from engine.tickets import shard_of
 from markets import store as market_store
 from orders import store as order_store
 from orders.models import SmartOrder
@@ -51,7 +52,7 @@ class AccountView:
         self.money_digits = currency_digits(account.currency)
         shards = agreed(cursor)
         state = State()
-        market_store.load(cursor, state, shard=self.login % shards, shards=shards)
+        market_store.load(cursor, state, shard=shard_of(self.login, shards), shards=shards)
         state.groups[account.group_id] = account.group.to_engine()
         for row in rows_of(cursor, account_store.ACCOUNTS, "login = %s", self.login):
             state.accounts[self.login] = account_store.account_of(row)
@@ -70,7 +71,7 @@ class AccountView:
             state.smarts[smart.id] = smart
         state.now_ms = max([ms_of(datetime.now(UTC)), *(quote.time_ms for quote in state.quotes.values())])
         self.state = state
-        self.engine = Engine(state, shard=self.login % shards, shards=shards)
+        self.engine = Engine(state, shard=shard_of(self.login, shards), shards=shards)
         self.engine.recover()
 
     def account_values(self) -> dict[str, Any]:

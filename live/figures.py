@@ -20,6 +20,7 @@ from engine.rates import BidAsk, close_price, group_quote, open_price
 from engine.records import Quote
 from engine.settings import currency_digits
 from engine.state import State
+from engine.tickets import shard_of
 from live import published
 from live.account_view import one_snapshot, rows_of
 from markets import store as market_store
@@ -105,10 +106,10 @@ def _stops(cursor: Cursor, market: State, numbers: list[int], shards: int) -> St
     plans: dict[int, list[Any]] = {}
     for smart in map(order_store.smart_of, rows):
         if smart.symbol in market.symbols and smart.login in market.accounts:
-            plans.setdefault(smart.login % shards, []).append(smart)
+            plans.setdefault(shard_of(smart.login, shards), []).append(smart)
     stops: Stops = {}
     for shard, own in plans.items():
-        here = {ticket: p for ticket, p in market.positions.items() if p.login % shards == shard}
+        here = {ticket: p for ticket, p in market.positions.items() if shard_of(p.login, shards) == shard}
         mine = {smart.id: smart for smart in own}
         state = replace(market, smarts=mine, positions=here, books={}, extremes={})
         market_store.load_extremes(cursor, state, shard=shard)
