@@ -110,8 +110,9 @@ class Trader:
         self.page.locator("#connection:is([data-state=live], [data-state=quiet])").wait_for()
 
     def end_all(self) -> None:
-        """Cancel and close what earlier tests left to the account."""
+        """Cancel and close what earlier tests left to the account, and wait until its places in the tables are gone, too."""
         self.page.evaluate(END_ALL)
+        self.until("!document.querySelector('table.positions tbody tr, table.orders tbody tr')")
 
     def text(self, selector: str) -> str:
         """Return the visible text of the first element."""
