@@ -11,7 +11,6 @@ from django.urls import reverse
 
 from accounts.models import Account, Group, ManagerScope
 from accounts.setup import put_accounts, put_groups
-from api.http.scope import own_accounts as door_accounts
 from dealing.models import Command, Gap, SettingsChange
 from live import rights
 from live.roles import ROLES, put_roles
@@ -311,7 +310,7 @@ def test_masks_when_stored_ones_cannot_be_read_then_nobody_is_seen(redis_db: Any
 def test_accounts_when_a_client_is_disabled_or_unknown_then_none(corners: tuple[Corner, Corner]) -> None:
     mine, _ = corners
 
-    assert [row.login for row in door_accounts(mine.user)] == [mine.login]
+    assert [row.login for row in rights.own_accounts(mine.user)] == [mine.login]
     assert [row.login for row in rights.accounts_for(mine.user)] == [mine.login]
     assert not rights.scoped(mine.user, Account.objects.all()).exists()
     mine.user.is_active = False
